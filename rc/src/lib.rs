@@ -1,1 +1,25 @@
-//! placeholder
+//! Services: what they are, how they depend on each other, and what to do next.
+//!
+//! [`model`] is what the host compiler writes and the device reads, [`db`] the file they travel in,
+//! [`text`] the substitution of output values, [`outputs`] their types, [`engine`] the reconciling
+//! dependency engine and [`proto`] the words that clients and PID 1 exchange.
+//!
+//! Everything here is pure: no clock, file, environment variable, random number or global is read.
+//! Time and facts come in as arguments, decisions go out as actions.
+
+#![forbid(unsafe_code)]
+
+pub mod db;
+pub mod engine;
+pub mod model;
+pub mod outputs;
+pub mod proto;
+pub mod text;
+
+pub use supervisor::{
+    backoff::Backoff,
+    exit::Exit,
+    process::StopPolicy,
+    signal::Signal,
+    time::{Instant, Millis},
+};

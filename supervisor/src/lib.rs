@@ -1,1 +1,23 @@
-//! placeholder
+//! Processes: what one supervised process may do, and how it is started, signalled and reaped.
+//!
+//! The pure half ([`time`], [`signal`], [`exit`], [`backoff`], [`process`]) decides and never makes
+//! a system call; `rc` builds the dependency engine on it. The other half (feature `sys`) makes the
+//! system calls and decides nothing; the PID 1 shell in `init` drives it.
+//!
+//! This crate must never know what a service is: names, dependencies and outputs belong to `rc`.
+//! All `unsafe` of process creation is in [`spawn`].
+
+#![deny(unsafe_code)]
+
+pub mod backoff;
+pub mod exit;
+pub mod process;
+pub mod signal;
+pub mod time;
+
+#[cfg(feature = "sys")]
+pub mod notify;
+#[cfg(feature = "sys")]
+pub mod reap;
+#[cfg(feature = "sys")]
+pub mod spawn;

@@ -1,0 +1,304 @@
+//! What a compiled service is: the records of the database, as the compiler writes them and the
+//! device reads them. No behaviour lives here, and no reference is by name: services are numbers.
+
+use crate::{outputs::OutputType, text::Text};
+use serde::{Deserialize, Serialize};
+use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
+
+/// The most services that one database may hold.
+pub const MAX_SERVICES: usize = 20_000;
+
+/// The longest service name or output key, in bytes. Both become file names.
+pub const MAX_NAME: usize = 128;
+
+/// The service that boot starts when the kernel command line names no other.
+pub const DEFAULT_TARGET: &str = "default";
+
+/// A service's number: its position among the names of the database, which are sorted.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default, Serialize, Deserialize,
+)]
+pub struct ServiceId(pub u16);
+
+impl ServiceId {
+    /// As an index into per-service arrays.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What the database says about the machine rather than about one service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct System {
+    /// The service that boot starts (`default` unless told otherwise); `None` if there is none.
+    pub target: Option<ServiceId>,
+    /// The host name to set at boot.
+    pub hostname: Option<String>,
+    /// How long an orderly shutdown may take before what is left is killed.
+    pub shutdown_timeout: Millis,
+    /// The log of one service is rotated at this size, in bytes.
+    pub log_max_file: u32,
+    /// All logs together stay below this size, in bytes.
+    pub log_max_total: u32,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self {
+            target: None,
+            hostname: None,
+            shutdown_timeout: Millis::from_secs(30),
+            log_max_file: 128 * 1024,
+            log_max_total: 2 * 1024 * 1024,
+        }
+    }
+}
+
+/// One service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Service {
+    /// One line for people.
+    pub description: String,
+    /// What it does.
+    pub kind: Kind,
+    /// What it has to do with other services; at most one edge per other service.
+    pub edges: Vec<Edge>,
+    /// The outputs that its texts refer to. [`crate::text::Piece`] points into this list.
+    pub reads: Vec<Read>,
+    /// The outputs that it publishes.
+    pub outputs: Vec<OutputDecl>,
+    /// Who it runs as, and in what surroundings.
+    pub exec: Exec,
+}
+
+/// What a service does.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// A process that runs for as long as the service is up.
+    Longrun(Longrun),
+    /// A program that runs to its end when the service starts, and another when it stops.
+    Oneshot(Oneshot),
+    /// A group: its members are edges of the relation [`Relation::Member`].
+    Bundle(ReadyWhen),
+    /// A file written from outputs.
+    File(File),
+}
+
+/// How long steps may take and what happens after a failure.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Policy {
+    /// When a process that ended is started again.
+    pub restart: Restart,
+    /// The delays between attempts.
+    pub backoff: Backoff,
+    /// After this many failed attempts in a row the service is failed for good; 0: never.
+    pub max_restarts: u32,
+    /// From the spawn to readiness; `None`: as long as it takes.
+    pub start_timeout: Option<Millis>,
+    /// How a process is asked to end.
+    pub stop: StopPolicy,
+    /// The bound of `finish`.
+    pub finish_timeout: Millis,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            restart: Restart::Always,
+            backoff: Backoff::default(),
+            max_restarts: 0,
+            start_timeout: None,
+            stop: StopPolicy::default(),
+            finish_timeout: Millis::from_secs(5),
+        }
+    }
+}
+
+/// When a process that ended by itself is started again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Restart {
+    /// Whatever its exit.
+    Always,
+    /// Unless it exited with code 0.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// See [`Kind::Longrun`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Longrun {
+    /// What is executed.
+    pub run: Command,
+    /// Runs after each death, with exit code (256 for a signal), signal number (or 0) and service
+    /// name as arguments after its own.
+    pub finish: Option<Command>,
+    /// How it tells that it is ready.
+    pub ready: Ready,
+    /// Times and retries.
+    pub policy: Policy,
+}
+
+/// See [`Kind::Oneshot`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Oneshot {
+    /// Runs at start; the service is ready when it has exited with code 0.
+    pub up: Option<Command>,
+    /// Runs at stop, with the values that `up` was given.
+    pub down: Option<Command>,
+    /// Times and retries.
+    pub policy: Policy,
+}
+
+/// See [`Kind::File`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct File {
+    /// The absolute path, owned by this service alone.
+    pub path: String,
+    /// Permission bits, as in chmod(2).
+    pub mode: u16,
+    /// The content.
+    pub text: Text,
+}
+
+/// How a longrun tells that it is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ready {
+    /// It is ready once execve(2) succeeded.
+    Started,
+    /// It writes a newline to this descriptor (s6's notification-fd).
+    Fd(u16),
+    /// It sends `READY=1` to `NOTIFY_SOCKET`; see `sd_notify(3)`.
+    Notify,
+    /// All outputs that it declares without a value have been published.
+    Outputs,
+}
+
+/// When a bundle is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReadyWhen {
+    /// All members are ready.
+    All,
+    /// At least this many members are ready.
+    AtLeast(u16),
+}
+
+/// An argument vector; the first element is looked up in `PATH` unless it contains a slash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Command {
+    /// The arguments, the program first. Never empty.
+    pub argv: Vec<Text>,
+}
+
+/// The surroundings of a service's processes.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Exec {
+    /// A user name or number; `None`: the supervisor's own.
+    pub user: Option<String>,
+    /// A group name or number; `None`: the user's own.
+    pub group: Option<String>,
+    /// Supplementary groups, by name or number.
+    pub groups: Vec<String>,
+    /// Variables beside those that jamb sets.
+    pub env: Vec<(String, Text)>,
+    /// The working directory; `None`: `/`.
+    pub cwd: Option<String>,
+    /// The file mode creation mask; `None`: 022.
+    pub umask: Option<u16>,
+    /// Resource limits; see setrlimit(2).
+    pub limits: Vec<Limit>,
+}
+
+/// A resource limit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Limit {
+    /// Which one.
+    pub resource: Resource,
+    /// The soft limit in the resource's own unit; `None`: unlimited.
+    pub soft: Option<u64>,
+    /// The hard limit in the resource's own unit; `None`: unlimited.
+    pub hard: Option<u64>,
+}
+
+/// The resources of setrlimit(2). Their numbers differ between architectures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Resource {
+    /// Address space, in bytes.
+    As,
+    /// Core file, in bytes.
+    Core,
+    /// Processor time, in seconds.
+    Cpu,
+    /// Data segment, in bytes.
+    Data,
+    /// File size, in bytes.
+    Fsize,
+    /// Locked memory, in bytes.
+    Memlock,
+    /// Open descriptors.
+    Nofile,
+    /// Processes of the user.
+    Nproc,
+    /// Stack, in bytes.
+    Stack,
+}
+
+/// A relation to another service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Edge {
+    /// The other service.
+    pub to: ServiceId,
+    /// What it is to this one.
+    pub relation: Relation,
+    /// What happens here when it leaves ready, comes back, or changes an output that is read here.
+    pub on_change: OnChange,
+}
+
+/// What another service is to this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Relation {
+    /// It must be ready before this one starts, and this one stops when it leaves ready.
+    Needs,
+    /// It is started too, and waited for until it is ready or has failed; then it does not matter.
+    Wants,
+    /// If it is wanted anyway, it is waited for like [`Relation::Wants`].
+    After,
+    /// It is a member of this bundle: started with it, and counted for its readiness.
+    Member,
+}
+
+/// What a dependent does about a dependency that changes. All but `Restart` make the edge soft: the
+/// dependent then stays up while the dependency is away, and acts once it is back and different.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OnChange {
+    /// Stops with it; restarts when a value that was read changes.
+    Restart,
+    /// Writes the file again (files only).
+    Render,
+    /// Sends itself this signal.
+    Signal(Signal),
+    /// Nothing.
+    Ignore,
+}
+
+/// An output of another service that this one reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Read {
+    /// The service that publishes it.
+    pub service: ServiceId,
+    /// Its position in that service's [`Service::outputs`].
+    pub output: u16,
+}
+
+/// An output that a service declares.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutputDecl {
+    /// Its name, also the name of its file.
+    pub key: String,
+    /// What may be published under it.
+    pub kind: OutputType,
+    /// The value that jamb publishes itself when the service becomes ready; `None`: the service
+    /// publishes it.
+    pub value: Option<Text>,
+}
