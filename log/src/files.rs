@@ -65,7 +65,7 @@ pub fn rotated_numbers(log: &Path) -> Result<Vec<u32>, Errno> {
 pub fn log_names(dir: &Path) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
     each_entry(dir, |name| {
-        if valid_name(name) && fs::stat(&dir.join(name)).is_ok_and(|stat| is_dir(&stat)) {
+        if valid_name(name) && fs::stat(dir.join(name)).is_ok_and(|stat| is_dir(&stat)) {
             names.push(name.to_owned());
         }
     })?;

@@ -25,10 +25,13 @@ pub enum Partial {
     Keep,
 }
 
+/// Device and inode: which file this is, whatever its name is by now.
+type Id = (u64, u64);
+
 /// One open file of the log.
 struct File {
     fd: OwnedFd,
-    id: (u64, u64),
+    id: Id,
     /// Every rotated file with a number up to this one is older than this file, or is this file.
     floor: u32,
 }
@@ -200,14 +203,14 @@ impl Stream {
     }
 }
 
-fn id(stat: &Stat) -> (u64, u64) {
+fn id(stat: &Stat) -> Id {
     // The types differ between architectures; equality is all that matters.
     #[allow(clippy::unnecessary_cast, reason = "narrower on 32-bit targets")]
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// Opens a file that may not exist.
-fn optional(path: &Path) -> Result<Option<(OwnedFd, (u64, u64))>, Errno> {
+fn optional(path: &Path) -> Result<Option<(OwnedFd, Id)>, Errno> {
     match open_regular(path, OFlags::RDONLY, Mode::empty()) {
         Ok((fd, stat)) => Ok(Some((fd, id(&stat)))),
         Err(Errno::NOENT) => Ok(None),

@@ -1,0 +1,253 @@
+//! The fixed half of the engine: who relates to whom, taken from the records of a database once.
+//!
+//! Commands and texts stay in the database; a node keeps only what decisions need. A graph that
+//! points outside itself or has a cycle is refused here, so nothing later has to look for one.
+
+use crate::{
+    db::{self, Database},
+    model::{Edge, Kind, OnChange, Policy, Ready, ReadyWhen, Relation, Service, ServiceId, System},
+    outputs::OutputType,
+    text::{EachPiece, Piece, Text},
+};
+use core::fmt;
+
+/// What a node does, without its commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeKind {
+    /// A supervised process and how it becomes ready.
+    Longrun(Ready),
+    /// A program that runs to its end.
+    Oneshot {
+        /// Whether a program runs at start.
+        up: bool,
+        /// Whether a program runs at stop.
+        down: bool,
+    },
+    /// A group that is ready when this many members are.
+    Bundle {
+        /// How many.
+        need: u16,
+    },
+    /// A rendered file.
+    File,
+}
+
+/// An output that a node reads.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRead {
+    /// The service that publishes it.
+    pub service: ServiceId,
+    /// Its position among that service's outputs.
+    pub output: u16,
+    /// Whether some text cannot do without it.
+    pub required: bool,
+}
+
+/// An output that a node declares.
+#[derive(Clone, Debug)]
+pub struct NodeOutput {
+    /// Its name.
+    pub key: String,
+    /// Its type.
+    pub kind: OutputType,
+    /// What jamb publishes for it, if the service does not do so itself.
+    pub fixed: Option<Text>,
+}
+
+/// One service as the engine sees it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it does.
+    pub kind: NodeKind,
+    /// Whether a finish program runs after each death.
+    pub finish: bool,
+    /// Times and retries.
+    pub policy: Policy,
+    /// What it relates to.
+    pub edges: Vec<Edge>,
+    /// Who relates to it: the other service and the position of its edge.
+    pub dependents: Vec<(ServiceId, u16)>,
+    /// What it reads, in the order of [`Service::reads`].
+    pub reads: Vec<NodeRead>,
+    /// What it publishes, in the order of [`Service::outputs`].
+    pub outputs: Vec<NodeOutput>,
+}
+
+/// All nodes, checked.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// By service number.
+    pub nodes: Vec<Node>,
+    /// The system record.
+    pub system: System,
+}
+
+/// Why no engine can be made from a database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LoadError {
+    /// The database itself.
+    Database(db::Error),
+    /// A service refers to a service or output that does not exist.
+    Dangling(ServiceId),
+    /// A service depends on itself over others.
+    Cycle(ServiceId),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => error.fmt(f),
+            Self::Dangling(id) => write!(f, "service {} refers to nothing", id.0),
+            Self::Cycle(id) => write!(f, "service {} depends on itself", id.0),
+        }
+    }
+}
+
+impl Graph {
+    /// Decodes every record once and keeps what decisions need.
+    ///
+    /// # Errors
+    /// If a record cannot be decoded, a number points nowhere, or the relations have a cycle.
+    pub fn load(database: &Database) -> Result<Self, LoadError> {
+        let mut nodes = Vec::with_capacity(database.len());
+        for id in database.ids() {
+            let service = database.service(id).map_err(LoadError::Database)?;
+            nodes.push(Node::new(service));
+        }
+        let system = database.system().map_err(LoadError::Database)?;
+        Self::link(nodes, system)
+    }
+
+    fn link(mut nodes: Vec<Node>, system: System) -> Result<Self, LoadError> {
+        let count = nodes.len();
+        for index in 0..count {
+            let id = id_of(index);
+            for position in 0..nodes[index].edges.len() {
+                let to = nodes[index].edges[position].to.index();
+                let edge = u16::try_from(position).map_err(|_| LoadError::Dangling(id))?;
+                nodes.get_mut(to).ok_or(LoadError::Dangling(id))?.dependents.push((id, edge));
+            }
+            let known = |read: &NodeRead| {
+                let publisher = nodes.get(read.service.index());
+                publisher.is_some_and(|p| usize::from(read.output) < p.outputs.len())
+            };
+            if !nodes[index].reads.iter().all(known) {
+                return Err(LoadError::Dangling(id));
+            }
+        }
+        if system.target.is_some_and(|target| target.index() >= count) {
+            return Err(LoadError::Dangling(system.target.unwrap_or_default()));
+        }
+        let graph = Self { nodes, system };
+        match graph.find_cycle() {
+            Some(id) => Err(LoadError::Cycle(id)),
+            None => Ok(graph),
+        }
+    }
+
+    /// Removes services without unresolved dependencies until none is left (Kahn); what remains
+    /// lies on a cycle or behind one.
+    fn find_cycle(&self) -> Option<ServiceId> {
+        let mut open: Vec<usize> = self.nodes.iter().map(|node| node.edges.len()).collect();
+        let mut free: Vec<usize> = (0..open.len()).filter(|&i| open[i] == 0).collect();
+        let mut removed = 0;
+        while let Some(index) = free.pop() {
+            removed += 1;
+            for (dependent, _) in &self.nodes[index].dependents {
+                let left = &mut open[dependent.index()];
+                *left -= 1;
+                if *left == 0 {
+                    free.push(dependent.index());
+                }
+            }
+        }
+        if removed == self.nodes.len() {
+            return None;
+        }
+        open.iter().position(|&left| left > 0).map(id_of)
+    }
+}
+
+/// The number of the service at an index; the bound of the database makes it fit.
+pub(super) fn id_of(index: usize) -> ServiceId {
+    ServiceId(u16::try_from(index).unwrap_or(u16::MAX))
+}
+
+impl Node {
+    fn new(service: Service) -> Self {
+        let reads = service.reads.iter().enumerate().map(|(position, read)| NodeRead {
+            service: read.service,
+            output: read.output,
+            required: requires(&service, position),
+        });
+        let reads = reads.collect();
+        let members = service.edges.iter().filter(|edge| edge.relation == Relation::Member);
+        let members = u16::try_from(members.count()).unwrap_or(u16::MAX);
+        let outputs = service.outputs.into_iter();
+        let outputs = outputs.map(|o| NodeOutput { key: o.key, kind: o.kind, fixed: o.value });
+        let (kind, finish, policy) = match service.kind {
+            Kind::Longrun(run) => (NodeKind::Longrun(run.ready), run.finish.is_some(), run.policy),
+            Kind::Oneshot(shot) => (
+                NodeKind::Oneshot { up: shot.up.is_some(), down: shot.down.is_some() },
+                false,
+                shot.policy,
+            ),
+            Kind::Bundle(ReadyWhen::All) => {
+                (NodeKind::Bundle { need: members }, false, Policy::default())
+            }
+            Kind::Bundle(ReadyWhen::AtLeast(need)) => {
+                (NodeKind::Bundle { need: need.min(members) }, false, Policy::default())
+            }
+            Kind::File(_) => (NodeKind::File, false, Policy::default()),
+        };
+        Self {
+            kind,
+            finish,
+            policy,
+            edges: service.edges,
+            dependents: Vec::new(),
+            reads,
+            outputs: outputs.collect(),
+        }
+    }
+
+    /// Whether the loss of what `edge` points to stops this node.
+    pub(super) fn is_hard(&self, edge: &Edge) -> bool {
+        edge.relation == Relation::Needs && edge.on_change == OnChange::Restart
+    }
+
+    /// What this node does about changes of a service that it reads or needs.
+    pub(super) fn edge_to(&self, to: ServiceId) -> Option<(usize, Edge)> {
+        let found = |edge: &&(usize, Edge)| edge.1.to == to && edge.1.relation != Relation::Member;
+        self.edges.iter().copied().enumerate().find(|edge| found(&edge))
+    }
+}
+
+/// Whether some text of the service fails without the read at `position`.
+fn requires(service: &Service, position: usize) -> bool {
+    let needs = |text: &Text| text.iter().any(|piece| piece_requires(piece, position));
+    let commands: &[Option<&crate::model::Command>] = match &service.kind {
+        Kind::Longrun(run) => &[Some(&run.run), run.finish.as_ref()],
+        Kind::Oneshot(shot) => &[shot.up.as_ref(), shot.down.as_ref()],
+        Kind::Bundle(_) | Kind::File(_) => &[],
+    };
+    commands.iter().flatten().any(|command| command.argv.iter().any(needs))
+        || matches!(&service.kind, Kind::File(file) if needs(&file.text))
+        || service.exec.env.iter().any(|(_, text)| needs(text))
+        || service.outputs.iter().filter_map(|output| output.value.as_ref()).any(needs)
+}
+
+fn piece_requires(piece: &Piece, position: usize) -> bool {
+    let at = |read: u16| usize::from(read) == position;
+    match piece {
+        Piece::Literal(_) => false,
+        Piece::Value { read, default, .. } => at(*read) && default.is_none(),
+        Piece::Each { read, body } => {
+            at(*read)
+                || body.iter().any(|part| match part {
+                    EachPiece::Value { read, default, .. } => at(*read) && default.is_none(),
+                    EachPiece::Literal(_) | EachPiece::Item => false,
+                })
+        }
+    }
+}

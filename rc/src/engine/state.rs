@@ -1,0 +1,287 @@
+//! The changing half of the engine: what each service is doing, and the words for saying so.
+
+use crate::model::ServiceId;
+use serde::{Deserialize, Serialize};
+use supervisor::{exit::Exit, process::Process, signal::Signal, time::Instant};
+
+/// What a process is run for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Role {
+    /// A longrun's process.
+    Run,
+    /// A oneshot's program at start.
+    Up,
+    /// A oneshot's program at stop.
+    Down,
+    /// What runs after each death of a longrun.
+    Finish,
+    /// No process: a file is being written.
+    Write,
+}
+
+/// One run of one process. Each role runs at most once in a generation, so this names it for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// The service.
+    pub service: ServiceId,
+    /// How many times the service has been started, this one included.
+    pub generation: u32,
+    /// What it runs for.
+    pub role: Role,
+}
+
+/// Whether a service is to be up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Want {
+    /// It is to be up.
+    Up,
+    /// It is to be down.
+    Down,
+}
+
+/// What somebody asked of a service by command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// Nothing: it is up if something that is up reaches it.
+    Nothing,
+    /// To be up.
+    Up,
+    /// To be down, whatever reaches it.
+    Down,
+}
+
+/// Why a service is failed: nothing happens until somebody starts it again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Why {
+    /// It ended, and its restart policy says to leave it.
+    Ended(Exit),
+    /// It failed more often in a row than it may.
+    TooMany(Exit),
+}
+
+/// Where a stop stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// What depends on it has to be down first. Its own process, if it has one, still runs.
+    Draining(Option<Process>),
+    /// Its process was told to end.
+    Ending(Process),
+    /// Its `down` or `finish` runs.
+    Cleanup(Role, Process),
+}
+
+/// What follows a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// The stop was ours: it may start again at once.
+    Free,
+    /// It died or failed to start: its policy decides.
+    Judge {
+        /// How it ended.
+        exit: Exit,
+        /// How long it had been ready, in milliseconds.
+        ready_ms: u64,
+    },
+}
+
+/// What is so. What is valid in one state only lives in that state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Down,
+    /// Wanted, but something is missing. `blocked`: and what is missing has failed.
+    Waiting {
+        blocked: bool,
+    },
+    /// On its way to ready. No process: a file is being written.
+    Starting(Option<Process>),
+    /// Up. No process: a oneshot, a bundle or a file.
+    Ready(Option<Process>),
+    Stopping(Step, Then),
+    Backoff {
+        until: Instant,
+    },
+    Failed(Why),
+}
+
+/// The state's name, as people see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Phase {
+    /// Not running and not wanted.
+    Down,
+    /// Wanted; something that it needs is missing.
+    Waiting,
+    /// Running, not yet ready.
+    Starting,
+    /// Up.
+    Ready,
+    /// On its way down.
+    Stopping,
+    /// It failed and is started again later.
+    Backoff,
+    /// It failed and is left alone.
+    Failed,
+}
+
+impl Phase {
+    /// Its name in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl State {
+    pub(super) const fn phase(&self) -> Phase {
+        match self {
+            Self::Down => Phase::Down,
+            Self::Waiting { .. } => Phase::Waiting,
+            Self::Starting(_) => Phase::Starting,
+            Self::Ready(_) => Phase::Ready,
+            Self::Stopping(..) => Phase::Stopping,
+            Self::Backoff { .. } => Phase::Backoff,
+            Self::Failed(_) => Phase::Failed,
+        }
+    }
+
+    /// Whether something of it may still be running. What is stuck in the kernel does not count:
+    /// others must not wait for it.
+    pub(super) const fn is_active(&self) -> bool {
+        match self {
+            Self::Starting(_) | Self::Ready(_) => true,
+            Self::Stopping(Step::Ending(process) | Step::Cleanup(_, process), _) => {
+                !process.is_stuck()
+            }
+            Self::Stopping(Step::Draining(_), _) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing more will happen to it without an event: those who only want it go on.
+    pub(super) const fn is_settled(&self) -> bool {
+        match self {
+            Self::Down | Self::Ready(_) | Self::Backoff { .. } | Self::Failed(_) => true,
+            Self::Waiting { blocked } => *blocked,
+            Self::Starting(_) | Self::Stopping(..) => false,
+        }
+    }
+
+    pub(super) const fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Starting(Some(process))
+            | Self::Ready(Some(process))
+            | Self::Stopping(
+                Step::Draining(Some(process)) | Step::Ending(process) | Step::Cleanup(_, process),
+                _,
+            ) => Some(process),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn process_mut(&mut self) -> Option<&mut Process> {
+        match self {
+            Self::Starting(Some(process))
+            | Self::Ready(Some(process))
+            | Self::Stopping(
+                Step::Draining(Some(process)) | Step::Ending(process) | Step::Cleanup(_, process),
+                _,
+            ) => Some(process),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Backoff { until } => Some(*until),
+            other => other.process().and_then(Process::deadline),
+        }
+    }
+}
+
+/// Everything about one service that changes.
+#[derive(Clone, Debug)]
+pub(super) struct Dynamic {
+    pub state: State,
+    pub want: Want,
+    pub ask: Ask,
+    /// How many times it has been started.
+    pub generation: u32,
+    /// When the state last changed.
+    pub since: Instant,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// It is to be stopped and started again.
+    pub restart: bool,
+    pub last_exit: Option<Exit>,
+    /// What it publishes, in the order of its outputs.
+    pub values: Vec<Option<String>>,
+    /// What it was started with, in the order of its reads.
+    pub bound: Vec<Option<String>>,
+    /// Grows when what it stands for is new: a new start, or other content of a file.
+    pub revision: u32,
+    /// The revisions that it has acted upon, in the order of its edges.
+    pub seen: Vec<u32>,
+    /// It waits in the work list.
+    pub queued: bool,
+}
+
+/// What the shell has to do. The order matters: outputs are on disk before their readers start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Start the process of this incarnation; report `Spawned`, later `Exited`.
+    Spawn(Incarnation),
+    /// Send the signal to the process group of this incarnation.
+    Signal(Incarnation, Signal),
+    /// Render and write the file; report `Written`.
+    Write(Incarnation),
+    /// Remove the file.
+    Remove(ServiceId),
+    /// The values of this service changed: make them visible as one new generation.
+    Publish(ServiceId),
+    /// This service went down: remove its values.
+    Withdraw(ServiceId),
+    /// Tell those who follow events, and the log.
+    Notice(Notice),
+    /// The shutdown's orderly part is over; anything still running may be killed.
+    AllStopped,
+}
+
+/// Something worth telling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Notice {
+    /// A service changed its state.
+    Changed {
+        /// Which.
+        service: ServiceId,
+        /// The state before.
+        from: Phase,
+        /// The state now.
+        to: Phase,
+    },
+    /// A process ended.
+    Exited {
+        /// Which.
+        incarnation: Incarnation,
+        /// How.
+        exit: Exit,
+        /// Whether it was stopped because it took too long.
+        timed_out: bool,
+    },
+    /// The boot target is ready, or everything that it still lacks has failed for now.
+    Settled {
+        /// Whether it is ready.
+        ready: bool,
+    },
+    /// The engine found itself in a state that must not be; a defect to report.
+    Bug {
+        /// Where.
+        service: ServiceId,
+    },
+}

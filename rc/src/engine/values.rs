@@ -1,0 +1,154 @@
+//! Outputs: what services publish, what others were started with, and who reacts to a change.
+
+use super::{
+    Action, Engine,
+    graph::NodeKind,
+    state::State,
+};
+use crate::{
+    model::{Ready, ServiceId},
+    text::expand,
+};
+use supervisor::time::Instant;
+
+impl Engine {
+    /// A service published values; its readers react if what they read is different now.
+    pub(super) fn published(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        generation: u32,
+        values: Vec<(u16, Option<String>)>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(dynamic) = self.dynamic.get_mut(id.index()) else { return };
+        let up = matches!(dynamic.state, State::Starting(_) | State::Ready(_));
+        if dynamic.generation != generation || !up {
+            self.stale += 1;
+            return;
+        }
+        let mut changed = false;
+        for (output, value) in values {
+            if let Some(slot) = dynamic.values.get_mut(usize::from(output))
+                && *slot != value
+            {
+                *slot = value;
+                changed = true;
+            }
+        }
+        if changed {
+            out.push(Action::Publish(id));
+        }
+        self.check_outputs(now, id, out);
+        if changed {
+            self.tell_readers(id, out);
+        }
+    }
+
+    /// A service that is ready by its outputs becomes so, or ceases to be.
+    pub(super) fn check_outputs(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        if self.readiness(id) != Some(Ready::Outputs) {
+            return;
+        }
+        let outputs = self.graph.nodes[id.index()].outputs.iter();
+        let mut pairs = outputs.zip(&self.dynamic[id.index()].values);
+        let complete = pairs.all(|(output, value)| output.fixed.is_some() || value.is_some());
+        match self.dynamic[id.index()].state {
+            State::Starting(process) if complete => self.became_ready(now, id, process, out),
+            // It took a value back, as a DHCP client does when its lease is lost.
+            State::Ready(process) if !complete => {
+                self.set_state(now, id, State::Starting(process), out);
+            }
+            _ => {}
+        }
+    }
+
+    /// The readers of a service whose values changed react, each by its edge.
+    fn tell_readers(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        for position in 0..self.graph.nodes[id.index()].dependents.len() {
+            let (reader, edge) = self.graph.nodes[id.index()].dependents[position];
+            self.look_at(reader);
+            let node = &self.graph.nodes[reader.index()];
+            let Some(edge) = node.edges.get(usize::from(edge)).copied() else { continue };
+            let state = self.dynamic[reader.index()].state;
+            let up = matches!(state, State::Starting(_) | State::Ready(_));
+            if up && self.values_differ(reader, id) {
+                self.act_on(reader, edge.on_change, out);
+            }
+        }
+    }
+
+    /// Whether what `reader` was started with differs from what `publisher` publishes now.
+    pub(super) fn values_differ(&self, reader: ServiceId, publisher: ServiceId) -> bool {
+        let bound = &self.dynamic[reader.index()].bound;
+        let current = &self.dynamic[publisher.index()].values;
+        let mut reads = self.graph.nodes[reader.index()].reads.iter().enumerate();
+        reads.any(|(position, read)| {
+            read.service == publisher && bound[position] != current[usize::from(read.output)]
+        })
+    }
+
+    /// Takes over the present values of everything that the service reads.
+    pub(super) fn bind(&mut self, id: ServiceId) {
+        for position in 0..self.graph.nodes[id.index()].reads.len() {
+            let read = self.graph.nodes[id.index()].reads[position];
+            let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
+            // While a publisher is away, what was read from it last stays good for soft readers.
+            if value.is_some() || self.is_ready(read.service) {
+                let value = value.clone();
+                self.dynamic[id.index()].bound[position] = value;
+            }
+        }
+    }
+
+    /// Publishes the outputs whose value the definition gives.
+    pub(super) fn publish_fixed(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let mut any = false;
+        for position in 0..self.graph.nodes[id.index()].outputs.len() {
+            let output = &self.graph.nodes[id.index()].outputs[position];
+            let Some(text) = &output.fixed else { continue };
+            let bound = &self.dynamic[id.index()].bound;
+            let value = |read: u16| bound.get(usize::from(read))?.as_deref();
+            // A reference without a value leaves the output unset; its readers wait for it.
+            let value = expand(text, &value).ok().filter(|value| output.kind.accepts(value));
+            self.dynamic[id.index()].values[position] = value;
+            any = true;
+        }
+        if any {
+            out.push(Action::Publish(id));
+        }
+    }
+
+    /// It is down: nothing that it published holds any longer.
+    pub(super) fn withdraw(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let values = &mut self.dynamic[id.index()].values;
+        if values.iter().any(Option::is_some) {
+            values.iter_mut().for_each(|value| *value = None);
+            out.push(Action::Withdraw(id));
+        }
+    }
+
+    /// The value that the service was last started with, for its texts.
+    #[must_use]
+    pub fn bound(&self, id: ServiceId, read: u16) -> Option<&str> {
+        self.dynamic.get(id.index())?.bound.get(usize::from(read))?.as_deref()
+    }
+
+    /// What a service publishes now: its outputs with their values.
+    pub fn outputs(
+        &self,
+        id: ServiceId,
+    ) -> impl Iterator<Item = (&super::NodeOutput, Option<&str>)> {
+        let node = self.graph.nodes.get(id.index());
+        let values = self.dynamic.get(id.index());
+        let outputs = node.map(|node| node.outputs.as_slice()).unwrap_or_default();
+        let values = values.map(|dynamic| dynamic.values.as_slice()).unwrap_or_default();
+        outputs.iter().zip(values.iter().map(Option::as_deref))
+    }
+}
+
+impl super::Node {
+    pub(super) const fn is_bundle(&self) -> bool {
+        matches!(self.kind, NodeKind::Bundle { .. })
+    }
+}

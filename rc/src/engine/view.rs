@@ -1,0 +1,130 @@
+//! What can be told about services: states, what they wait for, counters. Nothing here changes any.
+
+use super::{
+    Engine, NodeKind,
+    state::{Incarnation, Phase, State, Step, Want, Why},
+};
+use crate::model::ServiceId;
+use supervisor::{exit::Exit, time::Instant};
+
+/// Something that keeps a service from going on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocker {
+    /// This service is not ready.
+    Service(ServiceId),
+    /// This service does not publish this output.
+    Output(ServiceId, u16),
+    /// This service depends on it and has to be down first.
+    Dependent(ServiceId),
+}
+
+/// One service at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct View {
+    /// What it does.
+    pub kind: NodeKind,
+    /// What is wanted of it.
+    pub want: Want,
+    /// Whether it is down because a command said so.
+    pub stopped_by_command: bool,
+    /// Its state.
+    pub phase: Phase,
+    /// When it entered that state.
+    pub since: Instant,
+    /// How many times it has been started.
+    pub generation: u32,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// How its process ended last time.
+    pub last_exit: Option<Exit>,
+    /// When it is started again, if it is backing off.
+    pub retry_at: Option<Instant>,
+    /// Why it is failed, if it is.
+    pub why: Option<Why>,
+    /// Whether it is waiting for something that has failed.
+    pub blocked: bool,
+    /// What its live process runs for, if it has one.
+    pub live: Option<Incarnation>,
+}
+
+impl Engine {
+    /// One service; `None` if there is none with this number.
+    #[must_use]
+    pub fn view(&self, id: ServiceId) -> Option<View> {
+        let dynamic = self.dynamic.get(id.index())?;
+        Some(View {
+            kind: self.graph.nodes[id.index()].kind,
+            want: dynamic.want,
+            stopped_by_command: dynamic.ask == super::state::Ask::Down,
+            phase: dynamic.state.phase(),
+            since: dynamic.since,
+            generation: dynamic.generation,
+            failures: dynamic.failures,
+            last_exit: dynamic.last_exit,
+            retry_at: match dynamic.state {
+                State::Backoff { until } => Some(until),
+                _ => None,
+            },
+            why: match dynamic.state {
+                State::Failed(why) => Some(why),
+                _ => None,
+            },
+            blocked: dynamic.state == State::Waiting { blocked: true },
+            live: self.live(id),
+        })
+    }
+
+    /// What the service waits for, in the order of its definition.
+    #[must_use]
+    pub fn waiting_on(&self, id: ServiceId) -> Vec<Blocker> {
+        let mut found = Vec::new();
+        let Some(dynamic) = self.dynamic.get(id.index()) else { return found };
+        match dynamic.state {
+            State::Waiting { .. } => {
+                self.blockers(id, &mut |blocker| found.push(blocker));
+                self.missing_members(id, &mut found);
+            }
+            State::Stopping(Step::Draining(_), _) => {
+                for &(dependent, edge) in &self.graph.nodes[id.index()].dependents {
+                    if self.holds_up(dependent, edge) {
+                        found.push(Blocker::Dependent(dependent));
+                    }
+                }
+            }
+            _ => {}
+        }
+        found
+    }
+
+    fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
+        for edge in &self.graph.nodes[id.index()].edges {
+            if edge.relation == crate::model::Relation::Member && !self.is_ready(edge.to) {
+                found.push(Blocker::Service(edge.to));
+            }
+        }
+    }
+
+    /// The graph that the engine works on.
+    #[must_use]
+    pub const fn graph(&self) -> &super::Graph {
+        &self.graph
+    }
+
+    /// Events of incarnations that were gone already, dropped so far.
+    #[must_use]
+    pub const fn stale_events(&self) -> u64 {
+        self.stale
+    }
+
+    /// Broken invariants so far; anything but 0 is a defect.
+    #[must_use]
+    pub const fn bugs(&self) -> u64 {
+        self.bugs
+    }
+
+    /// Whether the boot target has been ready, or everything it lacked had failed, once.
+    #[must_use]
+    pub const fn has_settled(&self) -> bool {
+        self.settled
+    }
+}
