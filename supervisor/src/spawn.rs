@@ -1,1 +1,442 @@
+//! Starts one process: clone, a clean child, execve. All `unsafe` of process creation is here.
+//!
+//! Input is a [`Spec`] that the caller prepared completely; output is a pid or the step that failed
+//! with its errno, known when [`Spawner::spawn`] returns. The child shares the parent's memory until
+//! execve(2) (`CLONE_VM | CLONE_VFORK`, clone(2)), which costs the same however big the parent is, so
+//! the child must never allocate, take a lock or return.
 
+#![allow(unsafe_code)]
+
+use crate::exit::{SpawnFailure, SpawnStep};
+use core::{
+    ffi::{CStr, c_char, c_int, c_void},
+    mem::MaybeUninit,
+    ptr,
+};
+use rustix::{
+    fd::{BorrowedFd, RawFd},
+    process::{Pid, Resource, Rlimit, chdir, setrlimit, setsid},
+    thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid},
+};
+use std::ffi::CString;
+
+/// The child's stack until execve(2). It calls a few shallow functions; 32 KiB is ample.
+const STACK: usize = 32 * 1024;
+
+/// Who a process runs as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// Where the session's terminal comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// None: a service.
+    None,
+    /// The standard input becomes the controlling terminal: a rescue shell.
+    Stdin,
+}
+
+/// A process to be.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// The programs to try in order; the first that can be executed is.
+    pub programs: &'a [CString],
+    /// The arguments, the name first.
+    pub argv: &'a [CString],
+    /// The whole environment, `NAME=VALUE`.
+    pub env: &'a [CString],
+    /// The working directory.
+    pub cwd: &'a CStr,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// Soft and hard limits, `None` for unlimited.
+    pub limits: &'a [(Resource, Option<u64>, Option<u64>)],
+    /// Who it runs as; `None`: as the caller.
+    pub identity: Option<&'a Identity>,
+    /// Descriptors 0, 1 and 2. Their numbers must be above 2.
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// A descriptor that the child gets at the given number (above 2).
+    pub pass: Option<(BorrowedFd<'a>, RawFd)>,
+    /// Descriptors that the child keeps at their own numbers.
+    pub keep: &'a [RawFd],
+    /// Whether it gets a terminal.
+    pub terminal: Terminal,
+    /// What `/proc/self/oom_score_adj` is set to, as text, if it must differ from the caller's.
+    pub oom_score_adj: Option<&'a CStr>,
+}
+
+/// Starts processes; owns the stack that children borrow.
+pub struct Spawner {
+    stack: Box<[MaybeUninit<u8>]>,
+}
+
+/// What the child reads and writes while the parent is suspended.
+struct Shared<'a> {
+    spec: &'a Spec<'a>,
+    programs: &'a [*const c_char],
+    argv: *const *const c_char,
+    env: *const *const c_char,
+    groups: &'a [Gid],
+    failure: Option<SpawnFailure>,
+}
+
+impl Default for Spawner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Spawner {
+    /// A spawner with its stack.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { stack: vec![MaybeUninit::uninit(); STACK].into_boxed_slice() }
+    }
+
+    /// Starts the process in a session and process group of its own, with all signals unblocked and
+    /// at their default, and no descriptors but those of the spec. Returns when the program is
+    /// being executed.
+    ///
+    /// # Errors
+    /// The step that failed and its errno. After a failure past clone(2) there is a zombie, which
+    /// the caller reaps like any unknown child.
+    pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Pid, SpawnFailure> {
+        let pointers = |list: &[CString]| {
+            let ends = core::iter::once(ptr::null());
+            list.iter().map(|s| s.as_ptr()).chain(ends).collect::<Vec<_>>()
+        };
+        let (programs, argv, env) =
+            (pointers(spec.programs), pointers(spec.argv), pointers(spec.env));
+        let groups = spec.identity.map(|identity| identity.groups.as_slice()).unwrap_or_default();
+        let groups: Vec<Gid> = groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+        let mut shared = Shared {
+            spec,
+            programs: &programs[..programs.len() - 1],
+            argv: argv.as_ptr(),
+            env: env.as_ptr(),
+            groups: &groups,
+            failure: None,
+        };
+        // A handler of ours must not run in the child, on memory that is ours. The child starts with
+        // this mask and clears it when all dispositions are at their default.
+        let blocked = Blocked::all();
+        let top = self.stack.as_mut_ptr_range().end;
+        let aligned = (top as usize) & !15;
+        let back = top as usize - aligned;
+        // SAFETY: `child_main` is a C function that never returns and runs on the stack below
+        // `aligned`, which is 16-byte aligned, inside `self.stack` and used by nobody else, since the
+        // parent is suspended until execve or _exit (CLONE_VFORK). `shared` outlives the call.
+        let pid = unsafe {
+            libc::clone(
+                child_main,
+                top.sub(back).cast::<c_void>(),
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                (&raw mut shared).cast::<c_void>(),
+            )
+        };
+        let errno = last_errno();
+        drop(blocked);
+        // SAFETY: `shared.failure` may have been written by the child behind the compiler's back; the
+        // child is done with it, and a volatile read sees what it wrote.
+        let failure = unsafe { ptr::read_volatile(&raw const shared.failure) };
+        match (Pid::from_raw(pid.max(0)), failure) {
+            (None, _) => Err(SpawnFailure { step: SpawnStep::Fork, errno }),
+            (Some(_), Some(failure)) => Err(failure),
+            (Some(pid), None) => Ok(pid),
+        }
+    }
+}
+
+/// All signals are blocked for as long as this lives.
+struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    fn all() -> Self {
+        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: both point to memory for a sigset_t; sigfillset and sigprocmask fill them, and an
+        // all-zero sigset_t is a valid (empty) one should they fail.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self(before.assume_init())
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled by sigprocmask.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
+fn last_errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+extern "C" fn child_main(argument: *mut c_void) -> c_int {
+    // SAFETY: `argument` is the `Shared` of `spawn`, which is suspended and touches it no more until
+    // this process is gone from its memory.
+    let shared = unsafe { &mut *argument.cast::<Shared<'_>>() };
+    let failure = match set_up(shared) {
+        Ok(()) => SpawnFailure { step: SpawnStep::Exec, errno: execute(shared) },
+        Err(failure) => failure,
+    };
+    // SAFETY: writes to `shared`, as above; volatile, so that it happens before `_exit`.
+    unsafe {
+        ptr::write_volatile(&raw mut shared.failure, Some(failure));
+        libc::_exit(127)
+    }
+}
+
+/// Everything between clone and execve, in an order in which each step still may do what it must.
+fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
+    let spec = shared.spec;
+    let at =
+        |step| move |errno: rustix::io::Errno| SpawnFailure { step, errno: errno.raw_os_error() };
+    default_dispositions();
+    setsid().map_err(at(SpawnStep::Fork))?;
+    for (fd, target) in spec.stdio.iter().zip(0..) {
+        duplicate(*fd, target).map_err(at(SpawnStep::Descriptors))?;
+    }
+    if let Some(text) = spec.oom_score_adj {
+        write_oom_score(text);
+    }
+    close_the_rest_on_exec();
+    if let Some((fd, target)) = spec.pass {
+        duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
+    }
+    for &fd in spec.keep {
+        // SAFETY: fcntl on a number; a number that is not open only yields EBADF.
+        if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } < 0 {
+            return Err(SpawnFailure { step: SpawnStep::Descriptors, errno: last_errno() });
+        }
+    }
+    if spec.terminal == Terminal::Stdin {
+        // SAFETY: TIOCSCTTY takes an int. Failing only means that there is no job control.
+        unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+    }
+    for &(resource, current, maximum) in spec.limits {
+        setrlimit(resource, Rlimit { current, maximum }).map_err(at(SpawnStep::Limits))?;
+    }
+    if let Some(identity) = spec.identity {
+        // The system calls themselves, not libc's functions: those would look for other threads.
+        set_thread_groups(shared.groups).map_err(at(SpawnStep::Identity))?;
+        set_thread_gid(Gid::from_raw(identity.gid)).map_err(at(SpawnStep::Identity))?;
+        set_thread_uid(Uid::from_raw(identity.uid)).map_err(at(SpawnStep::Identity))?;
+    }
+    // With the service's own rights, so that it cannot start where it could not go.
+    chdir(spec.cwd).map_err(at(SpawnStep::Chdir))?;
+    // SAFETY: umask and an empty signal mask; both touch only this process.
+    unsafe {
+        libc::umask(libc::mode_t::try_from(spec.umask).unwrap_or(0o022));
+        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// execve(2) resets caught signals but keeps ignored ones ignored; a service must not inherit that.
+fn default_dispositions() {
+    // By the system call itself, as libc refuses the two or three signals that it keeps for threads;
+    // whoever started us may have left them ignored all the same.
+    let zero = [0_u64; 8];
+    let last = libc::SIGRTMAX();
+    let set_size = usize::try_from(last).unwrap_or_default().div_ceil(8);
+    for signal in 1..=last {
+        // SAFETY: rt_sigaction(2) reads a kernel sigaction, at most 40 bytes on any architecture; all
+        // zero it means SIG_DFL without flags. The child has its own table of dispositions (no
+        // CLONE_SIGHAND). Signals that may not be changed only yield EINVAL.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                zero.as_ptr(),
+                ptr::null::<u8>(),
+                set_size,
+            )
+        };
+    }
+}
+
+fn duplicate(fd: BorrowedFd<'_>, target: RawFd) -> Result<(), rustix::io::Errno> {
+    use rustix::fd::AsRawFd;
+    // SAFETY: dup2 and fcntl on numbers of the child's own table (no CLONE_FILES). dup2 onto itself
+    // would keep the close-on-exec flag, hence the fcntl.
+    let result = unsafe {
+        if fd.as_raw_fd() == target {
+            libc::fcntl(target, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(fd.as_raw_fd(), target)
+        }
+    };
+    if result < 0 { Err(rustix::io::Errno::from_raw_os_error(last_errno())) } else { Ok(()) }
+}
+
+/// Everything is opened with close-on-exec already; this is for what a library forgot, or what
+/// whoever started us left open. Before Linux 5.11 it fails, and the flags alone have to do.
+fn close_the_rest_on_exec() {
+    const FROM: libc::c_uint = 3;
+    // SAFETY: close_range(2) with CLOSE_RANGE_CLOEXEC sets a flag on the child's own table.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, FROM, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+}
+
+fn write_oom_score(text: &CStr) {
+    let path = c"/proc/self/oom_score_adj";
+    // SAFETY: open, write and close with pointers to live NUL-terminated memory. Without /proc there is
+    // nothing to reset.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if fd >= 0 {
+            libc::write(fd, text.as_ptr().cast(), text.count_bytes());
+            libc::close(fd);
+        }
+    }
+}
+
+/// Tries the programs like execvp(3): what is missing leads to the next, EACCES is remembered, any
+/// other error ends the search.
+fn execute(shared: &Shared<'_>) -> i32 {
+    let mut worst = libc::ENOENT;
+    for &program in shared.programs {
+        // SAFETY: the program and both arrays are NUL-terminated and alive in the parent.
+        unsafe { libc::execve(program, shared.argv, shared.env) };
+        match last_errno() {
+            libc::ENOENT | libc::ENOTDIR => {}
+            libc::EACCES => worst = libc::EACCES,
+            errno => return errno,
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{exit::Exit, reap};
+    use rustix::fd::AsFd;
+    use std::{fs::File, io::Read};
+
+    /// Tests share one process and its children, so they take turns.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+    fn strings(list: &[&str]) -> Vec<CString> {
+        list.iter().map(|s| CString::new(*s).unwrap()).collect()
+    }
+
+    fn wait_for(pid: Pid) -> Exit {
+        loop {
+            if let Some(dead) = reap::peek()
+                && reap::release(dead.pid)
+                && dead.pid == pid
+            {
+                return dead.exit;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn run(
+        programs: &[&str],
+        argv: &[&str],
+        change: fn(&mut Spec<'_>),
+    ) -> (Result<Exit, SpawnFailure>, String) {
+        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let null = File::open("/dev/null").unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (programs, argv, env) = (strings(programs), strings(argv), strings(&["A=b"]));
+        let mut spec = Spec {
+            programs: &programs,
+            argv: &argv,
+            env: &env,
+            cwd: c"/",
+            umask: 0o027,
+            limits: &[],
+            identity: None,
+            stdio: [null.as_fd(), writer.as_fd(), writer.as_fd()],
+            pass: None,
+            keep: &[],
+            terminal: Terminal::None,
+            oom_score_adj: None,
+        };
+        change(&mut spec);
+        let pid = Spawner::new().spawn(&spec);
+        drop(writer);
+        let exit = pid.map(wait_for);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        (exit, text)
+    }
+
+    fn sh(script: &str, change: fn(&mut Spec<'_>)) -> (Result<Exit, SpawnFailure>, String) {
+        run(&["/bin/sh"], &["sh", "-c", script], change)
+    }
+
+    #[test]
+    fn a_child_is_clean() {
+        let script = "umask; pwd; echo $A; ls /proc/self/fd | wc -l; \
+            grep -E '^Sig(Blk|Ign)' /proc/self/status; exit 7";
+        let (exit, text) = sh(script, |spec| spec.umask = 0o027);
+        assert_eq!(exit, Ok(Exit::Code(7)));
+        // 0, 1, 2 and the one that ls itself opens.
+        let want = "0027\n/\nb\n4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+        assert_eq!(text, want);
+    }
+
+    #[test]
+    fn it_leads_its_own_session() {
+        let (_, text) = sh("cut -d' ' -f1,5,6 /proc/$$/stat", |_| {});
+        let ids: Vec<&str> = text.split_whitespace().collect();
+        assert!(ids.len() == 3 && ids[0] == ids[1] && ids[1] == ids[2], "{text}");
+    }
+
+    #[test]
+    fn limits_and_identity_are_set() {
+        static NOBODY: Identity = Identity { uid: 65534, gid: 65533, groups: Vec::new() };
+        let (exit, text) = sh("ulimit -n; grep -E '^(Uid|Gid|Groups)' /proc/self/status", |spec| {
+            spec.limits = &[(Resource::Nofile, Some(33), Some(44))];
+            if rustix::process::geteuid().is_root() {
+                spec.identity = Some(&NOBODY);
+            }
+        });
+        assert_eq!(exit, Ok(Exit::Code(0)));
+        assert!(text.starts_with("33\n"), "{text}");
+        if rustix::process::geteuid().is_root() {
+            assert!(text.contains("Uid:\t65534\t65534\t65534\t65534\n"), "{text}");
+            assert!(text.contains("Gid:\t65533\t65533\t65533\t65533\n"), "{text}");
+            assert!(text.contains("Groups:\t\n") || text.contains("Groups:\t \n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn failures_name_the_step() {
+        let at = |step, errno| Err(SpawnFailure { step, errno });
+        let missing = &["/nonexistent/a", "/etc/hostname/b"];
+        assert_eq!(run(missing, &["a"], |_| {}).0, at(SpawnStep::Exec, libc::ENOENT));
+        // A file that may not be executed is remembered over one that does not exist.
+        let forbidden = &["/etc/passwd", "/nonexistent/a"];
+        assert_eq!(run(forbidden, &["a"], |_| {}).0, at(SpawnStep::Exec, libc::EACCES));
+        let nowhere = sh("", |spec| spec.cwd = c"/nonexistent").0;
+        assert_eq!(nowhere, at(SpawnStep::Chdir, libc::ENOENT));
+    }
+
+    #[test]
+    fn a_descriptor_arrives_at_its_number() {
+        let (exit, text) = sh("echo ready >&9; ls /proc/self/fd | tr '\\n' ' '", |spec| {
+            spec.pass = Some((spec.stdio[1], 9));
+        });
+        assert_eq!(exit, Ok(Exit::Code(0)));
+        assert_eq!(text, "ready\n0 1 2 3 9 ");
+    }
+}
