@@ -1,0 +1,217 @@
+//! The command line of the applet. Input: words from a person or a script. Pure; says in one line
+//! what is wrong, and never guesses.
+
+use crate::predicate::Predicate;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+usage: ifwait [-v] [-t SECONDS] IFACE [PREDICATE]...
+Wait until all predicates hold for the network interface IFACE.
+
+  present    it exists
+  up         it is switched on
+  running    it can carry traffic (the default)
+  address    it has a usable address, not a link-local one; address4, address6
+  route      a default route leaves through it; route4, route6
+
+  -t SECONDS     give up after this time, such as 0.5; 0: check once
+  -v             print the interface's state, and again each time it changes
+  -h, --help     print this
+  -V, --version  print the version
+exit status: 0 they hold, 1 timed out, 2 usage, 111 system error
+";
+
+/// Bytes of the longest name, an alternative one: ALTIFNAMSIZ without its zero.
+const NAME_LONGEST: usize = 127;
+/// Digits of a fraction of a second that count.
+const NANOSECOND_DIGITS: usize = 9;
+
+/// A command line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// `--help`.
+    Help,
+    /// `--version`.
+    Version,
+    /// Wait.
+    Wait(Wait),
+}
+
+/// What to wait for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wait {
+    /// The interface's name, or an alternative one.
+    pub ifname: String,
+    /// All must hold; at least one.
+    pub predicates: Vec<Predicate>,
+    /// How long; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Whether to print what changes.
+    pub verbose: Option<Verbose>,
+}
+
+/// `-v` was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verbose;
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub fn parse(args: &[OsString]) -> Result<Command, String> {
+    let (mut verbose, mut timeout, mut options) = (None, None, true);
+    let mut ifname: Option<String> = None;
+    let mut predicates = Vec::new();
+    let mut args = args.iter().map(|arg| arg.to_string_lossy());
+    while let Some(arg) = args.next() {
+        let word = &*arg;
+        match word {
+            "--" if options => options = false,
+            "-h" | "--help" if options => return Ok(Command::Help),
+            "-V" | "--version" if options => return Ok(Command::Version),
+            _ if options && word.len() > 1 && word.starts_with('-') => {
+                let mut letters = word.strip_prefix('-').unwrap_or(word).chars();
+                while let Some(letter) = letters.next() {
+                    match letter {
+                        'v' => verbose = Some(Verbose),
+                        't' => {
+                            let attached = letters.as_str();
+                            let value = match attached {
+                                "" => args.next().ok_or("-t needs a number of seconds")?,
+                                _ => attached.into(),
+                            };
+                            timeout = Some(seconds(&value)?);
+                            break;
+                        }
+                        _ => return Err(["unknown option ", word].concat()),
+                    }
+                }
+            }
+            _ if ifname.is_none() => ifname = Some(valid_name(word)?),
+            _ => match word.parse() {
+                Ok(predicate) => predicates.push(predicate),
+                Err(_) => return Err(unknown_predicate(word)),
+            },
+        }
+    }
+    let ifname = ifname.ok_or("no interface named")?;
+    if predicates.is_empty() {
+        predicates.push(Predicate::Running);
+    }
+    Ok(Command::Wait(Wait { ifname, predicates, timeout, verbose }))
+}
+
+fn unknown_predicate(word: &str) -> String {
+    let names = Predicate::ALL.map(Predicate::name).join(", ");
+    ["unknown predicate ", word, "; there are ", &names].concat()
+}
+
+/// What no interface can be called would be waited for in vain (`dev_valid_name()` in
+/// net/core/dev.c; alternative names may be longer).
+fn valid_name(word: &str) -> Result<String, String> {
+    let refused = |byte: u8| byte == b'/' || byte == 0 || byte.is_ascii_whitespace();
+    let valid = !matches!(word, "" | "." | "..")
+        && word.len() <= NAME_LONGEST
+        && !word.bytes().any(refused)
+        // It was not UTF-8: other bytes than these would be looked for.
+        && !word.contains(char::REPLACEMENT_CHARACTER);
+    if valid { Ok(word.to_string()) } else { Err(["no interface can be called ", word].concat()) }
+}
+
+/// Decimal seconds. Not by way of f64, whose parser is larger than all the rest of the applet.
+fn seconds(word: &str) -> Result<Duration, String> {
+    let wrong = || ["-t: ", word, " is not a number of seconds"].concat();
+    let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return Err(wrong());
+    }
+    let whole: u32 = match whole {
+        "" => 0,
+        _ => whole.parse().map_err(|_| wrong())?,
+    };
+    let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(NANOSECOND_DIGITS);
+    let nanoseconds = padded.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    Ok(Duration::new(whole.into(), nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predicate::Family;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        super::parse(&words)
+    }
+
+    fn wait(line: &str) -> Wait {
+        match parse(line) {
+            Ok(Command::Wait(wait)) => wait,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn running_is_the_default() {
+        let expected = Wait {
+            ifname: "wan0".into(),
+            predicates: vec![Predicate::Running],
+            timeout: None,
+            verbose: None,
+        };
+        assert_eq!(wait("wan0"), expected);
+    }
+
+    #[test]
+    fn options_may_stand_anywhere() {
+        let expected = wait("-v -t 2.5 wan0 up route6");
+        assert_eq!(expected.predicates, [Predicate::Up, Predicate::Route(Family::V6)]);
+        assert_eq!(expected.timeout, Some(Duration::from_millis(2500)));
+        assert_eq!(expected.verbose, Some(Verbose));
+        assert_eq!(wait("wan0 -vt2.5 up route6"), expected);
+        assert_eq!(wait("wan0 up -t 2.5 -v -- route6"), expected);
+        assert_eq!(wait("-- -x").ifname, "-x");
+    }
+
+    #[test]
+    fn seconds_are_decimal() {
+        for (word, nanoseconds) in [
+            ("0", 0),
+            ("0.5", 500_000_000),
+            (".25", 250_000_000),
+            ("3.", 3_000_000_000),
+            ("1.0000000019", 1_000_000_001),
+            ("4294967295", 4_294_967_295_000_000_000),
+        ] {
+            assert_eq!(seconds(word), Ok(Duration::from_nanos(nanoseconds)), "{word}");
+        }
+        for word in ["", ".", "-1", "+1", "1e3", "1.5.2", "5s", "inf", "4294967296", "0,5", "٣"] {
+            assert!(seconds(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, part) in [
+            ("-v", "no interface"),
+            ("-t", "-t needs"),
+            ("wan0 -t", "-t needs"),
+            ("-t x wan0", "-t: x is not"),
+            ("-q wan0", "unknown option -q"),
+            ("--timeout wan0", "unknown option --timeout"),
+            ("wan0 flying", "unknown predicate flying; there are present, up"),
+            ("a/b", "can be called a/b"),
+            ("..", "can be called .."),
+        ] {
+            let message = parse(line).unwrap_err();
+            assert!(message.contains(part), "{line}: {message}");
+        }
+        assert!(super::parse(&[]).is_err());
+        assert!(super::parse(&[OsString::new()]).is_err());
+        assert_eq!(parse("wan0 --help"), Ok(Command::Help));
+        assert_eq!(parse("-V"), Ok(Command::Version));
+    }
+}
