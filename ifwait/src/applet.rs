@@ -8,6 +8,7 @@ use crate::predicate::Predicate;
 use crate::table::Table;
 use mio::{Events, Interest, Poll, Token};
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -23,9 +24,9 @@ pub const SYSTEM: i32 = 111;
 /// Runs the applet with the words after its name; answers its exit code.
 pub fn applet_main(args: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     let result = match args::parse(args) {
-        Ok(Command::Help) => out.write_all(HELP.as_bytes()).map(|()| MET),
+        Ok(Command::Help) => print(out, format_args!("{HELP}")).map(|()| MET),
         Ok(Command::Version) => {
-            writeln!(out, "ifwait (jamb) {}", env!("CARGO_PKG_VERSION")).map(|()| MET)
+            print(out, format_args!("ifwait (jamb) {}\n", env!("CARGO_PKG_VERSION"))).map(|()| MET)
         }
         Ok(Command::Wait(wanted)) => wait(&wanted, out),
         Err(mistake) => {
@@ -34,36 +35,52 @@ pub fn applet_main(args: &[OsString], out: &mut dyn Write, err: &mut dyn Write) 
             return USAGE;
         }
     };
-    let flushed = result.and_then(|code| out.flush().map(|()| code));
-    flushed.unwrap_or_else(|error| {
+    result.unwrap_or_else(|failure| {
+        let (what, object, error) = match &failure {
+            Failure::Watch(ifname, error) => ("watch ", &**ifname, error),
+            Failure::Print(error) => ("write its output", "", error),
+        };
         // As above.
-        writeln!(err, "jamb: ifwait: cannot go on: {error}; giving up").ok();
+        writeln!(err, "jamb: ifwait: cannot {what}{object}: {error}; giving up").ok();
         SYSTEM
     })
 }
 
-fn wait(wanted: &Wait, out: &mut dyn Write) -> io::Result<i32> {
+/// What cannot be gone on from.
+enum Failure {
+    /// A socket, or the poll loop; with the interface's name.
+    Watch(String, io::Error),
+    /// The output.
+    Print(io::Error),
+}
+
+fn print(out: &mut dyn Write, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+    out.write_fmt(text).and_then(|()| out.flush()).map_err(Failure::Print)
+}
+
+fn wait(wanted: &Wait, out: &mut dyn Write) -> Result<i32, Failure> {
+    let failed = |error| Failure::Watch(wanted.ifname.clone(), error);
     // A sum too far away to be a time is no deadline at all.
     let deadline = wanted.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let asks_routes = wanted.predicates.iter().any(|one| matches!(one, Predicate::Route(_)));
     let routes = asks_routes || wanted.verbose.is_some();
-    let mut monitor = Monitor::new(if routes { Watch::Routes } else { Watch::LinksAndAddresses })?;
-    let mut poll = Poll::new()?;
-    poll.registry().register(&mut monitor, Token(0), Interest::READABLE)?;
+    let mut monitor = Monitor::new(if routes { Watch::Routes } else { Watch::LinksAndAddresses })
+        .map_err(failed)?;
+    let mut poll = Poll::new().map_err(failed)?;
+    poll.registry().register(&mut monitor, Token(0), Interest::READABLE).map_err(failed)?;
     let mut events = Events::with_capacity(2);
     let mut table = Table::default();
     let mut shown = None;
     // The first judgement is made however short the time: so that 0 is "check once".
     let mut judged = false;
     loop {
-        let turn = monitor.drain(&mut table)?;
+        let turn = monitor.drain(&mut table).map_err(failed)?;
         if let Turn::Settled { .. } = turn {
             judged = true;
             let state = table.state(&wanted.ifname);
             if wanted.verbose.is_some() && shown != Some(state) {
                 shown = Some(state);
-                writeln!(out, "{}: {state}", wanted.ifname)?;
-                out.flush()?;
+                print(out, format_args!("{}: {state}\n", wanted.ifname))?;
             }
             if wanted.predicates.iter().all(|predicate| state.holds(*predicate)) {
                 return Ok(MET);
@@ -77,7 +94,7 @@ fn wait(wanted: &Wait, out: &mut dyn Write) -> io::Result<i32> {
             continue;
         }
         match poll.poll(&mut events, if judged { left } else { None }) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(failed(error)),
             // Interrupted by a signal, or out of time: the loop looks at the clock.
             Ok(()) | Err(_) => {}
         }

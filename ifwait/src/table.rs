@@ -110,6 +110,9 @@ impl Table {
     }
 
     /// What is so of the interface that has this name, or this alternative name.
+    ///
+    /// Of a link that is down, the kernel tells no new alternative names until it goes up
+    /// (`netdev_state_change()` in net/core/dev.c).
     #[must_use]
     pub fn state(&self, ifname: &str) -> State {
         let is_it = |name: &Name| name.0 == ifname.as_bytes();
