@@ -2,6 +2,8 @@
 //! Input: its `-v` lines, which are also what the tests wait for. A line that never comes ends the
 //! applet by its own time limit, and with it the test.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod netns;
 
 use netns::ip;

@@ -2,6 +2,8 @@
 //! become equal to one that is read anew. Input: a network namespace that ip(8) changes. The
 //! tests wait for events of the kernel, never for time.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod netns;
 
 use ifwait::{Family, Monitor, Predicate, Table, Turn, Watch};
