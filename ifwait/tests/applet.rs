@@ -132,8 +132,11 @@ fn a_bridge_port_stays_when_it_leaves() {
     ip("link set v1 up\nlink set v0 up");
     let mut applet = Applet::start("v0 route6");
     applet.expect("v0: present up running");
-    ip("link set v0 master br0\nlink set v0 nomaster\naddr add 192.0.2.1/24 dev v0");
+    ip("addr add 192.0.2.1/24 dev v0");
     applet.expect("v0: present up running address4");
+    // A link that was taken for gone would have lost its address.
+    ip("link set v0 master br0\nlink set v0 nomaster\naddr add 2001:db8::1/64 dev v0 nodad");
+    applet.expect("v0: present up running address4 address6");
     assert!(!applet.seen.iter().any(|line| line.ends_with("absent")), "{:?}", applet.seen);
 }
 
