@@ -1,1 +1,411 @@
+//! What clients and PID 1 say to each other over the control socket.
+//!
+//! A frame is its length (u32, little-endian) and that many bytes: one byte [`VERSION`], then one
+//! postcard value, [`Request`] one way and [`Reply`] the other. A client sends one request and reads
+//! its reply before the next. Long answers are paged, so no frame exceeds [`MAX_FRAME`].
 
+use crate::{
+    engine::{Notice, Phase, Role, Want, Why},
+    model::MAX_NAME,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use supervisor::{exit::Exit, signal::Signal};
+
+/// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
+/// PID 1 may be older than the file that `svc` was started from.
+pub const VERSION: u8 = 1;
+
+/// The longest frame after its length, in bytes.
+pub const MAX_FRAME: usize = 64 * 1024;
+
+/// Services named in one request, at most.
+pub const MAX_NAMES: usize = 256;
+
+/// Services described in one reply, at most.
+pub const PAGE: usize = 24;
+
+/// Something asked of PID 1.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Who answers, and where things are: [`Reply::Info`].
+    Info,
+    /// All services from this number on: [`Reply::Status`].
+    Status {
+        /// The number to begin with: 0, then what the last page said.
+        from: u16,
+    },
+    /// One service: [`Reply::Status`] with one item.
+    Service {
+        /// Its name.
+        name: String,
+    },
+    /// Changes what is wanted: [`Reply::Tickets`].
+    Change {
+        /// How.
+        verb: Verb,
+        /// The services.
+        names: Vec<String>,
+    },
+    /// Sends a signal to a service's process: [`Reply::Done`].
+    Signal {
+        /// The service.
+        name: String,
+        /// The signal.
+        signal: Signal,
+    },
+    /// Answers when a service is where it was to be or cannot get there by itself:
+    /// [`Reply::Waited`].
+    Wait {
+        /// The service.
+        name: String,
+        /// What is awaited.
+        goal: Goal,
+        /// Only an incarnation later than this counts; 0: any.
+        after: u32,
+    },
+    /// Follows events: [`Reply::Event`] and [`Reply::Lost`] until the client hangs up.
+    Events,
+    /// Publishes outputs: [`Reply::Done`].
+    Publish {
+        /// The service that publishes.
+        service: String,
+        /// The generation that the publisher belongs to.
+        generation: u32,
+        /// Keys and their new values; `None` takes one back.
+        values: Vec<(String, Option<String>)>,
+        /// Whether keys that are not named are taken back too.
+        replace: bool,
+    },
+    /// Ends the machine, or `jamb supervise`: [`Reply::Done`].
+    Shutdown {
+        /// How.
+        how: Ending,
+        /// Without waiting for services.
+        now: bool,
+    },
+}
+
+/// How what is wanted changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Verb {
+    /// Up.
+    Start,
+    /// Down, until somebody starts it.
+    Stop,
+    /// Down with its dependents, and up again.
+    Restart,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Goal {
+    /// It is ready, after however many attempts; out of reach if it failed for good or is not wanted.
+    Ready,
+    /// It is ready at the first attempt; not reached once that or something that it needs failed.
+    ReadyAtOnce,
+    /// It is down, failed, or waiting: nothing of it runs.
+    Down,
+}
+
+/// How a machine ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ending {
+    /// Starts again.
+    Reboot,
+    /// Power off.
+    Poweroff,
+    /// Stops with the power on.
+    Halt,
+}
+
+/// What PID 1 answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Request::Info`].
+    Info(Info),
+    /// To [`Request::Status`].
+    Status {
+        /// The services, in the order of their names.
+        items: Vec<Item>,
+        /// The number of the next page, if there is one.
+        next: Option<u16>,
+    },
+    /// The request was carried out.
+    Done,
+    /// To [`Request::Change`]: each service with the generation it had before.
+    Tickets(Vec<(String, u32)>),
+    /// To [`Request::Wait`]: what became of it.
+    Waited {
+        /// Whether the goal was reached.
+        reached: bool,
+        /// The service as it is now.
+        item: Item,
+    },
+    /// Something happened.
+    Event(Event),
+    /// The client read too slowly: so many events were dropped.
+    Lost(u64),
+    /// There is no such service.
+    Unknown(String),
+    /// The request cannot be carried out; why, for people.
+    Refused(String),
+}
+
+/// Who answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Info {
+    /// jamb's version.
+    pub version: String,
+    /// Its pid.
+    pub pid: u32,
+    /// The content id of the database, 16 bytes.
+    pub database: [u8; 16],
+    /// Where outputs are.
+    pub outputs_dir: String,
+    /// Where logs are.
+    pub log_dir: String,
+    /// Milliseconds since it was started.
+    pub up_ms: u64,
+    /// Milliseconds from its start to the boot target being settled, if it is.
+    pub settled_ms: Option<u64>,
+    /// Events of processes that were gone already.
+    pub stale_events: u64,
+    /// Broken invariants; anything but 0 is a defect.
+    pub bugs: u64,
+    /// How often the log collector had to be started.
+    pub collector_starts: u32,
+    /// Its pid, if it runs.
+    pub collector_pid: Option<u32>,
+    /// The shutdown in progress.
+    pub ending: Option<Ending>,
+}
+
+/// What a service does, for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// See [`crate::model::Kind::Longrun`].
+    Longrun,
+    /// See [`crate::model::Kind::Oneshot`].
+    Oneshot,
+    /// See [`crate::model::Kind::Bundle`].
+    Bundle,
+    /// See [`crate::model::Kind::File`].
+    File,
+}
+
+/// One service as it is now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// What is wanted.
+    pub want: Want,
+    /// Whether it is down because of a command.
+    pub stopped_by_command: bool,
+    /// What is so.
+    pub phase: Phase,
+    /// Its process, if it has one.
+    pub pid: Option<u32>,
+    /// What the process runs for.
+    pub role: Option<Role>,
+    /// How often it was started.
+    pub generation: u32,
+    /// For how long it has been in this state, in milliseconds.
+    pub since_ms: u64,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// What it waits for: services, or outputs as `service.key`; at most [`MAX_WAITING`].
+    pub waiting_on: Vec<String>,
+    /// How its process ended last time.
+    pub last_exit: Option<Exit>,
+    /// In how many milliseconds it is started again.
+    pub retry_ms: Option<u64>,
+    /// Why it is failed.
+    pub why: Option<Why>,
+}
+
+/// Blockers named in one [`Item`], at most.
+pub const MAX_WAITING: usize = 8;
+
+/// Something that happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts from 1.
+    pub number: u64,
+    /// Milliseconds since jamb was started.
+    pub at_ms: u64,
+    /// The service that it happened to, if to one.
+    pub service: String,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum What {
+    /// The engine said so.
+    Engine(Notice),
+    /// A process of the service was started.
+    Spawned {
+        /// Its pid.
+        pid: u32,
+        /// What it runs for.
+        role: Role,
+    },
+    /// The service published these keys anew.
+    Outputs(Vec<String>),
+    /// A shutdown began.
+    Shutdown(Ending),
+}
+
+/// Why a frame cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameError {
+    /// It is longer than [`MAX_FRAME`], or empty.
+    Length(u32),
+    /// The other side speaks this version.
+    Version(u8),
+    /// It is not what it should be.
+    Malformed,
+}
+
+impl core::fmt::Display for FrameError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Length(length) => {
+                write!(f, "a frame of {length} bytes; 1 to {MAX_FRAME} are valid")
+            }
+            Self::Version(version) => {
+                write!(f, "control protocol version {version}; this is version {VERSION}")
+            }
+            Self::Malformed => f.write_str("a malformed frame"),
+        }
+    }
+}
+
+/// A value as a frame, its length included.
+///
+/// # Errors
+/// If it is too long.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
+    let frame = vec![0, 0, 0, 0, VERSION];
+    let mut frame = postcard::to_extend(value, frame).map_err(|_| FrameError::Malformed)?;
+    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+    if length as usize > MAX_FRAME {
+        return Err(FrameError::Length(length));
+    }
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
+}
+
+/// The length of the first frame in `bytes` without its length word; `None` if not even that is there.
+///
+/// # Errors
+/// If no frame may have that length.
+pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+    let Some(word) = bytes.first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*word);
+    if length == 0 || length as usize > MAX_FRAME {
+        return Err(FrameError::Length(length));
+    }
+    Ok(Some(length as usize))
+}
+
+/// The value in a frame, its length word taken off.
+///
+/// # Errors
+/// If it is of another version, not a value, or followed by something.
+pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
+    let (version, body) = frame.split_first().ok_or(FrameError::Malformed)?;
+    if *version != VERSION {
+        return Err(FrameError::Version(*version));
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(FrameError::Malformed),
+    }
+}
+
+/// Whether a request names nothing that could not exist, before anything is looked up.
+#[must_use]
+pub fn is_sensible(request: &Request) -> bool {
+    let fits = |name: &String| name.len() <= MAX_NAME;
+    match request {
+        Request::Change { names, .. } => names.len() <= MAX_NAMES && names.iter().all(fits),
+        Request::Service { name } | Request::Signal { name, .. } | Request::Wait { name, .. } => {
+            fits(name)
+        }
+        Request::Publish { service, values, .. } => {
+            fits(service) && values.iter().all(|(key, _)| fits(key))
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_round_trip() {
+        let request = Request::Wait { name: "wan".into(), goal: Goal::Ready, after: 3 };
+        let frame = encode(&request).unwrap();
+        assert_eq!(frame_length(&frame), Ok(Some(frame.len() - 4)));
+        assert_eq!(decode::<Request>(&frame[4..]), Ok(request));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        assert_eq!(frame_length(&[1, 0, 0]), Ok(None));
+        assert_eq!(frame_length(&[0; 4]), Err(FrameError::Length(0)));
+        assert_eq!(frame_length(&[0xff; 4]), Err(FrameError::Length(u32::MAX)));
+        assert_eq!(decode::<Request>(&[VERSION + 1, 0]), Err(FrameError::Version(VERSION + 1)));
+        assert_eq!(decode::<Request>(&[]), Err(FrameError::Malformed));
+        assert_eq!(decode::<Request>(&[VERSION, 200]), Err(FrameError::Malformed));
+        let mut frame = encode(&Request::Info).unwrap();
+        frame.push(0);
+        assert_eq!(decode::<Request>(&frame[4..]), Err(FrameError::Malformed));
+    }
+
+    #[test]
+    fn any_byte_sequence_is_survived() {
+        let frame = encode(&Request::Change {
+            verb: Verb::Start,
+            names: vec!["a".into(), "b".into()],
+        })
+        .unwrap();
+        for position in 4..frame.len() {
+            for bit in 0..8 {
+                let mut damaged = frame.clone();
+                damaged[position] ^= 1 << bit;
+                // Whatever it decodes to, it does so without a panic or a huge allocation.
+                drop(decode::<Request>(&damaged[4..]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_page_fits_a_frame() {
+        let item = Item {
+            name: "n".repeat(MAX_NAME),
+            kind: Kind::Longrun,
+            want: Want::Up,
+            stopped_by_command: true,
+            phase: Phase::Waiting,
+            pid: Some(u32::MAX),
+            role: Some(Role::Run),
+            generation: u32::MAX,
+            since_ms: u64::MAX,
+            failures: u32::MAX,
+            waiting_on: vec!["w".repeat(2 * MAX_NAME + 1); MAX_WAITING],
+            last_exit: Some(Exit::Code(1)),
+            retry_ms: Some(u64::MAX),
+            why: Some(Why::TooMany(Exit::Signal(9))),
+        };
+        // The worst page: every name as long as it may be.
+        let page = Reply::Status { items: vec![item; PAGE], next: Some(u16::MAX) };
+        assert!(encode(&page).is_ok());
+    }
+}

@@ -66,3 +66,17 @@ pub fn signal_group(leader: Pid, signal: crate::signal::Signal) {
         kill_process_group(leader, signal).ok();
     }
 }
+
+/// Sends a signal to one process that has not been released yet.
+pub fn signal_one(pid: Pid, signal: crate::signal::Signal) {
+    if let Some(signal) = Signal::from_named_raw(signal.number()) {
+        rustix::process::kill_process(pid, signal).ok();
+    }
+}
+
+/// Sends a signal to every process that the caller may signal, except itself and, in the kernel's
+/// eyes, PID 1; kill(2) with -1.
+pub fn signal_all(signal: crate::signal::Signal) {
+    // SAFETY: kill takes two numbers.
+    unsafe { libc::kill(-1, signal.number()) };
+}

@@ -215,12 +215,6 @@ impl Node {
     pub(super) fn is_hard(&self, edge: &Edge) -> bool {
         edge.relation == Relation::Needs && edge.on_change == OnChange::Restart
     }
-
-    /// What this node does about changes of a service that it reads or needs.
-    pub(super) fn edge_to(&self, to: ServiceId) -> Option<(usize, Edge)> {
-        let found = |edge: &&(usize, Edge)| edge.1.to == to && edge.1.relation != Relation::Member;
-        self.edges.iter().copied().enumerate().find(|edge| found(&edge))
-    }
 }
 
 /// Whether some text of the service fails without the read at `position`.

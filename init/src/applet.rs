@@ -1,0 +1,128 @@
+//! The table of applets and the choice among them: by the exact name of the program, or by the first
+//! argument (`jamb svc status`).
+
+use crate::exit;
+use std::{ffi::OsString, io, path::Path};
+
+/// jamb's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// One applet.
+struct Applet {
+    name: &'static str,
+    what: &'static str,
+    run: fn(Call) -> i32,
+}
+
+/// How an applet was called.
+pub struct Call {
+    /// The name it was called by.
+    pub name: &'static str,
+    /// The arguments after that name.
+    pub args: Vec<OsString>,
+}
+
+const APPLETS: &[Applet] = &[
+    Applet { name: "init", what: "PID 1 of a machine or container", run: crate::machine::main },
+    Applet { name: "supervise", what: "the same without a machine", run: crate::supervise::main },
+    Applet { name: "svc", what: "asks and commands a running jamb", run: crate::svc::main },
+    Applet { name: "output", what: "publishes a service's outputs", run: crate::output::main },
+    Applet { name: "notify", what: "tells that a service is ready", run: crate::notify::main },
+    Applet { name: "ifwait", what: "waits for a network interface", run: ifwait },
+    Applet { name: "reboot", what: "ends the machine and starts it again", run: crate::reboot::main },
+    Applet { name: "poweroff", what: "ends the machine, power off", run: crate::reboot::main },
+    Applet { name: "halt", what: "ends the machine, power on", run: crate::reboot::main },
+    Applet { name: "log-collector", what: "collects logs (jamb starts it itself)", run: collector },
+];
+
+/// Runs what was asked for; answers the exit code.
+pub fn run(mut args: Vec<OsString>) -> i32 {
+    if args.is_empty() {
+        args.push(OsString::from("jamb"));
+    }
+    let program = args.remove(0);
+    // The kernel's and the applets' links decide by their own name alone.
+    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    // A login shell's leading minus is not part of the name; nothing else is forgiven.
+    if let Some(applet) = find(&name) {
+        return (applet.run)(Call { name: applet.name, args });
+    }
+    // PID 1 under another name (init=/jamb) is PID 1 all the same.
+    if args.first().and_then(|first| find(&first.to_string_lossy())).is_none()
+        && std::process::id() == 1
+    {
+        return crate::machine::main(Call { name: "init", args });
+    }
+    let Some(first) = args.first().map(|first| first.to_string_lossy().into_owned()) else {
+        exit::say(&help());
+        return exit::USAGE;
+    };
+    match (first.as_str(), find(&first)) {
+        (_, Some(applet)) => {
+            args.remove(0);
+            (applet.run)(Call { name: applet.name, args })
+        }
+        ("--help" | "-h" | "help", None) => {
+            exit::say(&help());
+            exit::OK
+        }
+        ("--version" | "-V" | "version", None) => {
+            exit::say(&format!("jamb {VERSION}\n"));
+            exit::OK
+        }
+        (other, None) => {
+            exit::complain("jamb", &format!("no applet is called {other}; see jamb --help"));
+            exit::USAGE
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Applet> {
+    APPLETS.iter().find(|applet| applet.name == name)
+}
+
+fn help() -> String {
+    let mut text = format!(
+        "jamb {VERSION}: init, supervisor and service manager for small routers\n\n\
+         usage: jamb APPLET [ARGUMENT]…, or a link to jamb with an applet's name\n\n"
+    );
+    for applet in APPLETS {
+        text.push_str(&format!("  {:<14} {}\n", applet.name, applet.what));
+    }
+    text.push_str("\nEach applet has --help and --version.\n");
+    text
+}
+
+/// Answers `--help` and `--version`, which every applet has; `None` if neither was asked for.
+pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
+    match call.args.first()?.to_str()? {
+        "--help" | "-h" => exit::say(help),
+        "--version" | "-V" => exit::say(&format!("{} (jamb {VERSION})\n", call.name)),
+        _ => return None,
+    }
+    Some(exit::OK)
+}
+
+fn ifwait(call: Call) -> i32 {
+    let args: Vec<String> = call.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    ifwait::applet_main(&args, &mut io::stdout(), &mut io::stderr())
+}
+
+fn collector(call: Call) -> i32 {
+    let help = "usage: log-collector --map-fd N --spool-fd N --dir DIR [--max-file BYTES] \
+                [--max-total BYTES] [--console-fd N]\n\njamb starts it with the pipes of all \
+                services. See svc log for reading logs.\n";
+    if let Some(code) = asked_for_help(&call, help) {
+        return code;
+    }
+    let mut taken = Vec::new();
+    let mut inherited = |fd| {
+        if taken.contains(&fd) {
+            return None;
+        }
+        taken.push(fd);
+        crate::inherit::adopt(fd)
+    };
+    jamb_log::collector_main(&mut inherited, call.args)
+}

@@ -1,0 +1,57 @@
+//! What a process gets from whoever executed it: arguments and descriptors. The only `unsafe` of this
+//! crate is here and at `main`; nothing here decides anything.
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char, c_int};
+use rustix::fd::{FromRawFd, OwnedFd, RawFd};
+use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
+/// The arguments as the C runtime got them.
+///
+/// # Safety
+/// `argv` must point to `argc` pointers to NUL-terminated strings.
+pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    let one = |index| {
+        // SAFETY: `index` is below `argc`, and each pointer is to a NUL-terminated string.
+        let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
+        OsString::from_vec(argument.to_bytes().to_vec())
+    };
+    (0..count).map(one).collect()
+}
+
+/// Occupies those of the descriptors 0 to 2 that are closed, so that nothing opened later gets a
+/// number that others write to. Without `/dev/null`, a descriptor that nobody can read or write has
+/// to do.
+pub fn occupy_standard_descriptors() {
+    loop {
+        // SAFETY: open(2) with NUL-terminated paths.
+        let fd = unsafe {
+            match libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) {
+                -1 => libc::open(c"/".as_ptr(), libc::O_PATH),
+                fd => fd,
+            }
+        };
+        // The lowest free number is given out first: past 2 all three are taken.
+        if fd > 2 {
+            // SAFETY: just opened, known to nobody.
+            unsafe { libc::close(fd) };
+        }
+        if !(0..=2).contains(&fd) {
+            return;
+        }
+    }
+}
+
+/// Takes over a descriptor that was inherited under a number known from the command line; `None` if
+/// it is not open. Each number may be taken once, which the caller has to see to.
+pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl on a number only asks whether it is open.
+    if fd <= 2 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, inherited and not owned by anything in this process: the caller takes each
+    // number once, before it opens anything else.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}

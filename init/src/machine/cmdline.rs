@@ -1,0 +1,93 @@
+//! The kernel command line: what is meant for jamb, and which consoles there are. Input:
+//! `/proc/cmdline`, which anybody may have written; everything unknown is left alone.
+
+use std::{fs::File, io::Read};
+
+/// The longest command line that is read, in bytes; COMMAND_LINE_SIZE is at most this on every
+/// architecture that jamb runs on.
+const MAX: u64 = 4096;
+
+/// What was found.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub struct Cmdline {
+    /// `jamb.db=`
+    pub database: Option<String>,
+    /// `jamb.target=`
+    pub target: Option<String>,
+    /// `jamb.debug`
+    pub debug: bool,
+    /// `single`
+    pub single: bool,
+    /// `jamb.rescue=reboot`
+    pub rescue_reboots: bool,
+    /// The last `console=`, without its options: the one that `/dev/console` means
+    /// (Documentation/admin-guide/serial-console.rst).
+    pub console: Option<String>,
+}
+
+impl Cmdline {
+    /// Reads it; without `/proc` nothing was said.
+    pub fn read() -> Self {
+        let mut text = String::new();
+        File::open("/proc/cmdline").and_then(|file| file.take(MAX).read_to_string(&mut text)).ok();
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut found = Self::default();
+        for word in words(text) {
+            // What follows is for whoever is started as init, which is us; it is read like the rest.
+            match word.split_once('=') {
+                Some(("jamb.db", path)) => found.database = Some(path.to_owned()),
+                Some(("jamb.target", name)) => found.target = Some(name.to_owned()),
+                Some(("jamb.rescue", what)) => found.rescue_reboots = what == "reboot",
+                Some(("console", device)) => {
+                    let name = device.split(',').next().unwrap_or_default();
+                    found.console = (!name.is_empty()).then(|| name.to_owned());
+                }
+                None if word == "jamb.debug" => found.debug = true,
+                None if word == "single" => found.single = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Words between blanks; double quotes hold blanks together and are dropped, as the kernel does
+/// (lib/cmdline.c).
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_ascii_whitespace() && !quoted => words.push(String::new()),
+            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_is_found_among_the_rest() {
+        let text = "root=/dev/sda1 console=tty0 console=ttyS0,115200n8 jamb.db=\"/a b\" \
+            jamb.debug quiet jamb.target=rescue jamb.rescue=reboot singles\n";
+        let want = Cmdline {
+            database: Some("/a b".into()),
+            target: Some("rescue".into()),
+            debug: true,
+            single: false,
+            rescue_reboots: true,
+            console: Some("ttyS0".into()),
+        };
+        assert_eq!(Cmdline::parse(text), want);
+        assert!(Cmdline::parse("single").single);
+        assert_eq!(Cmdline::parse("\"\"\"  = jamb.db"), Cmdline::default());
+    }
+}

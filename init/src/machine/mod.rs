@@ -1,0 +1,150 @@
+//! PID 1: what a machine needs before and after its services. Brings up the file systems, chooses the
+//! console, loads the database, runs the manager, and ends the machine.
+//!
+//! It must never return and never panic: either is a kernel panic. What goes wrong is said on the
+//! console and leads to the rescue shell.
+
+mod cmdline;
+mod console;
+mod mounts;
+mod power;
+mod rescue;
+mod swap;
+
+use crate::{
+    applet::{Call, VERSION, asked_for_help},
+    exit,
+    manager::{Manager, NO_OOM_PROTECTION, Paths, Report, Setup, Wish},
+    supervise,
+};
+use cmdline::Cmdline;
+use core::ffi::c_int;
+use rc::{db::Database, engine::Graph, model::System, proto::Ending};
+use rustix::system::{RebootCommand, reboot, sethostname};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use std::path::Path;
+
+pub use power::end_now;
+
+const HELP: &str = "\
+usage: init, as PID 1 only: put jamb into the image as /init or /sbin/init
+
+Kernel command line:
+  jamb.db=FILE       the database (default /etc/jamb/services.db)
+  jamb.target=NAME   start this service instead of the database's own target
+  jamb.debug         log every change of state; all logs also on the console
+  jamb.rescue=WHAT   shell (the default) or reboot, when there is no usable database
+  single             the rescue shell instead of services
+
+Signals, as BusyBox init has them: USR1 halt, USR2 poweroff, TERM reboot,
+INT reboot (ctrl-alt-del), PWR poweroff. In a container, TERM is poweroff.
+";
+
+const DATABASE: &str = "/etc/jamb/services.db";
+
+/// Handled signals. PID 1 gets no signal that it has no handler for; signal(7), kill(2).
+const SIGNALS: &[c_int] = &[
+    SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT, SIGPIPE, libc::SIGPWR,
+];
+
+const fn on_machine(signal: c_int) -> Option<Wish> {
+    match signal {
+        SIGCHLD => Some(Wish::Reap),
+        SIGTERM | SIGINT => Some(Wish::End(Ending::Reboot)),
+        SIGUSR1 => Some(Wish::End(Ending::Halt)),
+        SIGUSR2 | libc::SIGPWR => Some(Wish::End(Ending::Poweroff)),
+        _ => None,
+    }
+}
+
+const fn in_container(signal: c_int) -> Option<Wish> {
+    match signal {
+        SIGTERM => Some(Wish::End(Ending::Poweroff)),
+        other => on_machine(other),
+    }
+}
+
+/// The applet.
+pub fn main(call: Call) -> i32 {
+    if std::process::id() != 1 {
+        return asked_for_help(&call, HELP).unwrap_or_else(|| {
+            exit::complain("init", "cannot start: it is not PID 1; see jamb supervise --help");
+            exit::USAGE
+        });
+    }
+    let trouble = mounts::early();
+    let cmdline = Cmdline::read();
+    // ctrl-alt-del shall be a signal, not a reboot behind our back. Only a real machine lets us say so.
+    let is_machine = reboot(RebootCommand::CadOff).is_ok();
+    let mut report = Report::new(console::open(&cmdline), cmdline.debug);
+    report.say("init", &format!("jamb {VERSION} starts"));
+    for problem in trouble {
+        report.say("init", &problem);
+    }
+    let oom_protected = std::fs::write("/proc/self/oom_score_adj", "-1000").is_ok();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let ending = run(report, &cmdline, is_machine, oom_protected);
+    power::finish(ending, is_machine, console::open(&cmdline))
+}
+
+fn run(mut report: Report, cmdline: &Cmdline, is_machine: bool, oom_protected: bool) -> Ending {
+    let path = cmdline.database.as_deref().unwrap_or(DATABASE);
+    let mut why = None;
+    if cmdline.single {
+        why = Some("single is on the kernel command line".to_owned());
+    }
+    let loaded = match &why {
+        None => supervise::load(Path::new(path)).map_err(|problem| why = Some(problem)).ok(),
+        Some(_) => None,
+    };
+    let (database, graph) = match loaded {
+        Some(loaded) => loaded,
+        None => match nothing() {
+            Some(nothing) => nothing,
+            // An empty database is always valid; if not even that works there is nothing to run.
+            None => return Ending::Reboot,
+        },
+    };
+    let target = match &cmdline.target {
+        None => graph.system.target,
+        Some(name) => database.find(name),
+    };
+    if why.is_none() && target.is_none() {
+        let wanted = cmdline.target.as_deref().unwrap_or("default");
+        why = Some(format!("there is no service {wanted} in {path} to start"));
+    }
+    if let Some(name) = &graph.system.hostname
+        && let Err(error) = sethostname(name.as_bytes())
+    {
+        report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
+    }
+    let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
+    let setup = Setup {
+        database,
+        graph,
+        paths: Paths::of_machine(),
+        report,
+        signals: SIGNALS,
+        meaning: if is_machine { on_machine } else { in_container },
+        target,
+        log_to_console: cmdline.debug,
+        oom_protected,
+        attendant,
+    };
+    match Manager::new(setup) {
+        Ok(mut manager) => manager.run(),
+        Err(problem) => rescue::without_manager(&problem, cmdline),
+    }
+}
+
+/// A database without services, so that the rescue has the same loop, and `svc` and `reboot` answer.
+fn nothing() -> Option<(Database, Graph)> {
+    let system = System { target: None, ..System::default() };
+    let bytes = rc::db::encode([0; 16], &system, &[]).ok()?;
+    let database = Database::new(bytes).ok()?;
+    let graph = Graph::load(&database).ok()?;
+    Some((database, graph))
+}
+
+/// What a child of PID 1 that is no service gets back.
+const CHILD_OOM_SCORE: &core::ffi::CStr = NO_OOM_PROTECTION;

@@ -1,0 +1,74 @@
+//! The file systems that everything else relies on: /proc, /sys, /dev, /dev/pts, /run.
+//!
+//! What is mounted already (by the kernel, an initramfs, a container) is left as it is. A failure is
+//! reported and boot goes on: most services can do without, and the rescue shell has to come up.
+
+use rustix::{
+    fs::{CWD, FileType, Mode, makedev, mkdir, mknodat},
+    io::Errno,
+    mount::{MountFlags, mount},
+};
+
+struct Mount {
+    kind: &'static str,
+    on: &'static str,
+    flags: MountFlags,
+    options: &'static core::ffi::CStr,
+}
+
+/// Device nodes that programs take for granted, for kernels without devtmpfs; devices.txt of
+/// Documentation/admin-guide.
+const NODES: &[(&str, u32, u32, u32)] = &[
+    ("/dev/null", 1, 3, 0o666),
+    ("/dev/zero", 1, 5, 0o666),
+    ("/dev/urandom", 1, 9, 0o666),
+    ("/dev/random", 1, 8, 0o666),
+    ("/dev/tty", 5, 0, 0o666),
+    ("/dev/console", 5, 1, 0o600),
+    ("/dev/ptmx", 5, 2, 0o666),
+];
+
+/// Mounts them; answers what went wrong, for people.
+pub fn early() -> Vec<String> {
+    let quiet = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+    let half = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let loose = MountFlags::NOSUID | MountFlags::NODEV;
+    let mounts = [
+        Mount { kind: "proc", on: "/proc", flags: quiet, options: c"" },
+        Mount { kind: "sysfs", on: "/sys", flags: quiet, options: c"" },
+        Mount { kind: "devtmpfs", on: "/dev", flags: half, options: c"mode=0755" },
+        Mount { kind: "devpts", on: "/dev/pts", flags: half, options: c"mode=0620,gid=5,ptmxmode=0666" },
+        Mount { kind: "tmpfs", on: "/run", flags: loose, options: c"mode=0755,size=50%" },
+    ];
+    let mut trouble = Vec::new();
+    for one in &mounts {
+        // On a read-only root the directory is there or cannot be made; mounting tells.
+        mkdir(one.on, Mode::from_raw_mode(0o755)).ok();
+        if is_mounted(one.on) {
+            continue;
+        }
+        match mount(one.kind, one.on, one.kind, one.flags, Some(one.options)) {
+            // EBUSY: it is mounted already.
+            Ok(()) | Err(Errno::BUSY) => {}
+            Err(error) => trouble.push(format!(
+                "cannot mount {} on {}: {error}; boot goes on without it",
+                one.kind, one.on
+            )),
+        }
+    }
+    for &(path, major, minor, mode) in NODES {
+        let device = makedev(major, minor);
+        // There already, as with devtmpfs, or not to be had: whoever needs it says so.
+        mknodat(CWD, path, FileType::CharacterDevice, Mode::from_raw_mode(mode), device).ok();
+    }
+    trouble
+}
+
+/// Whether a directory is another file system than its parent.
+fn is_mounted(path: &str) -> bool {
+    let parent = path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
+    match (rustix::fs::stat(path), rustix::fs::stat(parent)) {
+        (Ok(own), Ok(above)) => own.st_dev != above.st_dev,
+        _ => false,
+    }
+}

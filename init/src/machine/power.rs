@@ -1,0 +1,182 @@
+//! The end of a machine: what is left of processes is killed, what can be is written and unmounted, and
+//! the kernel is told to reboot, power off or halt. Bounded, whatever hangs.
+
+use rc::proto::Ending;
+use rustix::{
+    fd::OwnedFd,
+    fs::sync,
+    io::write,
+    mount::{MountFlags, UnmountFlags, mount_remount, unmount},
+    system::{RebootCommand, reboot},
+};
+use std::{fs, time::{Duration, Instant}};
+use supervisor::reap;
+
+/// Processes that are not services get this long after SIGTERM.
+const TERM_GRACE: Duration = Duration::from_millis(1000);
+/// And this long after SIGKILL.
+const KILL_GRACE: Duration = Duration::from_millis(500);
+/// Rounds of unmounting: what is mounted on something must go before it.
+const ROUNDS: usize = 4;
+
+/// Ends the machine; does not return on one. A container's PID 1 just exits.
+pub fn finish(ending: Ending, is_machine: bool, console: Option<OwnedFd>) -> i32 {
+    let say = |text: &str| {
+        if let Some(console) = &console {
+            // Nobody to tell if the console does not take it.
+            write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
+        }
+    };
+    end_stragglers();
+    if !is_machine {
+        return crate::exit::OK;
+    }
+    swap_off();
+    sync();
+    for line in unmount_all() {
+        say(&line);
+    }
+    sync();
+    say(match ending {
+        Ending::Reboot => "rebooting",
+        Ending::Poweroff => "powering off",
+        Ending::Halt => "halted; it is safe to switch off",
+    });
+    // The console's driver may still be sending.
+    std::thread::sleep(Duration::from_millis(50));
+    let error = end_now(ending);
+    say(&format!("the kernel refuses: {error}; nothing is left to do"));
+    loop {
+        // Returning would be a kernel panic.
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// reboot(2), without any ado. Returns only if it failed.
+pub fn end_now(ending: Ending) -> rustix::io::Errno {
+    let command = match ending {
+        Ending::Reboot => RebootCommand::Restart,
+        Ending::Poweroff => RebootCommand::PowerOff,
+        Ending::Halt => RebootCommand::Halt,
+    };
+    match reboot(command) {
+        Ok(()) => rustix::io::Errno::NOSYS,
+        Err(error) => error,
+    }
+}
+
+/// TERM, then KILL to everything but this process; kill(2) with -1 spares PID 1 itself.
+fn end_stragglers() {
+    for (signal, grace) in [
+        (supervisor::signal::Signal::Term, TERM_GRACE),
+        (supervisor::signal::Signal::Kill, KILL_GRACE),
+    ] {
+        reap::signal_all(signal);
+        let until = Instant::now() + grace;
+        loop {
+            while let Some(dead) = reap::peek() {
+                reap::release(dead.pid);
+            }
+            if !others_live() || Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Whether any process but this one and the kernel's own threads is left. Those have no executable.
+fn others_live() -> bool {
+    let Ok(entries) = fs::read_dir("/proc") else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { return false };
+        pid != 1 && fs::read_link(entry.path().join("exe")).is_ok()
+    })
+}
+
+/// Swap must go before the file system it may lie on.
+fn swap_off() {
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for line in swaps.lines().skip(1) {
+        if let Some(path) = line.split_whitespace().next() {
+            super::swap::off(path);
+        }
+    }
+}
+
+/// Unmounts in reverse order, what is busy is made read-only; answers what could not be.
+fn unmount_all() -> Vec<String> {
+    let mut stuck = Vec::new();
+    for _ in 0..ROUNDS {
+        stuck.clear();
+        let points = mount_points();
+        let mut progress = false;
+        for point in points.iter().rev().filter(|point| !is_kernel_only(point)) {
+            match unmount(point.as_str(), UnmountFlags::NOFOLLOW) {
+                Ok(()) => progress = true,
+                Err(error) => stuck.push((point.clone(), error)),
+            }
+        }
+        if !progress || stuck.is_empty() {
+            break;
+        }
+    }
+    let mut lines = Vec::new();
+    for (point, error) in stuck {
+        if mount_remount(point.as_str(), MountFlags::RDONLY, c"").is_err() {
+            lines.push(format!("cannot unmount {point}: {error}; nor make it read-only"));
+        }
+    }
+    // The root itself: read-only is all that can be had. An initramfs has nothing to lose.
+    mount_remount("/", MountFlags::RDONLY, c"").ok();
+    lines
+}
+
+/// Mounts that hold nothing that could be lost, and that are needed to the end.
+fn is_kernel_only(point: &str) -> bool {
+    let roots = ["/proc", "/sys", "/dev", "/run"];
+    point == "/" || roots.iter().any(|root| {
+        point.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// In the order in which they were mounted, proc(5) on mountinfo.
+fn mount_points() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect()
+}
+
+/// Blanks and backslashes are octal in mountinfo.
+fn unescape(field: &str) -> String {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| first == b'\\');
+        let octal = octal.and_then(|digits| core::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_mount_points_are_understood() {
+        assert_eq!(unescape("/a\\040b\\134"), "/a b\\");
+        assert_eq!(unescape("/x\\04"), "/x\\04");
+        assert!(is_kernel_only("/dev/pts") && is_kernel_only("/"));
+        assert!(!is_kernel_only("/device"));
+    }
+}

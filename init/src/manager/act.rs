@@ -1,0 +1,205 @@
+//! Does what the engine says, one action after the other. Every failure becomes an event or a line in
+//! the log; nothing here decides what follows from it.
+
+use super::{Manager, disk, messages, prepare};
+use core::ffi::CStr;
+use rc::{
+    engine::{Action, Event, Incarnation, Notice, Phase},
+    model::{Kind, ServiceId},
+    proto::What,
+};
+use rustix::fd::AsFd;
+use std::path::Path;
+use supervisor::{
+    exit::{Exit, SpawnFailure, SpawnStep},
+    reap,
+    signal::Signal,
+    spawn::{Spec, Terminal},
+};
+
+impl Manager {
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn(run) => {
+                let event = match self.spawn(run) {
+                    Ok(()) => Event::Spawned(run),
+                    Err(failure) => Event::Exited(run, Exit::NotStarted(failure)),
+                };
+                self.queue.push_back(event);
+            }
+            Action::Signal(run, signal) => self.signal(run, signal),
+            Action::Write(run) => {
+                let result = self.write(run);
+                self.queue.push_back(Event::Written(run, result));
+            }
+            Action::Remove(id) => self.remove(id),
+            Action::Publish(id) => self.publish(id),
+            Action::Withdraw(id) => {
+                disk::withdraw(&self.paths.outputs, self.database.name(id));
+                self.feed.push(self.clock.now(), self.database.name(id), What::Outputs(Vec::new()));
+            }
+            Action::Notice(notice) => self.notice(notice),
+            Action::AllStopped => {
+                self.stopped_at = Some(self.clock.now());
+                self.report.say("shutdown", "all services are down");
+            }
+        }
+    }
+
+    fn spawn(&mut self, run: Incarnation) -> Result<(), SpawnFailure> {
+        let name = self.database.name(run.service).to_owned();
+        let unprepared = SpawnFailure { step: SpawnStep::Prepare, errno: 0 };
+        let prepared = self.database.service(run.service).map_err(|e| e.to_string());
+        let prepared = prepared.and_then(|service| {
+            let nofile = self.resources.nofile;
+            prepare::prepare(&service, &name, run, &self.engine, &self.paths, nofile)
+        });
+        let prepared = prepared.map_err(|problem| {
+            self.report.say(&name, &format!("cannot be started: {problem}"));
+            unprepared
+        })?;
+        let owner = prepared.identity.as_ref().map(|identity| (identity.uid, identity.gid));
+        self.make_directories(&name, owner, prepared.publishes);
+        let at = |step| move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() };
+        let channel = self.make_channel(run, prepared.channel, owner);
+        let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
+        let output = self.logs.writer(run.service.index());
+        let protected = self.resources.oom_protected;
+        let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
+        let spec = Spec {
+            programs: &prepared.programs,
+            argv: &prepared.argv,
+            env: &prepared.env,
+            cwd: &prepared.cwd,
+            umask: prepared.umask,
+            limits: &prepared.limits,
+            identity: prepared.identity.as_ref(),
+            stdio: [self.resources.nothing.as_fd(), output, output],
+            pass: pass.as_ref().map(|(fd, number)| (fd.as_fd(), *number)),
+            keep: &[],
+            terminal: Terminal::None,
+            oom_score_adj: score,
+        };
+        let pid = self.spawner.spawn(&spec).inspect_err(|failure| {
+            let program = &prepared.argv[0];
+            self.report.say(&name, &messages::not_started(*failure, &program.to_string_lossy()));
+            // A child that failed before execve is dead by now and has to be released.
+            self.children.reap_later();
+        })?;
+        self.children.born(pid, run);
+        if let Some(ear) = ear
+            && let Err(error) = self.children.listen(run, ear, &self.poll)
+        {
+            self.report.say(&name, &format!("cannot watch its readiness channel: {error}"));
+        }
+        let number = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+        self.feed.push(self.clock.now(), &name, What::Spawned { pid: number, role: run.role });
+        Ok(())
+    }
+
+    /// A service that cannot have its directories may still do its work, so it is started all the same.
+    fn make_directories(&mut self, name: &str, owner: Option<(u32, u32)>, publishes: bool) {
+        let state = self.paths.state.join(name);
+        let made = disk::private_directory(&state, owner, false);
+        let staging = self.paths.staging.join(name);
+        let made = made.map_err(|error| (&state, error)).and_then(|()| {
+            if !publishes {
+                return Ok(());
+            }
+            disk::private_directory(&staging, owner, true).map_err(|error| (&staging, error))
+        });
+        if let Err((path, error)) = made {
+            let text = format!("cannot make {}: {error}; it is started without", path.display());
+            self.report.say(name, &text);
+        }
+    }
+
+    fn signal(&mut self, run: Incarnation, signal: Signal) {
+        let Some(pid) = self.children.pid_of(run) else { return };
+        reap::signal_group(pid, signal);
+        // A stopped process would take no notice before its time is over.
+        if !matches!(signal, Signal::Kill | Signal::Stop | Signal::Tstp | Signal::Cont) {
+            reap::signal_group(pid, Signal::Cont);
+        }
+    }
+
+    fn write(&mut self, run: Incarnation) -> Result<bool, i32> {
+        let name = self.database.name(run.service).to_owned();
+        let service = self.database.service(run.service).map_err(|_| 0)?;
+        let Kind::File(file) = &service.kind else { return Err(0) };
+        let text = prepare::expand_for(&file.text, &service, run, &self.engine);
+        let text = text.map_err(|problem| {
+            self.report.say(&name, &format!("cannot write {}: {problem}", file.path));
+            0
+        })?;
+        let path = Path::new(&file.path);
+        disk::render(path, text.as_bytes(), u32::from(file.mode)).map_err(|error| {
+            self.report.say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
+            error.raw_os_error().unwrap_or(0)
+        })
+    }
+
+    fn remove(&mut self, id: ServiceId) {
+        let Ok(service) = self.database.service(id) else { return };
+        let Kind::File(file) = &service.kind else { return };
+        if let Err(error) = disk::remove(Path::new(&file.path)) {
+            let text = format!("cannot remove {}: {error}; it stays", file.path);
+            self.report.say(self.database.name(id), &text);
+        }
+    }
+
+    fn publish(&mut self, id: ServiceId) {
+        let name = self.database.name(id);
+        let values: Vec<disk::Value<'_>> = self
+            .engine
+            .outputs(id)
+            .filter_map(|(output, value)| {
+                let secret = output.kind.is_secret();
+                Some(disk::Value { key: &output.key, value: value?, secret })
+            })
+            .collect();
+        self.publications += 1;
+        if let Err((path, error)) =
+            disk::publish(&self.paths.outputs, name, self.publications, &values)
+        {
+            let text = format!(
+                "cannot write {}: {error}; references see the new values, files the old",
+                path.display()
+            );
+            self.report.say(name, &text);
+        }
+        let keys = values.iter().map(|value| value.key.to_owned()).collect();
+        self.feed.push(self.clock.now(), name, What::Outputs(keys));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let now = self.clock.now();
+        let subject = match notice {
+            Notice::Changed { service, .. } | Notice::Bug { service } => Some(service),
+            Notice::Exited { incarnation, .. } => Some(incarnation.service),
+            Notice::Settled { .. } => None,
+        };
+        let name = subject.map_or("", |id| self.database.name(id)).to_owned();
+        self.feed.push(now, &name, What::Engine(notice));
+        match notice {
+            Notice::Changed { service, from, to } => {
+                if self.report.verbose || matches!(to, Phase::Backoff | Phase::Failed) {
+                    let view = self.engine.view(service);
+                    self.report.say(&name, &messages::changed(from, to, view.as_ref(), now));
+                }
+            }
+            Notice::Exited { incarnation, exit, timed_out } => {
+                if let Some(text) = messages::worth_telling(incarnation, exit, timed_out) {
+                    self.report.say(&name, &text);
+                }
+            }
+            Notice::Settled { ready } => {
+                self.settled_at = Some(now);
+                self.report.say("boot", &messages::settled(ready, now));
+            }
+            Notice::Bug { .. } => {
+                self.report.say(&name, "a defect of jamb: the engine went in circles; please report it");
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Requests of clients and their answers. Who may ask what is decided here, before anything is done:
+//! root and jamb's own user anything, a service's user only to publish that service's outputs.
+
+use super::{
+    Manager,
+    client::{Mode, Turn},
+    users,
+};
+use rc::{
+    engine::{Blocker, Event, NodeKind, Phase, Want},
+    model::ServiceId,
+    proto::{Goal, Info, Item, Kind, MAX_WAITING, PAGE, Reply, Request, Verb},
+};
+use rustix::process::{Pid, geteuid};
+use supervisor::reap;
+
+/// Requests of one client in one turn.
+const REQUEST_TURN: usize = 4;
+/// Events sent at once.
+const EVENT_TURN: usize = 64;
+
+impl Manager {
+    /// Gives every client that has something to do its turn.
+    pub(super) fn serve_clients(&mut self) {
+        if let Err(error) = self.control.accept(&self.poll) {
+            self.report.say("control", &format!("cannot accept a client: {error}; it waits"));
+        }
+        for place in self.control.take_busy() {
+            self.serve(place);
+        }
+    }
+
+    fn serve(&mut self, place: usize) {
+        for _ in 0..REQUEST_TURN {
+            self.push_news(place);
+            let Some(client) = self.control.client(place) else { return };
+            match client.turn() {
+                Turn::Blocked => {
+                    // What was queued before the turn may be on its way now, and more be waiting.
+                    if client.is_free() && self.has_news(place) {
+                        continue;
+                    }
+                    return;
+                }
+                Turn::Gone => return self.control.close(place),
+                Turn::Request(request) => {
+                    let uid = client.uid;
+                    let reply = self.answer(place, uid, request);
+                    if let (Some(reply), Some(client)) = (reply, self.control.client(place)) {
+                        client.answer(&reply);
+                    }
+                }
+            }
+        }
+        self.control.again(place);
+    }
+
+    fn has_news(&mut self, place: usize) -> bool {
+        let next = self.feed.next();
+        let mode = self.control.client(place).map(|client| client.mode);
+        matches!(mode, Some(Mode::Following(number)) if number < next)
+    }
+
+    /// Answers a client that waited, if it is time; sends events to one that follows.
+    fn push_news(&mut self, place: usize) {
+        let Some(client) = self.control.client(place) else { return };
+        if !client.is_free() {
+            return;
+        }
+        match client.mode {
+            Mode::Idle => {}
+            Mode::Waiting { service, goal, after } => {
+                let Some(reached) = self.outcome(service, goal, after) else { return };
+                let Some(item) = self.item(service) else { return };
+                if let Some(client) = self.control.client(place) {
+                    client.mode = Mode::Idle;
+                    client.answer(&Reply::Waited { reached, item });
+                }
+            }
+            Mode::Following(number) => {
+                let (lost, events) = self.feed.from(number);
+                let mut next = number + lost;
+                if lost > 0 {
+                    client.answer(&Reply::Lost(lost));
+                }
+                for event in events.take(EVENT_TURN) {
+                    next = event.number + 1;
+                    client.answer(&Reply::Event(event.clone()));
+                }
+                client.mode = Mode::Following(next);
+            }
+        }
+    }
+
+    fn answer(&mut self, place: usize, uid: u32, request: Request) -> Option<Reply> {
+        let may = uid == 0 || uid == geteuid().as_raw();
+        if !may && !matches!(request, Request::Publish { .. }) {
+            let text = format!("user {uid} may not do that; only root may");
+            return Some(Reply::Refused(text));
+        }
+        let reply = match request {
+            Request::Info => Reply::Info(self.info()),
+            Request::Status { from } => self.page(from),
+            Request::Service { name } => match self.find(&name) {
+                Ok(id) => Reply::Status { items: self.item(id).into_iter().collect(), next: None },
+                Err(reply) => reply,
+            },
+            Request::Change { verb, names } => self.change(verb, names),
+            Request::Signal { name, signal } => match self.find(&name) {
+                Ok(id) => match self.children.pid(id) {
+                    Some(pid) => {
+                        reap::signal_one(pid, signal);
+                        Reply::Done
+                    }
+                    None => Reply::Refused(format!("{name} has no process")),
+                },
+                Err(reply) => reply,
+            },
+            Request::Wait { name, goal, after } => match self.find(&name) {
+                Ok(service) => {
+                    let client = self.control.client(place)?;
+                    client.mode = Mode::Waiting { service, goal, after };
+                    return None;
+                }
+                Err(reply) => reply,
+            },
+            Request::Events => {
+                let next = self.feed.next();
+                self.control.client(place)?.mode = Mode::Following(next);
+                // The client knows now that it misses nothing from here on.
+                Reply::Done
+            }
+            Request::Publish { service, generation, values, replace } => {
+                let done = self.find(&service).and_then(|id| {
+                    self.take_values(uid, may, id, generation, values, replace)
+                        .map_err(Reply::Refused)
+                });
+                done.map_or_else(|reply| reply, |()| Reply::Done)
+            }
+            Request::Shutdown { how, now } => {
+                self.end(how, now);
+                Reply::Done
+            }
+        };
+        Some(reply)
+    }
+
+    fn find(&self, name: &str) -> Result<ServiceId, Reply> {
+        self.database.find(name).ok_or_else(|| Reply::Unknown(name.to_owned()))
+    }
+
+    fn change(&mut self, verb: Verb, names: Vec<String>) -> Reply {
+        // All names or none: half a command is worse than a refused one.
+        let found: Result<Vec<ServiceId>, Reply> = names.iter().map(|n| self.find(n)).collect();
+        let ids = match found {
+            Ok(ids) => ids,
+            Err(reply) => return reply,
+        };
+        if self.engine.is_shutting_down() && verb != Verb::Stop {
+            return Reply::Refused("a shutdown is in progress".to_owned());
+        }
+        let generation = |id: &ServiceId| self.engine.view(*id).map_or(0, |view| view.generation);
+        let generations: Vec<u32> = ids.iter().map(generation).collect();
+        for &id in &ids {
+            self.tell(match verb {
+                Verb::Start => Event::Start(id),
+                Verb::Stop => Event::Stop(id),
+                Verb::Restart => Event::Restart(id),
+            });
+        }
+        Reply::Tickets(names.into_iter().zip(generations).collect())
+    }
+
+    /// What became of a wait: reached, out of reach by itself, or still open.
+    fn outcome(&self, id: ServiceId, goal: Goal, after: u32) -> Option<bool> {
+        let view = self.engine.view(id)?;
+        let later = after == 0 || view.generation.wrapping_sub(after).cast_signed() > 0;
+        match (goal, view.phase) {
+            (Goal::Ready | Goal::ReadyAtOnce, Phase::Ready) => later.then_some(true),
+            (Goal::Ready | Goal::ReadyAtOnce, Phase::Failed) => Some(false),
+            (Goal::Ready | Goal::ReadyAtOnce, Phase::Down) if view.want == Want::Down => Some(false),
+            (Goal::ReadyAtOnce, Phase::Backoff) => Some(false),
+            (Goal::ReadyAtOnce, Phase::Waiting) => view.blocked.then_some(false),
+            (Goal::Down, Phase::Down | Phase::Failed | Phase::Backoff | Phase::Waiting) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn page(&self, from: u16) -> Reply {
+        let mut ids = self.database.ids().skip(usize::from(from));
+        let items: Vec<Item> = ids.by_ref().take(PAGE).filter_map(|id| self.item(id)).collect();
+        Reply::Status { items, next: ids.next().map(|id| id.0) }
+    }
+
+    fn item(&self, id: ServiceId) -> Option<Item> {
+        let view = self.engine.view(id)?;
+        let now = self.clock.now();
+        let mut waiting_on: Vec<String> =
+            self.engine.waiting_on(id).into_iter().map(|blocker| self.blocker(blocker)).collect();
+        waiting_on.dedup();
+        waiting_on.truncate(MAX_WAITING);
+        let pid = self.children.pid(id).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+        Some(Item {
+            name: self.database.name(id).to_owned(),
+            kind: match view.kind {
+                NodeKind::Longrun(_) => Kind::Longrun,
+                NodeKind::Oneshot { .. } => Kind::Oneshot,
+                NodeKind::Bundle { .. } => Kind::Bundle,
+                NodeKind::File => Kind::File,
+            },
+            want: view.want,
+            stopped_by_command: view.stopped_by_command,
+            phase: view.phase,
+            pid,
+            role: view.live.filter(|_| pid.is_some()).map(|run| run.role),
+            generation: view.generation,
+            since_ms: now.since_ms(view.since),
+            failures: view.failures,
+            waiting_on,
+            last_exit: view.last_exit,
+            retry_ms: view.retry_at.map(|at| at.since_ms(now)),
+            why: view.why,
+        })
+    }
+
+    fn blocker(&self, blocker: Blocker) -> String {
+        match blocker {
+            Blocker::Service(id) | Blocker::Dependent(id) => self.database.name(id).to_owned(),
+            Blocker::Output(id, output) => {
+                let node = self.engine.graph().nodes.get(id.index());
+                let key = node.and_then(|node| node.outputs.get(usize::from(output)));
+                format!("{}.{}", self.database.name(id), key.map_or("?", |output| &output.key))
+            }
+        }
+    }
+
+    fn info(&self) -> Info {
+        let now = self.clock.now();
+        let (collector_starts, collector) = self.logs.collector();
+        let number = |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).ok();
+        Info {
+            version: crate::applet::VERSION.to_owned(),
+            pid: std::process::id(),
+            database: self.database.content_id(),
+            outputs_dir: self.paths.outputs.to_string_lossy().into_owned(),
+            log_dir: self.paths.log.to_string_lossy().into_owned(),
+            up_ms: now.ms,
+            settled_ms: self.settled_at.map(|at| at.ms),
+            stale_events: self.engine.stale_events(),
+            bugs: self.engine.bugs(),
+            collector_starts,
+            collector_pid: collector.and_then(number),
+            ending: self.ending,
+        }
+    }
+
+    /// Checks what a service wants to publish, and lets the engine know.
+    fn take_values(
+        &mut self,
+        uid: u32,
+        may: bool,
+        id: ServiceId,
+        generation: u32,
+        values: Vec<(String, Option<String>)>,
+        replace: bool,
+    ) -> Result<(), String> {
+        let name = self.database.name(id);
+        let service = self.database.service(id).map_err(|error| error.to_string())?;
+        if !may {
+            let exec = &service.exec;
+            let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
+            if account.is_none_or(|account| account.identity.uid != uid) {
+                return Err(format!("user {uid} may not publish for {name}"));
+            }
+        }
+        let view = self.engine.view(id).ok_or("it is gone")?;
+        let up = matches!(view.phase, Phase::Starting | Phase::Ready);
+        if !up || view.generation != generation {
+            return Err(format!(
+                "{name} is {} in generation {}; values of generation {generation} are too late",
+                view.phase.name(),
+                view.generation
+            ));
+        }
+        let mut changes: Vec<(u16, Option<String>)> = Vec::new();
+        for (key, value) in values {
+            let own = service.outputs.iter().filter(|output| output.value.is_none());
+            let at = service.outputs.iter().position(|o| o.key == key && o.value.is_none());
+            let Some(position) = at else {
+                let keys: Vec<&str> = own.map(|output| output.key.as_str()).collect();
+                return Err(format!(
+                    "{name} declares no output {key} of its own; it declares: {}",
+                    keys.join(", ")
+                ));
+            };
+            let kind = service.outputs[position].kind;
+            if let Some(value) = value.as_ref().filter(|value| !kind.accepts(value)) {
+                let shown = if kind.is_secret() { "the value" } else { value };
+                return Err(format!("{key}: {shown} is no {kind}; nothing was published"));
+            }
+            changes.push((u16::try_from(position).unwrap_or(u16::MAX), value));
+        }
+        if replace {
+            for (position, output) in service.outputs.iter().enumerate() {
+                let position = u16::try_from(position).unwrap_or(u16::MAX);
+                if output.value.is_none() && !changes.iter().any(|(at, _)| *at == position) {
+                    changes.push((position, None));
+                }
+            }
+        }
+        self.tell(Event::Published { service: id, generation, values: changes });
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! Outputs and rendered files as the file system shows them. A reader sees a whole generation or the
+//! one before, never a mixture: everything is written aside and renamed, rename(2).
+
+use rustix::{
+    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, mkdir, open, symlink, unlinkat},
+    io::Errno,
+};
+use std::{
+    fs, io,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+/// One output, ready to be written.
+pub struct Value<'a> {
+    /// The file's name.
+    pub key: &'a str,
+    /// Its content, without the final newline.
+    pub value: &'a str,
+    /// Whether only root may read it.
+    pub secret: bool,
+}
+
+/// Makes these values the outputs of `name`, in place of all it had.
+///
+/// `NAME` is a symbolic link to `.NAME.NUMBER`; replacing it is the moment at which they change.
+pub fn publish(
+    outputs: &Path,
+    name: &str,
+    number: u64,
+    values: &[Value<'_>],
+) -> Result<(), (PathBuf, io::Error)> {
+    let label = format!(".{name}.{number}");
+    let fresh = outputs.join(&label);
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    remove_tree(&fresh);
+    fs::create_dir(&fresh).map_err(at(&fresh))?;
+    for Value { key, value, secret } in values {
+        let path = fresh.join(key);
+        let mode = if *secret { 0o600 } else { 0o644 };
+        let mut text = (*value).to_owned();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        write_new(&path, text.as_bytes(), mode).map_err(|error| {
+            remove_tree(&fresh);
+            (path, error)
+        })?;
+    }
+    let visible = outputs.join(name);
+    let before = fs::read_link(&visible).ok();
+    let aside = outputs.join(format!(".{name}.new"));
+    unlink_if_there(&aside).map_err(at(&aside))?;
+    symlink(label.as_str(), &aside).map_err(|errno| at(&aside)(errno.into()))?;
+    fs::rename(&aside, &visible).map_err(at(&visible))?;
+    if let Some(before) = before.filter(|before| before.as_os_str() != label.as_str()) {
+        remove_tree(&outputs.join(before));
+    }
+    Ok(())
+}
+
+/// Takes back what `name` published.
+pub fn withdraw(outputs: &Path, name: &str) {
+    let visible = outputs.join(name);
+    let before = fs::read_link(&visible).ok();
+    // What is not there need not be removed.
+    unlink_if_there(&visible).ok();
+    if let Some(before) = before {
+        remove_tree(&outputs.join(before));
+    }
+}
+
+/// Writes `content` to `path` unless it is there already; answers whether it is new.
+pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
+    if let Ok(metadata) = fs::symlink_metadata(path)
+        && metadata.is_file()
+        && metadata.mode() & 0o7777 == mode
+        && metadata.len() == content.len() as u64
+        && fs::read(path)? == content
+    {
+        return Ok(false);
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(directory)?;
+    let aside = directory.join(format!(".{name}.jamb"));
+    unlink_if_there(&aside)?;
+    let written = write_new(&aside, content, mode).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        // The reason is already known; this only tidies up.
+        unlink_if_there(&aside).ok();
+    }
+    written.map(|()| true)
+}
+
+/// Removes a rendered file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    unlink_if_there(path)
+}
+
+/// A directory that belongs to a service alone. What is in it stays, unless it is to be `empty`.
+pub fn private_directory(path: &Path, owner: Option<(u32, u32)>, empty: bool) -> io::Result<()> {
+    if empty {
+        remove_tree(path);
+    }
+    match mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if let Some((uid, gid)) = owner {
+        chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(())
+}
+
+/// What a service's standard input is: nothing. Without `/dev/null`, a pipe that has ended.
+pub fn nothing() -> io::Result<OwnedFd> {
+    match open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => Ok(fd),
+        Err(_) => Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?.0),
+    }
+}
+
+fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    use std::io::Write;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)?;
+    // The umask has no say in it.
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+fn unlink_if_there(path: &Path) -> io::Result<()> {
+    match unlinkat(CWD, path, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a directory that jamb made. If that fails it is in nobody's way: its name is hidden.
+fn remove_tree(path: &Path) {
+    fs::remove_dir_all(path).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("jamb-disk-{}-{name}", std::process::id()));
+        remove_tree(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn value<'a>(key: &'a str, value: &'a str) -> Value<'a> {
+        Value { key, value, secret: key == "password" }
+    }
+
+    #[test]
+    fn a_generation_replaces_the_one_before_as_a_whole() {
+        let dir = scratch("generation");
+        publish(&dir, "wan", 1, &[value("a", "1"), value("password", "x")]).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("wan/a")).unwrap(), "1\n");
+        let secret = fs::metadata(dir.join("wan/password")).unwrap();
+        assert_eq!(secret.mode() & 0o777, 0o600);
+        publish(&dir, "wan", 2, &[value("a", "2"), value("empty", "")]).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("wan/a")).unwrap(), "2\n");
+        assert_eq!(fs::read_to_string(dir.join("wan/empty")).unwrap(), "");
+        assert!(!dir.join("wan/password").exists());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "the old one is gone");
+        withdraw(&dir, "wan");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        withdraw(&dir, "wan");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_written_only_if_it_differs() {
+        let dir = scratch("render");
+        let path = dir.join("sub/file");
+        assert!(render(&path, b"one", 0o640).unwrap());
+        assert!(!render(&path, b"one", 0o640).unwrap());
+        assert!(render(&path, b"one", 0o600).unwrap(), "the mode differs");
+        assert!(render(&path, b"two", 0o600).unwrap());
+        fs::write(&path, "touched by somebody").unwrap();
+        assert!(render(&path, b"two", 0o600).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(render(&path, b"x", 0o600).is_err(), "a directory is in the way");
+        assert_eq!(fs::read_dir(dir.join("sub")).unwrap().count(), 1, "nothing is left behind");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

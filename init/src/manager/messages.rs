@@ -1,0 +1,132 @@
+//! The wording of what the log says. Pure.
+
+use rc::{
+    engine::{Incarnation, Phase, Role, View},
+    proto::Ending,
+};
+use rustix::io::Errno;
+use supervisor::{
+    exit::{Exit, SpawnFailure, SpawnStep},
+    signal::Signal,
+    time::Instant,
+};
+
+/// A process that could not be started.
+pub fn not_started(failure: SpawnFailure, program: &str) -> String {
+    let reason = Errno::from_raw_os_error(failure.errno);
+    let what = failure.step.verb();
+    match failure.step {
+        SpawnStep::Exec if failure.errno == libc::ENOENT => {
+            format!("cannot {what} {program}: it or its interpreter does not exist")
+        }
+        SpawnStep::Exec => format!("cannot {what} {program}: {reason}"),
+        _ => format!("cannot {what} for {program}: {reason}"),
+    }
+}
+
+/// How a process ended, as a predicate.
+pub fn exit(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(number) => match Signal::from_number(i32::from(number)) {
+            Some(signal) => format!("was killed by SIG{}", signal.name()),
+            None => format!("was killed by signal {number}"),
+        },
+        Exit::NotStarted(failure) => {
+            let reason = Errno::from_raw_os_error(failure.errno);
+            match (failure.step, failure.errno) {
+                (SpawnStep::Prepare, 0) => format!("could not {}", failure.step.verb()),
+                (step, _) => format!("could not {}: {reason}", step.verb()),
+            }
+        }
+    }
+}
+
+/// A line about an end, unless it is what was to be expected.
+pub fn worth_telling(run: Incarnation, how: Exit, timed_out: bool) -> Option<String> {
+    let who = match run.role {
+        Role::Run | Role::Up => "",
+        Role::Down => "its down program ",
+        Role::Finish => "its finish program ",
+        Role::Write => return None,
+    };
+    match (run.role, how) {
+        // That it could not be started was told, with more detail, when it was tried.
+        (_, Exit::NotStarted(_)) => None,
+        _ if timed_out => Some(format!("{who}took too long and {}", exit(how))),
+        // What is stopped ends by the signal that it gets; only a surprise becomes a state change,
+        // and that is told with the exit.
+        (Role::Run | Role::Up, _) | (_, Exit::Code(0)) => None,
+        _ => Some(format!("{who}{}", exit(how))),
+    }
+}
+
+/// A change of state.
+pub fn changed(from: Phase, to: Phase, view: Option<&View>, now: Instant) -> String {
+    let last = view.and_then(|view| view.last_exit).map_or(String::new(), exit);
+    match to {
+        Phase::Backoff => {
+            let delay = view.and_then(|view| view.retry_at).map_or(0, |at| at.since_ms(now));
+            format!("{last}; started again in {}", seconds(delay))
+        }
+        Phase::Failed => format!("{last}; it stays down until svc start"),
+        _ => format!("{} (was {})", to.name(), from.name()),
+    }
+}
+
+/// The boot is over.
+pub fn settled(ready: bool, now: Instant) -> String {
+    let what = if ready { "everything is ready" } else { "not everything is ready: see svc status" };
+    let own = own_time().map_or(String::new(), |ns| {
+        format!(", of which jamb itself used {} ms of processor time", ns / 1_000_000)
+    });
+    format!("{what} {} after jamb was started{own}", seconds(now.ms))
+}
+
+/// Nanoseconds that this process has run, from Documentation/scheduler/sched-stats.rst; not every
+/// kernel tells.
+fn own_time() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// What kind of end begins.
+pub const fn ending(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Reboot => "reboot",
+        Ending::Poweroff => "poweroff",
+        Ending::Halt => "halt",
+    }
+}
+
+/// Milliseconds as seconds with one decimal below ten, for people.
+pub fn seconds(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..10_000 => format!("{}.{:03} s", ms / 1000, ms % 1000),
+        _ => format!("{} s", ms / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_words() {
+        let failure = |step, errno| SpawnFailure { step, errno };
+        let missing = not_started(failure(SpawnStep::Exec, libc::ENOENT), "udhcpc");
+        assert_eq!(missing, "cannot execute udhcpc: it or its interpreter does not exist");
+        let denied = not_started(failure(SpawnStep::Exec, libc::EACCES), "/x");
+        assert!(denied.starts_with("cannot execute /x: Permission denied"), "{denied}");
+        assert_eq!(exit(Exit::Signal(9)), "was killed by SIGKILL");
+        assert_eq!(exit(Exit::Signal(40)), "was killed by signal 40");
+    }
+
+    #[test]
+    fn times_are_readable() {
+        assert_eq!(seconds(12), "12 ms");
+        assert_eq!(seconds(1002), "1.002 s");
+        assert_eq!(seconds(75_000), "75 s");
+    }
+}

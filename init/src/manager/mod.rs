@@ -1,0 +1,342 @@
+//! The event loop: hands what the kernel and clients say to the engine, and does what it answers.
+//!
+//! Input: a database, run-time directories, and whatever becomes readable. It decides nothing about
+//! services, never blocks but in the one poll, and wakes up only when something happened or a deadline
+//! of the engine has come. Each source gets a bounded turn; what is left over makes the next poll
+//! return at once.
+
+mod act;
+mod answer;
+mod children;
+mod client;
+mod control;
+mod disk;
+mod feed;
+mod logs;
+mod messages;
+mod paths;
+mod prepare;
+mod report;
+mod users;
+
+pub use paths::{PATH, Paths};
+pub use prepare::NO_OOM_PROTECTION;
+pub use report::Report;
+
+use crate::clock::Clock;
+use children::Children;
+use control::Control;
+use core::ffi::c_int;
+use feed::Feed;
+use logs::Logs;
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use rc::{
+    db::Database,
+    engine::{Action, Engine, Event, Graph},
+    model::{Kind, ServiceId},
+    proto::{Ending, What},
+};
+use rustix::{
+    fd::OwnedFd,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::{
+    collections::VecDeque,
+    io,
+    os::{fd::AsRawFd, unix::net::UnixStream},
+    time::Duration,
+};
+use supervisor::{
+    spawn::Spawner,
+    time::{Instant, Millis},
+};
+
+const SIGNALS: Token = Token(0);
+const CONTROL: Token = Token(1);
+/// Tokens from here on are clients, by their place.
+const CLIENTS: usize = 16;
+/// Tokens from here on are readiness channels, by service number.
+const CHANNELS: usize = 1024;
+
+/// Kernel events taken in one turn.
+const EVENTS: usize = 64;
+
+/// After the last service is down, the collector has this long to empty the pipes.
+const DRAIN: Millis = Millis(1500);
+/// How often it is looked at meanwhile.
+const DRAIN_STEP: Millis = Millis(10);
+
+/// What every process gets or must not get.
+pub struct Resources {
+    /// The standard input of services.
+    pub nothing: OwnedFd,
+    /// The limit of open descriptors before jamb raised its own.
+    pub nofile: (Option<u64>, Option<u64>),
+    /// Whether jamb has protected itself from the out-of-memory killer.
+    pub oom_protected: bool,
+}
+
+/// What signals mean; the rest of them are ignored or at their default.
+pub type Meaning = fn(c_int) -> Option<Wish>;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// Children may have died.
+    Reap,
+    /// An orderly end.
+    End(Ending),
+}
+
+/// How it is set up.
+pub struct Setup {
+    /// The services.
+    pub database: Database,
+    /// The engine's half of them.
+    pub graph: Graph,
+    /// Where things are.
+    pub paths: Paths,
+    /// Its voice.
+    pub report: Report,
+    /// The signals it listens to, and what they mean.
+    pub signals: &'static [c_int],
+    /// See there.
+    pub meaning: Meaning,
+    /// What is started at first.
+    pub target: Option<ServiceId>,
+    /// Whether the collector copies all lines to the console.
+    pub log_to_console: bool,
+    /// Whether jamb has protected itself from the out-of-memory killer.
+    pub oom_protected: bool,
+    /// A program of the machine itself: the rescue shell.
+    pub attendant: Option<Box<dyn Attendant>>,
+}
+
+/// Somebody outside the services who has a child process of their own to keep.
+pub trait Attendant {
+    /// Called when it may be time to start it; answers when to ask again.
+    fn tend(&mut self, now: Instant, spawner: &mut Spawner, report: &mut Report) -> Option<Instant>;
+    /// A child died; answers whether it was this one's.
+    fn exited(&mut self, now: Instant, pid: rustix::process::Pid, report: &mut Report) -> bool;
+}
+
+/// The manager.
+pub struct Manager {
+    clock: Clock,
+    database: Database,
+    engine: Engine,
+    paths: Paths,
+    report: Report,
+    resources: Resources,
+    spawner: Spawner,
+    children: Children,
+    logs: Logs,
+    log_to_console: bool,
+    control: Control,
+    feed: Feed,
+    poll: Poll,
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    meaning: Meaning,
+    attendant: Option<Box<dyn Attendant>>,
+    attend_at: Option<Instant>,
+    /// Events that doing something led to.
+    queue: VecDeque<Event>,
+    /// Counts published generations; makes their names unique.
+    publications: u64,
+    settled_at: Option<Instant>,
+    ending: Option<Ending>,
+    stopped_at: Option<Instant>,
+    /// Something was left for the next turn.
+    more: bool,
+}
+
+impl Manager {
+    /// Makes everything that running needs.
+    ///
+    /// # Errors
+    /// What could not be made and why, for people.
+    pub fn new(setup: Setup) -> Result<Self, String> {
+        let cannot = |what: &str| {
+            let what = what.to_owned();
+            move |error: io::Error| format!("cannot {what}: {error}")
+        };
+        let Setup { database, graph, paths, mut report, .. } = setup;
+        let nofile = raise_nofile();
+        paths.make().map_err(|(path, error)| cannot(&format!("make {}", path.display()))(error))?;
+        let names: Vec<Option<String>> = database
+            .ids()
+            .map(|id| {
+                let runs = database.service(id).is_ok_and(|service| {
+                    matches!(service.kind, Kind::Longrun(_) | Kind::Oneshot(_))
+                });
+                runs.then(|| database.name(id).to_owned())
+            })
+            .collect();
+        let logs = Logs::new(&names, &paths.log, &graph.system)
+            .map_err(|errno| cannot("make the log pipes")(errno.into()))?;
+        report.set_log(logs.own_writer().map_err(|e| cannot("make the log pipes")(e.into()))?);
+        let poll = Poll::new().map_err(cannot("make the poll"))?;
+        let (ours, theirs) = UnixStream::pair().map_err(cannot("make the signal pipe"))?;
+        let signals = SignalDelivery::with_pipe(ours, theirs, SignalOnly, setup.signals)
+            .map_err(cannot("listen to signals"))?;
+        let fd = signals.get_read().as_raw_fd();
+        poll.registry()
+            .register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)
+            .map_err(cannot("watch the signal pipe"))?;
+        let control = Control::open(&paths.control, &poll)
+            .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
+        let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
+        let mut manager = Self {
+            clock: Clock::new(),
+            children: Children::new(database.len()),
+            engine: Engine::new(graph),
+            database,
+            paths,
+            report,
+            resources: Resources { nothing, nofile, oom_protected: setup.oom_protected },
+            spawner: Spawner::new(),
+            logs,
+            log_to_console: setup.log_to_console,
+            control,
+            feed: Feed::new(),
+            poll,
+            signals,
+            meaning: setup.meaning,
+            attendant: setup.attendant,
+            attend_at: Some(Instant::default()),
+            queue: VecDeque::new(),
+            publications: 0,
+            settled_at: None,
+            ending: None,
+            stopped_at: None,
+            more: false,
+        };
+        manager.tend();
+        if let Some(target) = setup.target {
+            manager.tell(Event::Boot(target));
+        }
+        Ok(manager)
+    }
+
+    /// Runs until an orderly end is over; answers which end was asked for.
+    pub fn run(&mut self) -> Ending {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            if let (Some(ending), true) = (self.ending, self.is_over()) {
+                return ending;
+            }
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                // Nothing sensible makes epoll_wait(2) fail. Doing deadlines is better than to give up.
+                self.report.say("loop", &format!("cannot poll: {error}; it goes on"));
+            }
+            self.more = false;
+            for event in &events {
+                self.turn_of(event.token());
+            }
+            self.control.serve_again();
+            self.take_signals();
+            self.tell(Event::Tick);
+            self.tend();
+            self.serve_clients();
+        }
+    }
+
+    /// Until when nothing has to be done, as a timeout: `None` if nothing will ever.
+    fn timeout(&self) -> Option<Duration> {
+        if self.more || self.control.has_more() {
+            return Some(Duration::ZERO);
+        }
+        let drain = self.stopped_at.map(|_| self.clock.now().after(DRAIN_STEP));
+        let candidates =
+            [self.engine.next_deadline(), self.logs.deadline(), self.attend_at, drain];
+        let at = candidates.into_iter().flatten().min()?;
+        Some(Duration::from_millis(at.since_ms(self.clock.now())))
+    }
+
+    fn turn_of(&mut self, token: Token) {
+        match token {
+            SIGNALS => self.more = true,
+            CONTROL => self.control.accept_later(),
+            Token(number) if number >= CHANNELS => {
+                let index = u16::try_from(number - CHANNELS).unwrap_or(u16::MAX);
+                self.hear(ServiceId(index));
+            }
+            Token(number) => self.control.is_readable(number - CLIENTS),
+        }
+    }
+
+    fn take_signals(&mut self) {
+        let pending: Vec<c_int> = self.signals.pending().collect();
+        for signal in pending {
+            match (self.meaning)(signal) {
+                Some(Wish::Reap) => self.children.reap_later(),
+                Some(Wish::End(ending)) => self.end(ending, false),
+                None => {}
+            }
+        }
+        self.reap();
+    }
+
+    /// Hands an event to the engine, does what it says, and goes on with what came of that.
+    fn tell(&mut self, event: Event) {
+        self.queue.push_back(event);
+        let mut actions = Vec::new();
+        while let Some(event) = self.queue.pop_front() {
+            self.engine.handle(self.clock.now(), event, &mut actions);
+            for action in actions.drain(..).collect::<Vec<Action>>() {
+                self.act(action);
+            }
+        }
+    }
+
+    /// Starts what is not a service: the collector, and what the machine has of its own.
+    fn tend(&mut self) {
+        let now = self.clock.now();
+        let console = if self.log_to_console { self.report.console() } else { None };
+        let problem = self.logs.start_if_due(now, &mut self.spawner, &self.resources, console);
+        if let Some(problem) = problem {
+            self.report.say("log", &problem);
+        }
+        if self.attend_at.is_some_and(|at| at <= now) {
+            let attendant = self.attendant.as_mut();
+            self.attend_at =
+                attendant.and_then(|one| one.tend(now, &mut self.spawner, &mut self.report));
+        }
+    }
+
+    /// Begins an orderly end; the first one who asks says which. With `now`, services are killed.
+    fn end(&mut self, ending: Ending, now: bool) {
+        if self.ending.is_none() {
+            self.ending = Some(ending);
+            let text = messages::ending(ending);
+            self.report.say("shutdown", &format!("{text}; services are stopped"));
+            self.feed.push(self.clock.now(), "", What::Shutdown(ending));
+            self.tell(Event::Shutdown);
+        }
+        if now {
+            self.tell(Event::ShutdownNow);
+        }
+    }
+
+    /// Whether all services are down and what they wrote is in the logs, or that takes too long.
+    fn is_over(&self) -> bool {
+        self.stopped_at.is_some_and(|at| {
+            self.logs.is_drained() || self.clock.now() >= at.after(DRAIN)
+        })
+    }
+}
+
+/// Two descriptors a service, and some: raises the soft limit to the hard one and answers what it was.
+fn raise_nofile() -> (Option<u64>, Option<u64>) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        // Then the old limit has to do; pipes that cannot be made are reported as such.
+        return (current, maximum);
+    }
+    (current, maximum)
+}

@@ -1,0 +1,195 @@
+//! From a record of the database and the values that a service is bound to, everything that a process
+//! of it needs, as the supervisor wants it. Makes no process; reads the user database.
+
+use super::{paths::Paths, users};
+use core::ffi::CStr;
+use rc::{
+    engine::{Engine, Incarnation, Role},
+    model::{Command, Kind, Ready, Resource, Service},
+    text::{ExpandError, Text, expand},
+};
+use rustix::process::Resource as SystemResource;
+use std::{ffi::CString, path::Path};
+use supervisor::{exit::Exit, spawn::Identity};
+
+/// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Channel {
+    /// Neither.
+    None,
+    /// A pipe at this descriptor.
+    Pipe(i32),
+    /// A socket.
+    Socket,
+}
+
+/// A process, prepared.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The programs to try.
+    pub programs: Vec<CString>,
+    /// The arguments.
+    pub argv: Vec<CString>,
+    /// The environment.
+    pub env: Vec<CString>,
+    /// The working directory.
+    pub cwd: CString,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// Resource limits.
+    pub limits: Vec<(SystemResource, Option<u64>, Option<u64>)>,
+    /// Who it runs as.
+    pub identity: Option<Identity>,
+    /// How it tells that it is ready.
+    pub channel: Channel,
+    /// Whether it publishes outputs itself.
+    pub publishes: bool,
+}
+
+/// Prepares the process of `run`.
+///
+/// # Errors
+/// What is missing or malformed, for people.
+pub fn prepare(
+    service: &Service,
+    name: &str,
+    run: Incarnation,
+    engine: &Engine,
+    paths: &Paths,
+    nofile: (Option<u64>, Option<u64>),
+) -> Result<Prepared, String> {
+    let command = command(service, run.role).ok_or("it has no such program")?;
+    let texts = |text: &Text| expand_for(text, service, run, engine);
+    let mut arguments = command.argv.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
+    if run.role == Role::Finish {
+        arguments.extend(finish_arguments(engine, run, name));
+    }
+    let program = arguments.first().filter(|program| !program.is_empty());
+    let programs = candidates(program.ok_or("its program's name is empty")?, &paths.search);
+    let exec = &service.exec;
+    let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
+    let channel = match &service.kind {
+        Kind::Longrun(longrun) if run.role == Role::Run => match longrun.ready {
+            Ready::Fd(number) => Channel::Pipe(i32::from(number)),
+            Ready::Notify => Channel::Socket,
+            Ready::Started | Ready::Outputs => Channel::None,
+        },
+        _ => Channel::None,
+    };
+    let mut env = environment(name, run, paths, channel);
+    if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
+        env.push(format!("HOME={home}"));
+    }
+    for (key, text) in &exec.env {
+        let prefix = format!("{key}=");
+        env.retain(|one| !one.starts_with(&prefix));
+        env.push(prefix + &texts(text)?);
+    }
+    let mut limits = vec![(SystemResource::Nofile, nofile.0, nofile.1)];
+    limits.extend(exec.limits.iter().map(|limit| (resource(limit.resource), limit.soft, limit.hard)));
+    Ok(Prepared {
+        programs: c_strings(programs)?,
+        argv: c_strings(arguments)?,
+        env: c_strings(env)?,
+        cwd: c_string(exec.cwd.clone().unwrap_or_else(|| "/".to_owned()))?,
+        umask: exec.umask.map_or(0o022, u32::from),
+        limits,
+        identity: account.map(|account| account.identity),
+        channel,
+        publishes: service.outputs.iter().any(|output| output.value.is_none()),
+    })
+}
+
+fn command(service: &Service, role: Role) -> Option<&Command> {
+    match (&service.kind, role) {
+        (Kind::Longrun(longrun), Role::Run) => Some(&longrun.run),
+        (Kind::Longrun(longrun), Role::Finish) => longrun.finish.as_ref(),
+        (Kind::Oneshot(oneshot), Role::Up) => oneshot.up.as_ref(),
+        (Kind::Oneshot(oneshot), Role::Down) => oneshot.down.as_ref(),
+        _ => None,
+    }
+}
+
+/// A text with the values that the service was started with.
+///
+/// # Errors
+/// Which value is missing, for people.
+pub fn expand_for(
+    text: &Text,
+    service: &Service,
+    run: Incarnation,
+    engine: &Engine,
+) -> Result<String, String> {
+    expand(text, &|read| engine.bound(run.service, read)).map_err(|error| match error {
+        ExpandError::Missing { read } => {
+            let of = service.reads.get(usize::from(read)).and_then(|read| {
+                let node = engine.graph().nodes.get(read.service.index())?;
+                node.outputs.get(usize::from(read.output))
+            });
+            let key = of.map_or("?", |output| output.key.as_str());
+            format!("output {key} that it refers to has no value")
+        }
+        ExpandError::TooLong => "an argument or file would be longer than 128 KiB".to_owned(),
+    })
+}
+
+/// `finish` is told how the process ended, like s6's: the code or 256, the signal or 0, the name.
+fn finish_arguments(engine: &Engine, run: Incarnation, name: &str) -> [String; 3] {
+    let last = engine.view(run.service).and_then(|view| view.last_exit);
+    let (code, signal) = match last {
+        Some(Exit::Code(code)) => (u16::from(code), 0),
+        Some(Exit::Signal(signal)) => (256, signal),
+        Some(Exit::NotStarted(_)) | None => (127, 0),
+    };
+    [code.to_string(), signal.to_string(), name.to_owned()]
+}
+
+fn environment(name: &str, run: Incarnation, paths: &Paths, channel: Channel) -> Vec<String> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let mut env = vec![
+        format!("PATH={}", paths.search),
+        format!("JAMB_SERVICE={name}"),
+        format!("JAMB_GENERATION={}", run.generation),
+        format!("JAMB_OUTPUTS={}", path(&paths.staging.join(name))),
+        format!("JAMB_STATE_DIR={}", path(&paths.state.join(name))),
+        format!("JAMB_RUN_DIR={}", path(&paths.run)),
+    ];
+    if channel == Channel::Socket {
+        env.push(format!("NOTIFY_SOCKET={}", path(&paths.notify(run.service.0))));
+    }
+    env
+}
+
+/// Where a program may be: itself if it has a slash, else in each directory of the search path.
+fn candidates(program: &str, search: &str) -> Vec<String> {
+    if program.contains('/') {
+        return vec![program.to_owned()];
+    }
+    let directories = search.split(':').filter(|directory| directory.starts_with('/'));
+    directories.map(|directory| format!("{directory}/{program}")).collect()
+}
+
+fn c_strings(list: Vec<String>) -> Result<Vec<CString>, String> {
+    list.into_iter().map(c_string).collect()
+}
+
+fn c_string(text: String) -> Result<CString, String> {
+    CString::new(text).map_err(|_| "an argument contains a NUL byte".to_owned())
+}
+
+/// The value that undoes PID 1's own protection.
+pub const NO_OOM_PROTECTION: &CStr = c"0";
+
+const fn resource(resource: Resource) -> SystemResource {
+    match resource {
+        Resource::As => SystemResource::As,
+        Resource::Core => SystemResource::Core,
+        Resource::Cpu => SystemResource::Cpu,
+        Resource::Data => SystemResource::Data,
+        Resource::Fsize => SystemResource::Fsize,
+        Resource::Memlock => SystemResource::Memlock,
+        Resource::Nofile => SystemResource::Nofile,
+        Resource::Nproc => SystemResource::Nproc,
+        Resource::Stack => SystemResource::Stack,
+    }
+}

@@ -1,0 +1,151 @@
+//! `jamb supervise`: the services of a database without a machine: as any user, in containers, in tests.
+
+use crate::{
+    applet::{Call, asked_for_help},
+    exit,
+    manager::{Manager, Paths, Report, Setup, Wish},
+};
+use core::ffi::c_int;
+use rc::{db::Database, engine::Graph, model::MAX_SERVICES, proto::Ending};
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, OFlags, open},
+};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+const HELP: &str = "\
+usage: jamb supervise --db FILE --run-dir DIR [--log-dir DIR] [--target NAME] [--verbose]
+
+Starts the services of a compiled database and keeps them as they are wanted,
+without any duty of PID 1. Ends on SIGTERM or SIGINT after an orderly stop.
+
+  --db FILE       the database, written by jambc compile
+  --run-dir DIR   control socket, outputs and state; JAMB_RUN_DIR=DIR svc …
+  --log-dir DIR   logs (default: DIR/log of the run directory)
+  --target NAME   start this service instead of the database's own target
+  --verbose       log every change of state
+
+exit codes: 0 ended in order, 100 usage, 111 system error
+";
+
+/// The signals it listens to. SIGPIPE is among them so that a closed stderr does not end it.
+const SIGNALS: &[c_int] = &[SIGCHLD, SIGTERM, SIGINT, SIGPIPE];
+
+const fn meaning(signal: c_int) -> Option<Wish> {
+    match signal {
+        SIGCHLD => Some(Wish::Reap),
+        SIGTERM | SIGINT => Some(Wish::End(Ending::Poweroff)),
+        _ => None,
+    }
+}
+
+#[derive(Default)]
+struct Options {
+    db: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    log_dir: Option<PathBuf>,
+    target: Option<String>,
+    verbose: bool,
+}
+
+/// The applet.
+pub fn main(call: Call) -> i32 {
+    if let Some(code) = asked_for_help(&call, HELP) {
+        return code;
+    }
+    let (db, run_dir, options) = match parse(call.args) {
+        Ok(Options { db: Some(db), run_dir: Some(run_dir), log_dir, target, verbose }) => {
+            (db, run_dir, Options { log_dir, target, verbose, ..Options::default() })
+        }
+        Ok(_) => return usage("--db and --run-dir are needed"),
+        Err(problem) => return usage(&problem),
+    };
+    match supervise(&db, &run_dir, options) {
+        Ok(()) => exit::OK,
+        Err(problem) => {
+            exit::complain("jamb: supervise", &format!("{problem}; nothing was started"));
+            exit::SYSTEM
+        }
+    }
+}
+
+fn usage(problem: &str) -> i32 {
+    exit::complain("jamb: supervise", &format!("{problem}; see jamb supervise --help"));
+    exit::USAGE
+}
+
+fn parse(args: Vec<OsString>) -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut args = args.into_iter();
+    while let Some(option) = args.next() {
+        let name = option.to_string_lossy().into_owned();
+        if name == "--verbose" {
+            options.verbose = true;
+            continue;
+        }
+        if !matches!(name.as_str(), "--db" | "--run-dir" | "--log-dir" | "--target") {
+            return Err(format!("unknown option {name}"));
+        }
+        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--db" => options.db = Some(value.into()),
+            "--run-dir" => options.run_dir = Some(value.into()),
+            "--log-dir" => options.log_dir = Some(value.into()),
+            _ => options.target = Some(value.to_string_lossy().into_owned()),
+        }
+    }
+    Ok(options)
+}
+
+fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> {
+    let (database, graph) = load(db)?;
+    let target = match &options.target {
+        Some(name) => Some(database.find(name).ok_or(format!("there is no service {name}"))?),
+        None => graph.system.target,
+    };
+    // Services are told these paths, and they may be anywhere.
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|error| format!("cannot use {}: {error}", path.display()))
+    };
+    let log = options.log_dir.as_deref().map(absolute).transpose()?;
+    let mut manager = Manager::new(Setup {
+        paths: Paths::of_directory(&absolute(run_dir)?, log),
+        database,
+        graph,
+        report: Report::new(own_stderr(), options.verbose),
+        signals: SIGNALS,
+        meaning,
+        target,
+        log_to_console: false,
+        oom_protected: false,
+        attendant: None,
+    })?;
+    manager.run();
+    Ok(())
+}
+
+/// Reads and checks a database; an error is for people.
+pub fn load(path: &Path) -> Result<(Database, Graph), String> {
+    let refuse = |problem: String| format!("cannot use {}: {problem}", path.display());
+    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let limit = rc::db::MAX_LENGTH as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+    let database = Database::new(bytes).map_err(|error| refuse(error.to_string()))?;
+    debug_assert!(database.len() <= MAX_SERVICES);
+    let graph = Graph::load(&database).map_err(|error| refuse(error.to_string()))?;
+    Ok((database, graph))
+}
+
+/// The standard error as an open file description of our own, so that not blocking on it is nobody
+/// else's affair. A socket cannot be opened like this; then only the log is written.
+fn own_stderr() -> Option<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    open("/proc/self/fd/2", flags, Mode::empty()).ok()
+}

@@ -1,0 +1,117 @@
+//! The client's end of the control socket: one request, one reply, and a bound on waiting.
+
+use rc::proto::{self, Reply, Request};
+use std::{
+    env, fmt,
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long PID 1 may take for an answer that does not wait for services. It answers within a turn;
+/// longer means that it hangs, and whoever asks wants to know that.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum Error {
+    /// Nobody listens.
+    Connect(PathBuf, io::Error),
+    /// The connection broke.
+    Broken(io::Error),
+    /// The answer did not come in time.
+    TimedOut,
+    /// Not understood.
+    Frame(proto::FrameError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(path, error) => {
+                write!(f, "cannot reach jamb at {}: {error}; is it running?", path.display())
+            }
+            Self::Broken(error) => write!(f, "the connection to jamb broke: {error}"),
+            Self::TimedOut => f.write_str("jamb did not answer in time"),
+            Self::Frame(error) => write!(f, "cannot understand jamb: {error}"),
+        }
+    }
+}
+
+/// A connection.
+pub struct Connection {
+    stream: UnixStream,
+}
+
+/// The run directory of the jamb that is spoken to.
+pub fn run_dir() -> PathBuf {
+    let named = env::var_os("JAMB_RUN_DIR").filter(|dir| !dir.is_empty());
+    named.map_or_else(|| PathBuf::from("/run/jamb"), PathBuf::from)
+}
+
+impl Connection {
+    /// Connects to the control socket.
+    pub fn open() -> Result<Self, Error> {
+        Self::open_at(&run_dir().join("control"))
+    }
+
+    fn open_at(path: &Path) -> Result<Self, Error> {
+        let connected = UnixStream::connect(path);
+        let stream = connected.map_err(|error| Error::Connect(path.to_owned(), error))?;
+        Ok(Self { stream })
+    }
+
+    /// Sends a request and reads its reply.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
+        self.ask_within(request, Some(ANSWER))
+    }
+
+    /// The same with another bound; `None` is as long as it takes.
+    pub fn ask_within(
+        &mut self,
+        request: &Request,
+        within: Option<Duration>,
+    ) -> Result<Reply, Error> {
+        let frame = proto::encode(request).map_err(Error::Frame)?;
+        // A request that cannot be written has been refused; the reply says why.
+        let sent = self.stream.write_all(&frame);
+        match (self.next(within), sent) {
+            (Err(Error::Broken(_)), Err(error)) => Err(Error::Broken(error)),
+            (reply, _) => reply,
+        }
+    }
+
+    /// The next reply.
+    pub fn next(&mut self, within: Option<Duration>) -> Result<Reply, Error> {
+        let until = within.map(|within| Instant::now() + within);
+        let mut word = [0; 4];
+        self.fill(&mut word, until)?;
+        let length = proto::frame_length(&word).map_err(Error::Frame)?.unwrap_or(0);
+        let mut frame = vec![0; length];
+        self.fill(&mut frame, until)?;
+        proto::decode(&frame).map_err(Error::Frame)
+    }
+
+    fn fill(&mut self, mut buffer: &mut [u8], until: Option<Instant>) -> Result<(), Error> {
+        while !buffer.is_empty() {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut);
+            }
+            self.stream.set_read_timeout(left).map_err(Error::Broken)?;
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(Error::Broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(length) => buffer = &mut buffer[length..],
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        return Err(Error::TimedOut);
+                    }
+                    _ => return Err(Error::Broken(error)),
+                },
+            }
+        }
+        Ok(())
+    }
+}
