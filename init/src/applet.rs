@@ -29,7 +29,11 @@ const APPLETS: &[Applet] = &[
     Applet { name: "output", what: "publishes a service's outputs", run: crate::output::main },
     Applet { name: "notify", what: "tells that a service is ready", run: crate::notify::main },
     Applet { name: "ifwait", what: "waits for a network interface", run: ifwait },
-    Applet { name: "reboot", what: "ends the machine and starts it again", run: crate::reboot::main },
+    Applet {
+        name: "reboot",
+        what: "ends the machine and starts it again",
+        run: crate::reboot::main,
+    },
     Applet { name: "poweroff", what: "ends the machine, power off", run: crate::reboot::main },
     Applet { name: "halt", what: "ends the machine, power on", run: crate::reboot::main },
     Applet { name: "log-collector", what: "collects logs (jamb starts it itself)", run: collector },
@@ -105,8 +109,7 @@ pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
 }
 
 fn ifwait(call: Call) -> i32 {
-    let args: Vec<String> = call.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-    ifwait::applet_main(&args, &mut io::stdout(), &mut io::stderr())
+    ifwait::applet::applet_main(&call.args, &mut io::stdout(), &mut io::stderr())
 }
 
 fn collector(call: Call) -> i32 {

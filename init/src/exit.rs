@@ -21,6 +21,12 @@ pub fn say(text: &str) {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
+/// The same, answering whether somebody took it.
+pub fn can_say(text: &str) -> bool {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
 /// Writes one line to the standard error, prefixed with who speaks.
 pub fn complain(who: &str, text: &str) {
     let line = format!("{who}: {text}\n");

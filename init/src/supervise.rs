@@ -146,6 +146,7 @@ pub fn load(path: &Path) -> Result<(Database, Graph), String> {
 /// The standard error as an open file description of our own, so that not blocking on it is nobody
 /// else's affair. A socket cannot be opened like this; then only the log is written.
 fn own_stderr() -> Option<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     open("/proc/self/fd/2", flags, Mode::empty()).ok()
 }

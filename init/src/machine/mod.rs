@@ -43,9 +43,8 @@ INT reboot (ctrl-alt-del), PWR poweroff. In a container, TERM is poweroff.
 const DATABASE: &str = "/etc/jamb/services.db";
 
 /// Handled signals. PID 1 gets no signal that it has no handler for; signal(7), kill(2).
-const SIGNALS: &[c_int] = &[
-    SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT, SIGPIPE, libc::SIGPWR,
-];
+const SIGNALS: &[c_int] =
+    &[SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT, SIGPIPE, libc::SIGPWR];
 
 const fn on_machine(signal: c_int) -> Option<Wish> {
     match signal {

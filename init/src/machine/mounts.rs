@@ -37,7 +37,12 @@ pub fn early() -> Vec<String> {
         Mount { kind: "proc", on: "/proc", flags: quiet, options: c"" },
         Mount { kind: "sysfs", on: "/sys", flags: quiet, options: c"" },
         Mount { kind: "devtmpfs", on: "/dev", flags: half, options: c"mode=0755" },
-        Mount { kind: "devpts", on: "/dev/pts", flags: half, options: c"mode=0620,gid=5,ptmxmode=0666" },
+        Mount {
+            kind: "devpts",
+            on: "/dev/pts",
+            flags: half,
+            options: c"mode=0620,gid=5,ptmxmode=0666",
+        },
         Mount { kind: "tmpfs", on: "/run", flags: loose, options: c"mode=0755,size=50%" },
     ];
     let mut trouble = Vec::new();
@@ -66,7 +71,9 @@ pub fn early() -> Vec<String> {
 
 /// Whether a directory is another file system than its parent.
 fn is_mounted(path: &str) -> bool {
-    let parent = path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
+    let parent = path
+        .rsplit_once('/')
+        .map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
     match (rustix::fs::stat(path), rustix::fs::stat(parent)) {
         (Ok(own), Ok(above)) => own.st_dev != above.st_dev,
         _ => false,

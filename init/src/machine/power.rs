@@ -9,7 +9,10 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount_remount, unmount},
     system::{RebootCommand, reboot},
 };
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 use supervisor::reap;
 
 /// Processes that are not services get this long after SIGTERM.
@@ -90,7 +93,9 @@ fn others_live() -> bool {
     let Ok(entries) = fs::read_dir("/proc") else { return false };
     entries.flatten().any(|entry| {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { return false };
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            return false;
+        };
         pid != 1 && fs::read_link(entry.path().join("exe")).is_ok()
     })
 }
@@ -136,9 +141,10 @@ fn unmount_all() -> Vec<String> {
 /// Mounts that hold nothing that could be lost, and that are needed to the end.
 fn is_kernel_only(point: &str) -> bool {
     let roots = ["/proc", "/sys", "/dev", "/run"];
-    point == "/" || roots.iter().any(|root| {
-        point.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    point == "/"
+        || roots.iter().any(|root| {
+            point.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
 }
 
 /// In the order in which they were mounted, proc(5) on mountinfo.

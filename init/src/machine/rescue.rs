@@ -9,7 +9,7 @@ use rc::proto::Ending;
 use rustix::{fd::AsFd, fs::OFlags, process::Pid};
 use std::{ffi::CString, path::Path, time::Duration};
 use supervisor::{
-    spawn::{Spec, Spawner, Terminal},
+    spawn::{Spawner, Spec, Terminal},
     time::{Instant, Millis},
 };
 
@@ -30,7 +30,11 @@ pub fn attendant(why: String, cmdline: &Cmdline, report: &mut Report) -> Box<dyn
     }
     report.say("rescue", &format!("{why}; here is a shell, type reboot when done"));
     let console = cmdline.console.clone();
-    Box::new(Shell { cmdline: Cmdline { console, ..Cmdline::default() }, running: None, next: None })
+    Box::new(Shell {
+        cmdline: Cmdline { console, ..Cmdline::default() },
+        running: None,
+        next: None,
+    })
 }
 
 /// Keeps a shell on the console.
@@ -41,7 +45,12 @@ struct Shell {
 }
 
 impl Attendant for Shell {
-    fn tend(&mut self, now: Instant, spawner: &mut Spawner, report: &mut Report) -> Option<Instant> {
+    fn tend(
+        &mut self,
+        now: Instant,
+        spawner: &mut Spawner,
+        report: &mut Report,
+    ) -> Option<Instant> {
         if self.running.is_some() {
             return None;
         }
@@ -81,7 +90,8 @@ impl Attendant for Shell {
             }
             Err(failure) => {
                 let error = rustix::io::Errno::from_raw_os_error(failure.errno);
-                let text = format!("cannot {} a shell: {error}; it is tried again", failure.step.verb());
+                let text =
+                    format!("cannot {} a shell: {error}; it is tried again", failure.step.verb());
                 report.say("rescue", &text);
                 self.next = Some(now.after(PAUSE));
                 self.next
@@ -113,7 +123,8 @@ impl Attendant for Reboot {
         }
         report.say("rescue", "the machine reboots");
         // The same way as any other request: the signal is ours to handle.
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).ok();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)
+            .ok();
         None
     }
 

@@ -60,7 +60,9 @@ impl Manager {
         })?;
         let owner = prepared.identity.as_ref().map(|identity| (identity.uid, identity.gid));
         self.make_directories(&name, owner, prepared.publishes);
-        let at = |step| move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() };
+        let at = |step| {
+            move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() }
+        };
         let channel = self.make_channel(run, prepared.channel, owner);
         let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
         let output = self.logs.writer(run.service.index());
@@ -134,7 +136,8 @@ impl Manager {
         })?;
         let path = Path::new(&file.path);
         disk::render(path, text.as_bytes(), u32::from(file.mode)).map_err(|error| {
-            self.report.say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
+            self.report
+                .say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
             error.raw_os_error().unwrap_or(0)
         })
     }
@@ -198,7 +201,8 @@ impl Manager {
                 self.report.say("boot", &messages::settled(ready, now));
             }
             Notice::Bug { .. } => {
-                self.report.say(&name, "a defect of jamb: the engine went in circles; please report it");
+                self.report
+                    .say(&name, "a defect of jamb: the engine went in circles; please report it");
             }
         }
     }

@@ -178,10 +178,14 @@ impl Manager {
         match (goal, view.phase) {
             (Goal::Ready | Goal::ReadyAtOnce, Phase::Ready) => later.then_some(true),
             (Goal::Ready | Goal::ReadyAtOnce, Phase::Failed) => Some(false),
-            (Goal::Ready | Goal::ReadyAtOnce, Phase::Down) if view.want == Want::Down => Some(false),
+            (Goal::Ready | Goal::ReadyAtOnce, Phase::Down) if view.want == Want::Down => {
+                Some(false)
+            }
             (Goal::ReadyAtOnce, Phase::Backoff) => Some(false),
             (Goal::ReadyAtOnce, Phase::Waiting) => view.blocked.then_some(false),
-            (Goal::Down, Phase::Down | Phase::Failed | Phase::Backoff | Phase::Waiting) => Some(true),
+            (Goal::Down, Phase::Down | Phase::Failed | Phase::Backoff | Phase::Waiting) => {
+                Some(true)
+            }
             _ => None,
         }
     }
@@ -199,7 +203,8 @@ impl Manager {
             self.engine.waiting_on(id).into_iter().map(|blocker| self.blocker(blocker)).collect();
         waiting_on.dedup();
         waiting_on.truncate(MAX_WAITING);
-        let pid = self.children.pid(id).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+        let pid =
+            self.children.pid(id).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
         Some(Item {
             name: self.database.name(id).to_owned(),
             kind: match view.kind {
@@ -268,7 +273,8 @@ impl Manager {
         let service = self.database.service(id).map_err(|error| error.to_string())?;
         if !may {
             let exec = &service.exec;
-            let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
+            let account =
+                users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
             if account.is_none_or(|account| account.identity.uid != uid) {
                 return Err(format!("user {uid} may not publish for {name}"));
             }

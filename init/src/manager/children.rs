@@ -153,11 +153,8 @@ impl Manager {
         if let Some(Some(listening)) = self.children.ears.get(id.index()) {
             let fd = listening.ear.fd().as_raw_fd();
             let token = Token(CHANNELS + id.index());
-            let again = self.poll.registry().reregister(
-                &mut SourceFd(&fd),
-                token,
-                Interest::READABLE,
-            );
+            let again =
+                self.poll.registry().reregister(&mut SourceFd(&fd), token, Interest::READABLE);
             if let Err(error) = again {
                 let name = self.database.name(id);
                 self.report.say(name, &format!("cannot watch its readiness channel: {error}"));
@@ -189,7 +186,8 @@ impl Manager {
                 self.tell(Event::Exited(run, dead.exit));
             } else if let Some(delay) = self.logs.exited(now, dead.pid) {
                 let exit = super::messages::exit(dead.exit);
-                let text = format!("the collector {exit}; another one is started in {} ms", delay.0);
+                let text =
+                    format!("the collector {exit}; another one is started in {} ms", delay.0);
                 self.report.say("log", &text);
             } else if let Some(attendant) = &mut self.attendant
                 && attendant.exited(now, dead.pid, &mut self.report)

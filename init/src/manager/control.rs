@@ -104,9 +104,8 @@ impl Control {
             return Some(free);
         }
         let others = (1..=PLACES).map(|step| (self.victim + step) % PLACES);
-        let lesser = |place: &usize| {
-            self.clients[*place].as_ref().is_some_and(|client| client.uid != 0)
-        };
+        let lesser =
+            |place: &usize| self.clients[*place].as_ref().is_some_and(|client| client.uid != 0);
         // Rather one that is not root's; among root's own they take turns.
         let first = others.clone().next().filter(|_| uid == 0);
         let place = others.clone().find(lesser).or(first)?;

@@ -18,7 +18,7 @@ use rustix::{
 use std::{ffi::CString, path::Path};
 use supervisor::{
     backoff::Backoff,
-    spawn::{Spec, Spawner, Terminal},
+    spawn::{Spawner, Spec, Terminal},
     time::{Instant, Millis},
 };
 
@@ -203,9 +203,8 @@ impl Logs {
     /// Whether everything that was written so far is in the files.
     pub fn is_drained(&self) -> bool {
         let empty = |pipe: &Pipe| ioctl_fionread(&pipe.read).is_ok_and(|bytes| bytes == 0);
-        let spooled = fstat(&self.spool).is_ok_and(|stat| {
-            u64::try_from(stat.st_size).is_ok_and(|size| size > SPOOL_IDLE_LEN)
-        });
+        let spooled = fstat(&self.spool)
+            .is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size > SPOOL_IDLE_LEN));
         empty(&self.own) && self.pipes.iter().flatten().all(empty) && !spooled
     }
 }

@@ -76,7 +76,8 @@ pub fn changed(from: Phase, to: Phase, view: Option<&View>, now: Instant) -> Str
 
 /// The boot is over.
 pub fn settled(ready: bool, now: Instant) -> String {
-    let what = if ready { "everything is ready" } else { "not everything is ready: see svc status" };
+    let what =
+        if ready { "everything is ready" } else { "not everything is ready: see svc status" };
     let own = own_time().map_or(String::new(), |ns| {
         format!(", of which jamb itself used {} ms of processor time", ns / 1_000_000)
     });

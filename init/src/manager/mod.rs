@@ -117,7 +117,8 @@ pub struct Setup {
 /// Somebody outside the services who has a child process of their own to keep.
 pub trait Attendant {
     /// Called when it may be time to start it; answers when to ask again.
-    fn tend(&mut self, now: Instant, spawner: &mut Spawner, report: &mut Report) -> Option<Instant>;
+    fn tend(&mut self, now: Instant, spawner: &mut Spawner, report: &mut Report)
+    -> Option<Instant>;
     /// A child died; answers whether it was this one's.
     fn exited(&mut self, now: Instant, pid: rustix::process::Pid, report: &mut Report) -> bool;
 }
@@ -252,8 +253,7 @@ impl Manager {
             return Some(Duration::ZERO);
         }
         let drain = self.stopped_at.map(|_| self.clock.now().after(DRAIN_STEP));
-        let candidates =
-            [self.engine.next_deadline(), self.logs.deadline(), self.attend_at, drain];
+        let candidates = [self.engine.next_deadline(), self.logs.deadline(), self.attend_at, drain];
         let at = candidates.into_iter().flatten().min()?;
         Some(Duration::from_millis(at.since_ms(self.clock.now())))
     }
@@ -325,9 +325,8 @@ impl Manager {
 
     /// Whether all services are down and what they wrote is in the logs, or that takes too long.
     fn is_over(&self) -> bool {
-        self.stopped_at.is_some_and(|at| {
-            self.logs.is_drained() || self.clock.now() >= at.after(DRAIN)
-        })
+        self.stopped_at
+            .is_some_and(|at| self.logs.is_drained() || self.clock.now() >= at.after(DRAIN))
     }
 }
 

@@ -86,7 +86,8 @@ pub fn prepare(
         env.push(prefix + &texts(text)?);
     }
     let mut limits = vec![(SystemResource::Nofile, nofile.0, nofile.1)];
-    limits.extend(exec.limits.iter().map(|limit| (resource(limit.resource), limit.soft, limit.hard)));
+    limits
+        .extend(exec.limits.iter().map(|limit| (resource(limit.resource), limit.soft, limit.hard)));
     Ok(Prepared {
         programs: c_strings(programs)?,
         argv: c_strings(arguments)?,

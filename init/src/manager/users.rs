@@ -55,7 +55,9 @@ pub fn account(
     for name in groups {
         numbers.push(find_group(&listed, name)?);
     }
-    if groups.is_empty() && let Some(name) = user {
+    if groups.is_empty()
+        && let Some(name) = user
+    {
         numbers = groups_of(&listed, name);
     }
     let home = user_line.map(|line| line.home);

@@ -58,7 +58,9 @@ pub fn exit(exit: Exit) -> String {
             Some(signal) => format!("SIG{}", signal.name()),
             None => format!("signal {number}"),
         },
-        Exit::NotStarted(failure) if failure.errno == 0 => format!("cannot {}", failure.step.verb()),
+        Exit::NotStarted(failure) if failure.errno == 0 => {
+            format!("cannot {}", failure.step.verb())
+        }
         Exit::NotStarted(failure) => {
             format!("cannot {}: {}", failure.step.verb(), reason(failure.errno))
         }
@@ -95,7 +97,8 @@ pub fn detail(item: &Item) -> String {
         }
         Phase::Stopping => item.role.map_or(String::new(), |r| format!("{} runs", role(r))),
         Phase::Backoff => {
-            let again = item.retry_ms.map_or(String::new(), |ms| format!("; again in {}", span(ms)));
+            let again =
+                item.retry_ms.map_or(String::new(), |ms| format!("; again in {}", span(ms)));
             format!("{}{again}", last.unwrap_or_else(|| "failed".to_owned()))
         }
         Phase::Failed => match item.why {
@@ -130,6 +133,35 @@ pub fn table(items: &[Item], colour: bool) -> String {
         let detail = cut(&detail(item), WIDTH.saturating_sub(visible).max(20));
         text.push_str((line + &detail).trim_end());
         text.push('\n');
+    }
+    text
+}
+
+/// One service for people, over several lines.
+pub fn in_detail(item: &Item) -> String {
+    let detail = detail(item);
+    let colon = if detail.is_empty() { "" } else { ": " };
+    let phase = item.phase.name();
+    let mut text = format!("{}: {phase} for {}{colon}{detail}\n", item.name, span(item.since_ms));
+    let by = if item.stopped_by_command { " (stopped by command)" } else { "" };
+    text.push_str(&format!("  kind        {}\n", kind(item.kind)));
+    text.push_str(&format!("  wanted      {}{by}\n", want(item.want)));
+    if let Some(pid) = item.pid {
+        let of = item.role.map_or("", role);
+        text.push_str(&format!("  process     pid {pid} ({of})\n"));
+    }
+    text.push_str(&format!("  generation  {}\n", item.generation));
+    if let Some(last) = item.last_exit {
+        text.push_str(&format!("  last exit   {}\n", exit(last)));
+    }
+    if item.failures > 0 {
+        text.push_str(&format!("  failures    {} in a row\n", item.failures));
+    }
+    if let Some(ms) = item.retry_ms {
+        text.push_str(&format!("  retry       in {}\n", span(ms)));
+    }
+    if !item.waiting_on.is_empty() {
+        text.push_str(&format!("  waiting on  {}\n", item.waiting_on.join(" ")));
     }
     text
 }

@@ -1,0 +1,198 @@
+//! `output`: publishes values of the service that it is called from, as one new generation.
+
+use crate::{
+    applet::{Call, asked_for_help},
+    exit,
+    svc::{Connection, Error},
+};
+use rc::proto::{Reply, Request};
+use std::{collections::BTreeMap, env, ffi::OsString, fs, path::PathBuf};
+
+const HELP: &str = "\
+usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
+
+Publishes outputs of the service that it is called from, all at once.
+
+  KEY=VALUE     a value; a KEY that is given several times is a list
+  KEY=          the empty value; of a list: no elements
+  --unset KEY   take a value back
+  --replace     take back all values that are not given
+  --commit      also publish the files in the directory $JAMB_OUTPUTS,
+                one value each, and remove them
+
+exit codes: 0 published, 1 refused (nothing changed), 100 usage,
+111 not called from a service, or jamb cannot be reached
+";
+
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Change {
+    values: BTreeMap<String, Option<String>>,
+    replace: bool,
+    commit: bool,
+}
+
+/// The applet.
+pub fn main(call: Call) -> i32 {
+    if let Some(code) = asked_for_help(&call, HELP) {
+        return code;
+    }
+    let change = match parse(call.args) {
+        Ok(change) => change,
+        Err(problem) => {
+            exit::complain("output", &format!("{problem}; nothing changed; see output --help"));
+            return exit::USAGE;
+        }
+    };
+    match publish(change) {
+        Ok(()) => exit::OK,
+        Err((code, problem)) => {
+            exit::complain("output", &problem);
+            code
+        }
+    }
+}
+
+fn parse(args: Vec<OsString>) -> Result<Change, String> {
+    let mut change = Change::default();
+    let mut args = args.into_iter();
+    while let Some(word) = args.next() {
+        let word = word.into_string().map_err(|_| "a value is not UTF-8".to_owned())?;
+        match word.as_str() {
+            "--replace" => change.replace = true,
+            "--commit" => change.commit = true,
+            "--unset" => {
+                let key = args.next().and_then(|key| key.into_string().ok());
+                change.values.insert(key.ok_or("--unset needs a key")?, None);
+            }
+            _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
+            _ => {
+                let (key, value) = word.split_once('=').ok_or(format!("{word} is no KEY=VALUE"))?;
+                add(&mut change.values, key, value);
+            }
+        }
+    }
+    if change.values.is_empty() && !change.replace && !change.commit {
+        return Err("nothing to publish".to_owned());
+    }
+    Ok(change)
+}
+
+/// Repeated keys become the lines of a list.
+fn add(values: &mut BTreeMap<String, Option<String>>, key: &str, value: &str) {
+    let slot = values.entry(key.to_owned()).or_default();
+    match slot {
+        Some(lines) => {
+            lines.push('\n');
+            lines.push_str(value);
+        }
+        None => *slot = Some(value.to_owned()),
+    }
+}
+
+fn publish(mut change: Change) -> Result<(), (i32, String)> {
+    let variable = |name: &str| {
+        env::var(name).map_err(|_| {
+            (exit::SYSTEM, format!("{name} is not set: output is for the programs of a service"))
+        })
+    };
+    let service = variable("JAMB_SERVICE")?;
+    let generation = variable("JAMB_GENERATION")?;
+    let generation = generation
+        .parse()
+        .map_err(|_| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
+    let mut staged = Vec::new();
+    if change.commit {
+        staged = take_staged(&variable("JAMB_OUTPUTS")?.into(), &mut change.values)
+            .map_err(|problem| (exit::SYSTEM, problem))?;
+    }
+    let request = Request::Publish {
+        service,
+        generation,
+        values: change.values.into_iter().collect(),
+        replace: change.replace,
+    };
+    let asked = Connection::open().and_then(|mut connection| connection.ask(&request));
+    match asked {
+        Ok(Reply::Done) => {}
+        Ok(Reply::Refused(problem)) => return Err((exit::FAILED, problem)),
+        Ok(Reply::Unknown(name)) => {
+            return Err((exit::FAILED, format!("there is no service {name}")));
+        }
+        Ok(_) => return Err((exit::SYSTEM, "jamb answered something else".to_owned())),
+        Err(error @ Error::Frame(_)) => return Err((exit::FAILED, error.to_string())),
+        Err(error) => return Err((exit::SYSTEM, error.to_string())),
+    }
+    for path in staged {
+        // What is published and stays behind is published once more next time; that harms nobody.
+        fs::remove_file(path).ok();
+    }
+    Ok(())
+}
+
+/// The files in the staging directory. Names that begin with a dot are files being written.
+fn take_staged(
+    directory: &PathBuf,
+    values: &mut BTreeMap<String, Option<String>>,
+) -> Result<Vec<PathBuf>, String> {
+    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
+    let mut staged = Vec::new();
+    for entry in fs::read_dir(directory).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let key = entry.file_name().to_string_lossy().into_owned();
+        if key.starts_with('.') {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path())
+            .map_err(|error| format!("cannot read {}: {error}", entry.path().display()))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        values.entry(key).or_insert_with(|| Some(text.to_owned()));
+        staged.push(entry.path());
+    }
+    Ok(staged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Change, String> {
+        parse(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn repeated_keys_are_lists() {
+        let change = read(&["ip=10.0.0.1", "dns=9.9.9.9", "dns=1.1.1.1", "--unset", "x"]).unwrap();
+        let want = [
+            ("dns".to_owned(), Some("9.9.9.9\n1.1.1.1".to_owned())),
+            ("ip".to_owned(), Some("10.0.0.1".to_owned())),
+            ("x".to_owned(), None),
+        ];
+        assert_eq!(change.values, BTreeMap::from(want));
+        assert_eq!(read(&["a=b=c"]).unwrap().values["a"].as_deref(), Some("b=c"));
+        assert_eq!(read(&["a="]).unwrap().values["a"].as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(read(&[]), Err("nothing to publish".into()));
+        assert_eq!(read(&["a"]), Err("a is no KEY=VALUE".into()));
+        assert_eq!(read(&["--unset"]), Err("--unset needs a key".into()));
+        assert_eq!(read(&["--nope"]), Err("unknown option --nope".into()));
+    }
+
+    #[test]
+    fn staged_files_are_published_and_arguments_win() {
+        let dir = env::temp_dir().join(format!("jamb-output-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("a"), "1\n").unwrap();
+        fs::write(dir.join("b"), "x\ny\n").unwrap();
+        fs::write(dir.join(".c"), "unfinished").unwrap();
+        let mut values = read(&["a=2"]).unwrap().values;
+        let staged = take_staged(&dir, &mut values).unwrap();
+        assert_eq!(staged.len(), 2);
+        assert_eq!(values["a"].as_deref(), Some("2"));
+        assert_eq!(values["b"].as_deref(), Some("x\ny"));
+        assert_eq!(values.len(), 2);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,149 @@
+//! `reboot`, `poweroff` and `halt`: ask PID 1 for the end, or make it at once.
+
+use crate::{
+    applet::{Call, asked_for_help},
+    exit, machine,
+    svc::{Connection, Error},
+};
+use rc::proto::{Ending, Reply, Request};
+use rustix::{
+    fs::sync,
+    process::{Pid, Signal, kill_process},
+};
+
+const HELP: &str = "\
+usage: reboot|poweroff|halt [-f] [-n] [-d SECONDS] [-w]
+
+Ends the machine: services are stopped in order, then what is left is killed,
+file systems are unmounted, and the kernel reboots, powers off or halts.
+
+  -f           at once: no services are stopped; the kernel is told directly
+  -k           kill services instead of stopping them; also while a shutdown
+               is in progress and hangs
+  -n           with -f: do not write the caches to the disks before
+  -d SECONDS   wait before
+  -w           accepted for compatibility; does nothing (there is no wtmp)
+
+exit codes: 0 it has begun, 1 refused, 100 usage, 111 PID 1 cannot be reached
+";
+
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Options {
+    force: bool,
+    kill: bool,
+    no_sync: bool,
+    delay: u64,
+    wtmp_only: bool,
+}
+
+/// The applet; its name says which end.
+pub fn main(call: Call) -> i32 {
+    if let Some(code) = asked_for_help(&call, HELP) {
+        return code;
+    }
+    let words = call.args.iter().map(|word| word.to_string_lossy().into_owned());
+    let options = match parse(words) {
+        Ok(options) => options,
+        Err(problem) => {
+            exit::complain(call.name, &format!("{problem}; nothing was done; see --help"));
+            return exit::USAGE;
+        }
+    };
+    if options.wtmp_only {
+        return exit::OK;
+    }
+    let how = match call.name {
+        "poweroff" => Ending::Poweroff,
+        "halt" => Ending::Halt,
+        _ => Ending::Reboot,
+    };
+    std::thread::sleep(core::time::Duration::from_secs(options.delay));
+    if options.force {
+        if !options.no_sync {
+            sync();
+        }
+        let error = machine::end_now(how);
+        exit::complain(call.name, &format!("the kernel refuses: {error}; nothing was done"));
+        return exit::SYSTEM;
+    }
+    let request = Request::Shutdown { how, now: options.kill };
+    match Connection::open().and_then(|mut connection| connection.ask(&request)) {
+        Ok(Reply::Refused(problem)) => {
+            exit::complain(call.name, &problem);
+            exit::FAILED
+        }
+        // Who ends does not always say goodbye.
+        Ok(_) | Err(Error::Broken(_)) => exit::OK,
+        Err(error) => by_signal(call.name, how, &error),
+    }
+}
+
+/// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.
+fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
+    if std::env::var_os("JAMB_RUN_DIR").is_some() {
+        exit::complain(name, &error.to_string());
+        return exit::SYSTEM;
+    }
+    let signal = match how {
+        Ending::Reboot => Signal::TERM,
+        Ending::Poweroff => Signal::USR2,
+        Ending::Halt => Signal::USR1,
+    };
+    match kill_process(Pid::INIT, signal) {
+        Ok(()) => {
+            exit::complain(name, &format!("{error}; PID 1 was told by a signal"));
+            exit::OK
+        }
+        Err(refused) => {
+            exit::complain(name, &format!("{error}; nor by a signal: {refused}; try -f"));
+            exit::SYSTEM
+        }
+    }
+}
+
+/// BusyBox's options, which may be written together.
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(word) = words.next() {
+        let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty());
+        let letters = letters.ok_or_else(|| format!("{word} is no option"))?;
+        for (at, letter) in letters.char_indices() {
+            match letter {
+                'f' => options.force = true,
+                'k' => options.kill = true,
+                'n' => options.no_sync = true,
+                'w' => options.wtmp_only = true,
+                'd' => {
+                    let attached = &letters[at + 1..];
+                    let text = match attached {
+                        "" => words.next().ok_or("-d needs a number of seconds")?,
+                        text => text.to_owned(),
+                    };
+                    let seconds = text.parse();
+                    options.delay =
+                        seconds.map_err(|_| format!("{text} is no number of seconds"))?;
+                    break;
+                }
+                _ => return Err(format!("there is no option -{letter}")),
+            }
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_may_be_written_together() {
+        let read = |words: &[&str]| parse(words.iter().map(|&word| word.to_owned()));
+        let want = Options { force: true, no_sync: true, delay: 3, ..Options::default() };
+        assert_eq!(read(&["-fnd3"]).as_ref(), Ok(&want));
+        assert_eq!(read(&["-f", "-n", "-d", "3"]).as_ref(), Ok(&want));
+        assert!(read(&["-d"]).is_err());
+        assert!(read(&["-d", "x"]).is_err());
+        assert!(read(&["-q"]).is_err());
+        assert!(read(&["now"]).is_err());
+    }
+}

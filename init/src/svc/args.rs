@@ -1,0 +1,163 @@
+//! The command line of one `svc` command: options anywhere, names in their order. Pure.
+
+use std::{ffi::OsString, time::Duration};
+
+/// What a command understands.
+#[derive(Clone, Copy)]
+pub struct Allowed {
+    /// `--json`
+    pub json: bool,
+    /// `-f`
+    pub follow: bool,
+    /// `-n LINES`
+    pub lines: bool,
+    /// `--since WHEN`
+    pub since: bool,
+    /// `-t SECONDS`
+    pub timeout: bool,
+    /// `-n`
+    pub no_wait: bool,
+    /// Names that it needs.
+    pub least: usize,
+    /// Names that it takes.
+    pub most: usize,
+}
+
+/// What was said.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub struct Args {
+    /// Names, and what else is no option.
+    pub names: Vec<String>,
+    /// See [`Allowed`], also below.
+    pub json: bool,
+    /// Go on.
+    pub follow: bool,
+    /// The last lines.
+    pub lines: Option<usize>,
+    /// As it was written.
+    pub since: Option<String>,
+    /// How long to wait.
+    pub timeout: Option<Duration>,
+    /// Do not wait.
+    pub no_wait: bool,
+}
+
+/// Reads the words after the command; `None` if they ask for help.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn parse(
+    command: &str,
+    allowed: &Allowed,
+    words: impl Iterator<Item = OsString>,
+) -> Result<Option<Args>, String> {
+    let mut args = Args::default();
+    let mut only_names = false;
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if only_names || !word.starts_with('-') || word == "-" {
+            args.names.push(word);
+            continue;
+        }
+        let (option, mut attached) = match word.split_once('=') {
+            Some((option, value)) if option.starts_with("--") => (option, Some(value.to_owned())),
+            _ => (word.as_str(), None),
+        };
+        let mut value = |what: &str| {
+            let value = attached.take().or_else(|| words.next());
+            value.ok_or_else(|| format!("{option} needs {what}"))
+        };
+        match option {
+            "--" => only_names = true,
+            "--help" | "-h" => return Ok(None),
+            "--json" if allowed.json => args.json = true,
+            "--follow" | "-f" if allowed.follow => args.follow = true,
+            "--lines" | "-n" if allowed.lines => {
+                let text = value("a number of lines")?;
+                let number = text.parse();
+                let number = number.map_err(|_| format!("{text} is no number of lines"))?;
+                args.lines = Some(number);
+            }
+            "--since" if allowed.since => args.since = Some(value("an age or a time")?),
+            "--timeout" | "-t" if allowed.timeout => {
+                args.timeout = Some(seconds(&value("a number of seconds")?)?);
+            }
+            "--no-wait" | "-n" if allowed.no_wait => args.no_wait = true,
+            _ => return Err(format!("{command} has no option {option}")),
+        }
+        if attached.is_some() {
+            return Err(format!("{option} takes no value"));
+        }
+    }
+    if args.names.len() < allowed.least {
+        return Err(format!("{command} needs more: {} of {}", args.names.len(), allowed.least));
+    }
+    if args.names.len() > allowed.most {
+        return Err(format!("{command} does not take {}", args.names[allowed.most]));
+    }
+    Ok(Some(args))
+}
+
+/// Whole seconds or a decimal fraction, without the floating point that small routers lack.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text} is no number of seconds; 5 and 0.5 are");
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 9 {
+        return Err(wrong());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let nanos: u32 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
+    Ok(Duration::new(u64::from(whole), nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Allowed = Allowed {
+        json: true,
+        follow: true,
+        lines: true,
+        since: true,
+        timeout: true,
+        no_wait: true,
+        least: 1,
+        most: 2,
+    };
+
+    fn read(words: &[&str]) -> Result<Option<Args>, String> {
+        parse("cmd", &ALL, words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn options_and_names_mix() {
+        let args =
+            read(&["a", "--json", "-n", "5", "--timeout=0.25", "--", "-b"]).unwrap().unwrap();
+        let want = Args {
+            names: vec!["a".into(), "-b".into()],
+            json: true,
+            lines: Some(5),
+            timeout: Some(Duration::from_millis(250)),
+            ..Args::default()
+        };
+        assert_eq!(args, want);
+        assert_eq!(read(&["--help"]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (words, problem) in [
+            (&["a", "--nope"][..], "cmd has no option --nope"),
+            (&["a", "-t"], "-t needs a number of seconds"),
+            (&["a", "-t", "-1"], "-1 is no number of seconds; 5 and 0.5 are"),
+            (&["a", "-t", "1e3"], "1e3 is no number of seconds; 5 and 0.5 are"),
+            (&["a", "--json=1"], "--json takes no value"),
+            (&["a", "-n", "x"], "x is no number of lines"),
+            (&[], "cmd needs more: 0 of 1"),
+            (&["a", "b", "c"], "cmd does not take c"),
+        ] {
+            assert_eq!(read(words), Err(problem.to_owned()), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `svc log`, and the last lines of one log for others.
+
+use super::{Connection, Failure, args::Args, query, run_dir};
+use crate::exit;
+use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// `svc log`
+pub fn log(args: &Args) -> Result<i32, Failure> {
+    let since = args.since.as_ref().map(|text| {
+        Since::parse(text, timestamp::now()).ok_or_else(|| {
+            Failure::Usage(format!("{text} is neither an age like 10m nor a time in RFC 3339"))
+        })
+    });
+    let options = LogOptions {
+        names: args.names.clone(),
+        lines: args.lines,
+        follow: args.follow,
+        since: since.transpose()?,
+    };
+    match log_main(&directory(), &options, &mut io::stdout()) {
+        Ok(()) => Ok(exit::OK),
+        Err(Error::Unknown { name, known }) => {
+            let known = if known.is_empty() { "no logs".to_owned() } else { known.join(" ") };
+            exit::complain("svc", &format!("{name} has no log; there are: {known}"));
+            Ok(exit::UNKNOWN)
+        }
+        Err(error) => Err(Failure::System(error.to_string())),
+    }
+}
+
+/// Where the logs are, also when nobody answers: they are wanted most then.
+fn directory() -> PathBuf {
+    let told = Connection::open().map_err(Failure::from);
+    let told = told.and_then(|mut connection| query::info(&mut connection));
+    told.map_or_else(|_| usual_directory(), |info| info.log_dir.into())
+}
+
+fn usual_directory() -> PathBuf {
+    let run = run_dir();
+    if run == Path::new("/run/jamb") { "/run/log".into() } else { run.join("log") }
+}
+
+/// The last lines of one service; none if they cannot be had, as they only illustrate.
+pub fn tail(directory: &Path, name: &str, lines: usize) -> Vec<String> {
+    let options =
+        LogOptions { names: vec![name.to_owned()], lines: Some(lines), ..LogOptions::default() };
+    let mut text = Vec::new();
+    if log_main(directory, &options, &mut text).is_err() {
+        return Vec::new();
+    }
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}

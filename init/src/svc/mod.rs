@@ -1,0 +1,168 @@
+//! `svc`: the client. This file is the table of its commands; what they do is in [`query`] (reading)
+//! and [`change`] (commanding).
+
+mod args;
+mod change;
+mod client;
+mod json;
+mod logs;
+mod outputs;
+mod query;
+mod show;
+mod why;
+
+use crate::{
+    applet::{Call, asked_for_help},
+    exit,
+};
+use args::{Allowed, Args};
+
+pub use client::{Connection, Error, run_dir};
+
+const HELP: &str = "\
+usage: svc COMMAND [OPTION]… [NAME]…
+
+  status [NAME]…          states; with names in detail        --json
+  list                    names, one a line                   --json
+  why NAME…               what keeps a service from being ready
+  start NAME…             start, with what it needs           -t -n
+  stop NAME…              stop, with what depends on it       -t -n
+  restart NAME…           stop and start again                -t -n
+  signal SIGNAL NAME…     send a signal to the process
+  wait NAME… [ready|down] wait for a state                    -t
+  outputs NAME [KEY]      published values                    --follow --json
+  log [NAME]…             logs, merged by time                -f -n LINES --since WHEN
+  events                  what happens, as it happens         --json
+  version                 of this program and the running one --json
+
+  -t, --timeout SECONDS   give up after this time (exit code 2)
+  -n, --no-wait           do not wait for the result
+  -n, --lines LINES       of log: only so many last lines
+  -f, --follow            of log and outputs: go on until interrupted
+      --since WHEN        an age (10s 5m 2h 1d) or a time (2026-11-24T08:00:00Z)
+
+JAMB_RUN_DIR names the run directory of the jamb to talk to (default /run/jamb).
+
+exit codes: 0 done, 1 failed, 2 timed out, 3 unknown service, 100 usage,
+111 system error; of status NAME as LSB has it: 0 ready, 3 not ready,
+4 unknown service
+";
+
+/// A command.
+struct Command {
+    name: &'static str,
+    allowed: Allowed,
+    run: fn(&Args) -> Result<i32, Failure>,
+}
+
+const PLAIN: Allowed = Allowed {
+    json: false,
+    follow: false,
+    lines: false,
+    since: false,
+    timeout: false,
+    no_wait: false,
+    least: 0,
+    most: usize::MAX,
+};
+
+const COMMANDS: &[Command] = &[
+    Command { name: "status", allowed: Allowed { json: true, ..PLAIN }, run: query::status },
+    Command { name: "list", allowed: Allowed { json: true, most: 0, ..PLAIN }, run: query::list },
+    Command { name: "why", allowed: Allowed { least: 1, ..PLAIN }, run: why::why },
+    Command { name: "start", allowed: CHANGE, run: change::start },
+    Command { name: "stop", allowed: CHANGE, run: change::stop },
+    Command { name: "restart", allowed: CHANGE, run: change::restart },
+    Command { name: "signal", allowed: Allowed { least: 2, ..PLAIN }, run: change::signal },
+    Command {
+        name: "wait",
+        allowed: Allowed { timeout: true, least: 1, ..PLAIN },
+        run: change::wait,
+    },
+    Command {
+        name: "outputs",
+        allowed: Allowed { json: true, follow: true, least: 1, most: 2, ..PLAIN },
+        run: outputs::outputs,
+    },
+    Command {
+        name: "log",
+        allowed: Allowed { follow: true, lines: true, since: true, ..PLAIN },
+        run: logs::log,
+    },
+    Command {
+        name: "events",
+        allowed: Allowed { json: true, most: 0, ..PLAIN },
+        run: query::events,
+    },
+    Command {
+        name: "version",
+        allowed: Allowed { json: true, most: 0, ..PLAIN },
+        run: query::version,
+    },
+];
+
+const CHANGE: Allowed = Allowed { timeout: true, no_wait: true, least: 1, ..PLAIN };
+
+/// Why a command could not be carried out.
+pub enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    /// PID 1 cannot be asked.
+    Client(Error),
+    /// There is no such service.
+    Unknown(String),
+    /// It was refused, or cannot be done.
+    Refused(String),
+    /// The system does not let us.
+    System(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl Failure {
+    /// Says it, and answers the exit code that means it.
+    fn report(self) -> i32 {
+        let (text, code) = match self {
+            Self::Usage(problem) => (format!("{problem}; see svc --help"), exit::USAGE),
+            Self::Client(error) => (error.to_string(), exit::SYSTEM),
+            Self::Unknown(name) => {
+                (format!("there is no service {name}; svc list shows them"), exit::UNKNOWN)
+            }
+            Self::Refused(problem) => (problem, exit::FAILED),
+            Self::System(problem) => (problem, exit::SYSTEM),
+        };
+        exit::complain("svc", &text);
+        code
+    }
+}
+
+/// The applet.
+pub fn main(call: Call) -> i32 {
+    if let Some(code) = asked_for_help(&call, HELP) {
+        return code;
+    }
+    let mut words = call.args.into_iter();
+    let Some(name) = words.next() else {
+        exit::complain("svc", &format!("a command is missing\n\n{}", HELP.trim_end()));
+        return exit::USAGE;
+    };
+    let found = COMMANDS.iter().find(|command| name == command.name);
+    let Some(command) = found else {
+        let known: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        let text = format!("no command {}; there are: ", name.to_string_lossy());
+        return Failure::Usage(text + &known.join(" ")).report();
+    };
+    let result = match args::parse(command.name, &command.allowed, words) {
+        Ok(None) => {
+            exit::say(HELP);
+            return exit::OK;
+        }
+        Ok(Some(args)) => (command.run)(&args),
+        Err(problem) => Err(Failure::Usage(problem)),
+    };
+    result.unwrap_or_else(Failure::report)
+}

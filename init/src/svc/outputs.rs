@@ -1,0 +1,134 @@
+//! `svc outputs`: the values that a service publishes, from the files that any script may read.
+
+use super::{
+    Connection, Failure,
+    args::Args,
+    json::{object, string},
+    query,
+};
+use crate::exit;
+use rc::proto::{Reply, Request, What};
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+/// How often a generation that vanishes while it is read is looked for again.
+const ATTEMPTS: usize = 10;
+
+type Values = BTreeMap<String, String>;
+
+/// `svc outputs`
+pub fn outputs(args: &Args) -> Result<i32, Failure> {
+    let (name, key) = (&args.names[0], args.names.get(1));
+    let mut connection = Connection::open()?;
+    // Following begins before reading: what changes in between is read twice, not missed.
+    let mut events = Connection::open()?;
+    if args.follow {
+        match events.ask(&Request::Events)? {
+            Reply::Done => {}
+            other => return Err(query::unexpected(other)),
+        }
+    }
+    query::one(&mut connection, name)?;
+    let directory = query::info(&mut connection)?.outputs_dir;
+    let directory = Path::new(&directory).join(name);
+    let mut values = read(&directory)?;
+    let missing = key.filter(|key| !values.contains_key(*key));
+    match missing {
+        None => exit::say(&show(&values, key, args.json)),
+        Some(_) if args.follow => {}
+        Some(key) => {
+            let text = format!("{name} does not publish {key} now; svc why {name} may tell more");
+            return Err(Failure::Refused(text));
+        }
+    }
+    while args.follow {
+        let concerns = match events.next(None)? {
+            Reply::Event(event) => event.service == *name && matches!(event.what, What::Outputs(_)),
+            // Whatever was lost may have been about this.
+            Reply::Lost(_) => true,
+            other => return Err(query::unexpected(other)),
+        };
+        if !concerns {
+            continue;
+        }
+        let fresh = read(&directory)?;
+        let of_interest = |values: &Values| match key {
+            Some(key) => values.get(key).cloned().into_iter().collect::<Vec<_>>(),
+            None => values.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        };
+        if of_interest(&fresh) != of_interest(&values)
+            && !exit::can_say(&show(&fresh, key, args.json))
+        {
+            return Ok(exit::OK);
+        }
+        values = fresh;
+    }
+    Ok(exit::OK)
+}
+
+/// One generation. The link names it; if it is replaced meanwhile, the next one is read instead.
+fn read(link: &Path) -> Result<Values, Failure> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        match read_once(link) {
+            Ok(values) => return Ok(values),
+            Err(error) => last = Some(error),
+        }
+    }
+    let error = last.map_or_else(String::new, |error| error.to_string());
+    Err(Failure::System(format!("cannot read {}: {error}", link.display())))
+}
+
+fn read_once(link: &Path) -> io::Result<Values> {
+    let generation = match fs::canonicalize(link) {
+        Ok(generation) => generation,
+        // It publishes nothing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
+        Err(error) => return Err(error),
+    };
+    let mut values = Values::new();
+    for entry in fs::read_dir(&generation)? {
+        let entry = entry?;
+        let text = fs::read(entry.path())?;
+        let text = String::from_utf8_lossy(&text);
+        let value = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+        values.insert(entry.file_name().to_string_lossy().into_owned(), value);
+    }
+    Ok(values)
+}
+
+/// With a key the bare value; otherwise `KEY=VALUE`, a list with one such line for each element, just
+/// as the `output` applet takes it.
+fn show(values: &Values, key: Option<&String>, json: bool) -> String {
+    if json {
+        let chosen = values.iter().filter(|(name, _)| key.is_none_or(|key| *name == key));
+        let fields: Vec<(&str, String)> =
+            chosen.map(|(key, value)| (key.as_str(), string(value))).collect();
+        return object(&fields) + "\n";
+    }
+    match key {
+        Some(key) => values.get(key).map_or(String::new(), |value| format!("{value}\n")),
+        None => {
+            let mut text = String::new();
+            for (key, value) in values {
+                for line in value.split('\n') {
+                    text.push_str(&format!("{key}={line}\n"));
+                }
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_shown_as_they_are_published() {
+        let values = Values::from([("a".into(), "1".into()), ("list".into(), "x\ny".into())]);
+        assert_eq!(show(&values, None, false), "a=1\nlist=x\nlist=y\n");
+        assert_eq!(show(&values, Some(&"list".into()), false), "x\ny\n");
+        assert_eq!(show(&values, None, true), "{\"a\":\"1\",\"list\":\"x\\ny\"}\n");
+        assert_eq!(show(&values, Some(&"a".into()), true), "{\"a\":\"1\"}\n");
+    }
+}

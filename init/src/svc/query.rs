@@ -1,0 +1,179 @@
+//! The commands that read: status, list, events, version.
+
+use super::{
+    Connection, Failure,
+    args::Args,
+    json::{array, number, object, string},
+    show,
+};
+use crate::{applet::VERSION, exit};
+use rc::{
+    engine::Phase,
+    proto::{Info, Item, Reply, Request},
+};
+use rustix::termios::isatty;
+
+/// LSB's codes for `status NAME`, section "Init Script Actions".
+const NOT_RUNNING: i32 = 3;
+const STATUS_UNKNOWN: i32 = 4;
+
+/// All services.
+pub fn all(connection: &mut Connection) -> Result<Vec<Item>, Failure> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    loop {
+        match connection.ask(&Request::Status { from })? {
+            Reply::Status { items, next } => {
+                all.extend(items);
+                match next {
+                    // A page that does not lead on would lead round in circles.
+                    Some(next) if next > from => from = next,
+                    _ => return Ok(all),
+                }
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+}
+
+/// One service.
+pub fn one(connection: &mut Connection, name: &str) -> Result<Item, Failure> {
+    match connection.ask(&Request::Service { name: name.to_owned() })? {
+        Reply::Status { mut items, .. } if items.len() == 1 => Ok(items.remove(0)),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Who answers.
+pub fn info(connection: &mut Connection) -> Result<Info, Failure> {
+    match connection.ask(&Request::Info)? {
+        Reply::Info(info) => Ok(info),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// A reply that is not the one to the request.
+pub fn unexpected(reply: Reply) -> Failure {
+    match reply {
+        Reply::Unknown(name) => Failure::Unknown(name),
+        Reply::Refused(problem) => Failure::Refused(problem),
+        _ => Failure::System("jamb answered something else than what was asked".to_owned()),
+    }
+}
+
+/// `svc status`
+pub fn status(args: &Args) -> Result<i32, Failure> {
+    let mut connection = Connection::open()?;
+    if args.names.is_empty() {
+        let items = all(&mut connection)?;
+        if args.json {
+            print_json(&items);
+        } else {
+            exit::say(&show::table(&items, isatty(std::io::stdout())));
+        }
+        return Ok(exit::OK);
+    }
+    let mut code = exit::OK;
+    let mut items = Vec::new();
+    for name in &args.names {
+        match one(&mut connection, name) {
+            Ok(item) => {
+                if item.phase != Phase::Ready {
+                    code = code.max(NOT_RUNNING);
+                }
+                items.push(item);
+            }
+            Err(failure @ Failure::Unknown(_)) => {
+                failure.report();
+                code = STATUS_UNKNOWN;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if args.json {
+        print_json(&items);
+    } else {
+        let texts: Vec<String> = items.iter().map(show::in_detail).collect();
+        exit::say(&texts.join("\n"));
+    }
+    Ok(code)
+}
+
+fn print_json(items: &[Item]) {
+    let services = array(items.iter().map(show::item_json));
+    exit::say(&(object(&[("services", services)]) + "\n"));
+}
+
+/// `svc list`
+pub fn list(args: &Args) -> Result<i32, Failure> {
+    let items = all(&mut Connection::open()?)?;
+    let text = if args.json {
+        array(items.iter().map(|item| string(&item.name))) + "\n"
+    } else {
+        items.iter().map(|item| format!("{}\n", item.name)).collect()
+    };
+    exit::say(&text);
+    Ok(exit::OK)
+}
+
+/// `svc events`
+pub fn events(args: &Args) -> Result<i32, Failure> {
+    let mut connection = Connection::open()?;
+    match connection.ask(&Request::Events)? {
+        Reply::Done => {}
+        other => return Err(unexpected(other)),
+    }
+    loop {
+        let line = match connection.next(None)? {
+            Reply::Event(event) if args.json => show::event_json(&event),
+            Reply::Event(event) => show::event_text(&event),
+            Reply::Lost(count) if args.json => {
+                object(&[("event", string("lost")), ("count", count.to_string())])
+            }
+            Reply::Lost(count) => format!("{count} events were lost: this reader is too slow"),
+            other => return Err(unexpected(other)),
+        };
+        // A reader that has gone ends it; there is nobody left to tell.
+        if !exit::can_say(&(line + "\n")) {
+            return Ok(exit::OK);
+        }
+    }
+}
+
+/// `svc version`
+pub fn version(args: &Args) -> Result<i32, Failure> {
+    let info = info(&mut Connection::open()?)?;
+    let database: String = info.database.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = if args.json {
+        object(&[
+            ("client", string(VERSION)),
+            ("version", string(&info.version)),
+            ("pid", info.pid.to_string()),
+            ("database", string(&database)),
+            ("up_ms", info.up_ms.to_string()),
+            ("settled_ms", number(info.settled_ms)),
+            ("collector_pid", number(info.collector_pid.map(u64::from))),
+            ("collector_starts", info.collector_starts.to_string()),
+            ("stale_events", info.stale_events.to_string()),
+            ("bugs", info.bugs.to_string()),
+            ("ending", info.ending.map_or_else(|| "null".into(), |e| string(show::ending(e)))),
+        ])
+    } else {
+        let settled = info.settled_ms.map_or_else(
+            || "boot goes on".to_owned(),
+            |ms| format!("boot took {}.{:03} s", ms / 1000, ms % 1000),
+        );
+        let mut text = format!(
+            "svc {VERSION}, jamb {} (pid {}), up for {}; {settled}\ndatabase {database}",
+            info.version,
+            info.pid,
+            show::span(info.up_ms),
+        );
+        if let Some(ending) = info.ending {
+            text.push_str(&format!("\n{} is in progress", show::ending(ending)));
+        }
+        text
+    };
+    exit::say(&(text + "\n"));
+    Ok(exit::OK)
+}
