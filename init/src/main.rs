@@ -4,25 +4,12 @@
 //! `main` is C's: Rust's own would abort when descriptors 0 to 2 are closed and `/dev/null` is missing,
 //! and for PID 1 that is a kernel panic.
 
-#![cfg_attr(not(test), no_main)]
+#![no_main]
 #![deny(unsafe_code)]
 
-mod applet;
-mod clock;
-mod exit;
-mod inherit;
-mod machine;
-mod manager;
-mod notify;
-mod output;
-mod reboot;
-mod supervise;
-mod svc;
-
-#[cfg(not(test))]
 use core::ffi::{c_char, c_int};
+use jamb::{applet, inherit};
 
-#[cfg(not(test))]
 /// C's entry point.
 ///
 /// # Safety

@@ -305,15 +305,15 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let mut table = [0u32; 16];
-        let mut i = 0;
+        let mut i = 0u32;
         while i < 16 {
-            let mut value = i as u32;
+            let mut value = i;
             let mut bit = 0;
             while bit < 4 {
                 value = if value & 1 == 1 { (value >> 1) ^ 0xEDB8_8320 } else { value >> 1 };
                 bit += 1;
             }
-            table[i] = value;
+            table[i as usize] = value;
             i += 1;
         }
         table

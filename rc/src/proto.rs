@@ -371,11 +371,9 @@ mod tests {
 
     #[test]
     fn any_byte_sequence_is_survived() {
-        let frame = encode(&Request::Change {
-            verb: Verb::Start,
-            names: vec!["a".into(), "b".into()],
-        })
-        .unwrap();
+        let frame =
+            encode(&Request::Change { verb: Verb::Start, names: vec!["a".into(), "b".into()] })
+                .unwrap();
         for position in 4..frame.len() {
             for bit in 0..8 {
                 let mut damaged = frame.clone();

@@ -19,6 +19,21 @@ const REQUEST_TURN: usize = 4;
 /// Events sent at once.
 const EVENT_TURN: usize = 64;
 
+/// Why a request is not carried out.
+enum Refusal {
+    Unknown(String),
+    Because(String),
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown(name) => Self::Unknown(name),
+            Refusal::Because(problem) => Self::Refused(problem),
+        }
+    }
+}
+
 impl Manager {
     /// Gives every client that has something to do its turn.
     pub(super) fn serve_clients(&mut self) {
@@ -103,7 +118,7 @@ impl Manager {
             Request::Status { from } => self.page(from),
             Request::Service { name } => match self.find(&name) {
                 Ok(id) => Reply::Status { items: self.item(id).into_iter().collect(), next: None },
-                Err(reply) => reply,
+                Err(refusal) => refusal.into(),
             },
             Request::Change { verb, names } => self.change(verb, names),
             Request::Signal { name, signal } => match self.find(&name) {
@@ -114,7 +129,7 @@ impl Manager {
                     }
                     None => Reply::Refused(format!("{name} has no process")),
                 },
-                Err(reply) => reply,
+                Err(refusal) => refusal.into(),
             },
             Request::Wait { name, goal, after } => match self.find(&name) {
                 Ok(service) => {
@@ -122,7 +137,7 @@ impl Manager {
                     client.mode = Mode::Waiting { service, goal, after };
                     return None;
                 }
-                Err(reply) => reply,
+                Err(refusal) => refusal.into(),
             },
             Request::Events => {
                 let next = self.feed.next();
@@ -133,9 +148,9 @@ impl Manager {
             Request::Publish { service, generation, values, replace } => {
                 let done = self.find(&service).and_then(|id| {
                     self.take_values(uid, may, id, generation, values, replace)
-                        .map_err(Reply::Refused)
+                        .map_err(Refusal::Because)
                 });
-                done.map_or_else(|reply| reply, |()| Reply::Done)
+                done.map_or_else(Reply::from, |()| Reply::Done)
             }
             Request::Shutdown { how, now } => {
                 self.end(how, now);
@@ -145,16 +160,16 @@ impl Manager {
         Some(reply)
     }
 
-    fn find(&self, name: &str) -> Result<ServiceId, Reply> {
-        self.database.find(name).ok_or_else(|| Reply::Unknown(name.to_owned()))
+    fn find(&self, name: &str) -> Result<ServiceId, Refusal> {
+        self.database.find(name).ok_or_else(|| Refusal::Unknown(name.to_owned()))
     }
 
     fn change(&mut self, verb: Verb, names: Vec<String>) -> Reply {
         // All names or none: half a command is worse than a refused one.
-        let found: Result<Vec<ServiceId>, Reply> = names.iter().map(|n| self.find(n)).collect();
+        let found: Result<Vec<ServiceId>, Refusal> = names.iter().map(|n| self.find(n)).collect();
         let ids = match found {
             Ok(ids) => ids,
-            Err(reply) => return reply,
+            Err(refusal) => return refusal.into(),
         };
         if self.engine.is_shutting_down() && verb != Verb::Stop {
             return Reply::Refused("a shutdown is in progress".to_owned());

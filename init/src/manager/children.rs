@@ -120,6 +120,9 @@ impl Children {
     }
 }
 
+/// Our ear, and the descriptor that a process gets with the number under which it expects it.
+type ChannelEnds = (Option<Ear>, Option<(OwnedFd, i32)>);
+
 impl Manager {
     /// A service's ear has something.
     pub(super) fn hear(&mut self, id: ServiceId) {
@@ -210,7 +213,7 @@ impl Manager {
         run: Incarnation,
         channel: Channel,
         owner: Option<(u32, u32)>,
-    ) -> Result<(Option<Ear>, Option<(OwnedFd, i32)>), rustix::io::Errno> {
+    ) -> Result<ChannelEnds, rustix::io::Errno> {
         match channel {
             Channel::None => Ok((None, None)),
             Channel::Pipe(number) => {

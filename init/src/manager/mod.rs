@@ -32,7 +32,7 @@ use logs::Logs;
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use rc::{
     db::Database,
-    engine::{Action, Engine, Event, Graph},
+    engine::{Engine, Event, Graph},
     model::{Kind, ServiceId},
     proto::{Ending, What},
 };
@@ -288,7 +288,7 @@ impl Manager {
         let mut actions = Vec::new();
         while let Some(event) = self.queue.pop_front() {
             self.engine.handle(self.clock.now(), event, &mut actions);
-            for action in actions.drain(..).collect::<Vec<Action>>() {
+            for action in core::mem::take(&mut actions) {
                 self.act(action);
             }
         }

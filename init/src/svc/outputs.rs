@@ -40,7 +40,10 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
             return Err(Failure::Refused(text));
         }
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(exit::OK);
+    }
+    loop {
         let concerns = match events.next(None)? {
             Reply::Event(event) => event.service == *name && matches!(event.what, What::Outputs(_)),
             // Whatever was lost may have been about this.
@@ -62,7 +65,6 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         }
         values = fresh;
     }
-    Ok(exit::OK)
 }
 
 /// One generation. The link names it; if it is replaced meanwhile, the next one is read instead.

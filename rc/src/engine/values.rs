@@ -1,10 +1,6 @@
 //! Outputs: what services publish, what others were started with, and who reacts to a change.
 
-use super::{
-    Action, Engine,
-    graph::NodeKind,
-    state::State,
-};
+use super::{Action, Engine, graph::NodeKind, state::State};
 use crate::{
     model::{Ready, ServiceId},
     text::expand,

@@ -1,0 +1,19 @@
+//! The machine: the applet table, PID 1, the event loop, and the `svc` client. One binary with many
+//! applets; this library is that binary without its entry point, so that it can be tested.
+//!
+//! It is the shell around the pure engines of `rc` and `supervisor`: it makes system calls and decides
+//! nothing about services.
+
+#![deny(unsafe_code)]
+
+pub mod applet;
+mod clock;
+mod exit;
+pub mod inherit;
+mod machine;
+mod manager;
+mod notify;
+mod output;
+mod reboot;
+mod supervise;
+mod svc;
