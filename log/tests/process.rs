@@ -2,6 +2,8 @@
 //! are this test binary again. Never sleeps: it waits for what it wants to see, and a run that
 //! does not get there hangs visibly rather than passing.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use jamb_log::{LogOptions, SPOOL_IDLE_LEN, collector_main, log_main};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{MemfdFlags, memfd_create};

@@ -1,6 +1,8 @@
 //! `svc log` on log directories made by hand: merging, last lines, since, unknown names, an output
 //! that closes. Everything here ends by itself; following is tested with processes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use jamb_log::{Error, LogOptions, Since, log_main};
 use std::fs;
 use std::io::{self, ErrorKind, Write};

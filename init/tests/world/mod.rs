@@ -1,0 +1,346 @@
+//! A `jamb supervise` of the real binary with real processes, for tests: makes the database, starts
+//! it, asks it over `svc`, and ends it. Nothing sleeps; whoever waits does so with `svc wait` or by
+//! reading a pipe to its end.
+
+#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use rc::{
+    Backoff, Millis, StopPolicy,
+    model::{
+        Command as Argv, Edge, Exec, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
+        Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
+    },
+    outputs::OutputType,
+    text::{Piece, Text},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The binary under test.
+pub const JAMB: &str = env!("CARGO_BIN_EXE_jamb");
+
+/// Waits longer than this mean that it hangs.
+pub const LIMIT: &str = "60";
+
+/// A service as tests write it: names instead of numbers.
+#[derive(Clone)]
+pub struct Def {
+    pub name: &'static str,
+    pub service: Service,
+    edges: Vec<(&'static str, Relation, OnChange)>,
+    reads: Vec<(&'static str, &'static str)>,
+}
+
+fn def(name: &'static str, kind: Kind) -> Def {
+    let service = Service {
+        description: String::new(),
+        kind,
+        edges: Vec::new(),
+        reads: Vec::new(),
+        outputs: Vec::new(),
+        exec: Exec::default(),
+    };
+    Def { name, service, edges: Vec::new(), reads: Vec::new() }
+}
+
+/// `%N` in an argument is the Nth output that the service reads.
+fn text(word: &str) -> Text {
+    let mut pieces = Vec::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('%') {
+        let digit = rest.as_bytes().get(at + 1).filter(|b| b.is_ascii_digit());
+        let Some(digit) = digit else { break };
+        pieces.push(Piece::Literal(rest[..at].to_owned()));
+        pieces.push(Piece::Value { read: u16::from(digit - b'0'), index: None, default: None });
+        rest = &rest[at + 2..];
+    }
+    pieces.push(Piece::Literal(rest.to_owned()));
+    pieces
+}
+
+fn argv(words: &[&str]) -> Argv {
+    Argv { argv: words.iter().map(|word| text(word)).collect() }
+}
+
+pub fn policy() -> Policy {
+    Policy {
+        backoff: Backoff { min: Millis(20), max: Millis(200) },
+        stop: StopPolicy { grace: Millis(3000), ..StopPolicy::default() },
+        ..Policy::default()
+    }
+}
+
+/// A longrun; ready at exec unless told otherwise.
+pub fn longrun(name: &'static str, words: &[&str]) -> Def {
+    let run = argv(words);
+    def(name, Kind::Longrun(Longrun { run, finish: None, ready: Ready::Started, policy: policy() }))
+}
+
+/// A longrun that is a shell script.
+pub fn script(name: &'static str, code: &str) -> Def {
+    longrun(name, &["/bin/sh", "-c", code])
+}
+
+/// A oneshot of two shell scripts.
+pub fn oneshot(name: &'static str, up: &str, down: Option<&str>) -> Def {
+    let shell = |code: &str| argv(&["/bin/sh", "-c", code]);
+    let policy = Policy { restart: Restart::OnFailure, ..policy() };
+    def(name, Kind::Oneshot(Oneshot { up: Some(shell(up)), down: down.map(shell), policy }))
+}
+
+/// A bundle.
+pub fn bundle(name: &'static str, members: &[&'static str]) -> Def {
+    let mut one = def(name, Kind::Bundle(ReadyWhen::All));
+    one.edges = members.iter().map(|to| (*to, Relation::Member, OnChange::Restart)).collect();
+    one
+}
+
+impl Def {
+    pub fn needs(mut self, to: &'static str) -> Self {
+        self.edges.push((to, Relation::Needs, OnChange::Restart));
+        self
+    }
+
+    pub fn edge(mut self, to: &'static str, relation: Relation, on_change: OnChange) -> Self {
+        self.edges.push((to, relation, on_change));
+        self
+    }
+
+    /// Declares an output that it publishes itself.
+    pub fn output(mut self, key: &str, kind: &str) -> Self {
+        let kind = OutputType::from_name(kind).unwrap();
+        self.service.outputs.push(OutputDecl { key: key.to_owned(), kind, value: None });
+        self
+    }
+
+    /// Refers to an output; implies `needs`.
+    pub fn reads(mut self, service: &'static str, key: &'static str) -> Self {
+        self.reads.push((service, key));
+        if self.edges.iter().any(|(to, ..)| *to == service) { self } else { self.needs(service) }
+    }
+
+    pub fn ready(mut self, ready: Ready) -> Self {
+        if let Kind::Longrun(longrun) = &mut self.service.kind {
+            longrun.ready = ready;
+        }
+        self
+    }
+
+    pub fn finish(mut self, code: &str) -> Self {
+        if let Kind::Longrun(longrun) = &mut self.service.kind {
+            longrun.finish = Some(argv(&["/bin/sh", "-c", code, "finish"]));
+        }
+        self
+    }
+
+    pub fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        match &mut self.service.kind {
+            Kind::Longrun(longrun) => change(&mut longrun.policy),
+            Kind::Oneshot(oneshot) => change(&mut oneshot.policy),
+            _ => {}
+        }
+        self
+    }
+
+    pub fn exec(mut self, change: impl FnOnce(&mut Exec)) -> Self {
+        change(&mut self.service.exec);
+        self
+    }
+}
+
+/// A database of these services; `default` is the target if it is there.
+pub fn database(mut defs: Vec<Def>) -> Vec<u8> {
+    defs.sort_by_key(|def| def.name);
+    let id = |name: &str| {
+        let at = defs.iter().position(|def| def.name == name);
+        ServiceId(u16::try_from(at.unwrap_or_else(|| panic!("no service {name}"))).unwrap())
+    };
+    let output = |service: &str, key: &str| {
+        let outputs = &defs[id(service).index()].service.outputs;
+        u16::try_from(outputs.iter().position(|o| o.key == key).unwrap()).unwrap()
+    };
+    let services: Vec<(String, Service)> = defs
+        .iter()
+        .map(|def| {
+            let mut service = def.service.clone();
+            let edges = def.edges.iter();
+            service.edges = edges
+                .map(|&(to, relation, on_change)| Edge { to: id(to), relation, on_change })
+                .collect();
+            let reads = def.reads.iter();
+            service.reads =
+                reads.map(|(to, key)| Read { service: id(to), output: output(to, key) }).collect();
+            (def.name.to_owned(), service)
+        })
+        .collect();
+    let target = defs.iter().any(|def| def.name == "default").then(|| id("default"));
+    let system = System { target, shutdown_timeout: Millis(20_000), ..System::default() };
+    rc::db::encode([7; 16], &system, &services).unwrap()
+}
+
+/// A directory of this test alone, below the system's temporary directory.
+pub fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("jamb-test-{}-{number}", std::process::id()));
+    fs::remove_dir_all(&dir).ok();
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// A running `jamb supervise`.
+pub struct World {
+    pub dir: PathBuf,
+    pub child: Child,
+    ended: bool,
+}
+
+impl World {
+    /// Starts it with all services of `defs` in the target.
+    pub fn start(defs: Vec<Def>) -> Self {
+        Self::start_with(defs, |_| {})
+    }
+
+    /// The same; `change` may alter how it is started.
+    pub fn start_with(mut defs: Vec<Def>, change: impl FnOnce(&mut Command)) -> Self {
+        if !defs.iter().any(|def| def.name == "default") {
+            let all: Vec<&'static str> = defs.iter().map(|def| def.name).collect();
+            defs.push(bundle("default", &all));
+        }
+        Self::start_database(&database(defs), change)
+    }
+
+    /// The same with a database as it is.
+    pub fn start_database(bytes: &[u8], change: impl FnOnce(&mut Command)) -> Self {
+        let dir = scratch();
+        let db = dir.join("services.db");
+        fs::write(&db, bytes).unwrap();
+        let mut command = Command::new(JAMB);
+        command.arg("supervise").arg("--db").arg(&db).arg("--run-dir").arg(dir.join("run"));
+        command.stdin(Stdio::null());
+        change(&mut command);
+        let child = command.spawn().unwrap();
+        let world = Self { dir, child, ended: false };
+        world.until_answered();
+        world
+    }
+
+    /// Where it keeps its run-time files.
+    pub fn run(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// Waits for the control socket: connecting fails until it listens.
+    fn until_answered(&self) {
+        let control = self.run().join("control");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while std::os::unix::net::UnixStream::connect(&control).is_err() {
+            assert!(std::time::Instant::now() < end, "it does not listen");
+            std::thread::yield_now();
+        }
+    }
+
+    /// A `svc` command.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(JAMB);
+        command.arg("svc").args(words).env("JAMB_RUN_DIR", self.run()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a `svc` command to its end.
+    pub fn svc(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// The same; it must succeed. Answers what it printed.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let output = self.svc(words);
+        let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
+        assert!(output.status.success(), "svc {words:?}: {:?}\n{out}{err}", output.status);
+        out
+    }
+
+    /// Waits for a service to be ready.
+    pub fn ready(&self, name: &str) {
+        self.ok(&["wait", name, "ready", "-t", LIMIT]);
+    }
+
+    /// One service as `svc status --json` shows it.
+    pub fn status(&self, name: &str) -> Value {
+        let output = self.svc(&["status", name, "--json"]);
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["services"][0].clone()
+    }
+
+    /// The pid of a service.
+    pub fn pid(&self, name: &str) -> i64 {
+        self.status(name)["pid"].as_i64().unwrap_or_else(|| panic!("{name} has no process"))
+    }
+
+    /// A log as text.
+    pub fn log(&self, name: &str) -> String {
+        let output = self.svc(&["log", name]);
+        lossy(&output.stdout)
+    }
+
+    /// Waits for a line with `part` in a log.
+    pub fn until_logged(&self, name: &str, part: &str) {
+        // Following needs the log to be there; the collector makes it with the first line.
+        let mut command = self.command(&["log", "-f"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mark = format!(" {name}: ");
+        let found = lines.map_while(Result::ok).any(|l| l.contains(&mark) && l.contains(part));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found, "no line with {part} in the log of {name}");
+    }
+
+    /// Ends it in order; answers how it exited.
+    pub fn end(mut self) -> std::process::ExitStatus {
+        kill(i64::from(self.child.id()), "TERM");
+        self.ended = true;
+        let status = self.child.wait().unwrap();
+        fs::remove_dir_all(&self.dir).ok();
+        status
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.ended {
+            // A failed test: whatever lives must not outlive it.
+            kill(i64::from(self.child.id()), "TERM");
+            self.child.wait().ok();
+        }
+    }
+}
+
+/// Sends a signal by kill(1).
+pub fn kill(pid: i64, signal: &str) {
+    let status = Command::new("/bin/kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
+    assert!(status.is_ok(), "kill(1) is missing");
+}
+
+/// Whether this user may do everything.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Text for people.
+pub fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A file's content, trimmed.
+pub fn content(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.trim().to_owned()
+}
