@@ -1,0 +1,142 @@
+//! The board: named values of one device, and their substitution for `{{board.…}}`.
+
+use crate::{
+    diag::{Code, Diagnostic, Report, nearest},
+    source::{FileId, Place},
+    string::Str,
+};
+use std::{collections::BTreeMap, ops::Range};
+use toml::de::{DeTable, DeValue};
+
+const OPEN: &str = "{{";
+const CLOSE: &str = "}}";
+
+/// One value of the board.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// Its text; `None` for an array, a date or a float, which cannot be put into a string.
+    text: Option<String>,
+    place: Place,
+}
+
+/// All values, under their dotted path without the leading `board.`.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    entries: BTreeMap<String, Entry>,
+    is_given: bool,
+}
+
+impl Board {
+    /// Adds a `[board]` table of the tree. A value that is already there is an error.
+    pub fn add(&mut self, report: &Report, file: FileId, table: &DeTable<'_>) {
+        let mut new = BTreeMap::new();
+        collect(&mut new, file, "", table);
+        for (path, entry) in new {
+            if let Some(first) = self.entries.get(&path) {
+                report.push(
+                    Diagnostic::error(
+                        Code::Twice,
+                        entry.place,
+                        format!("`board.{path}` is defined twice"),
+                    )
+                    .label("defined again here")
+                    .related(first.place, "first defined here"),
+                );
+            } else {
+                self.entries.insert(path, entry);
+            }
+        }
+        self.is_given = true;
+    }
+
+    /// Adds the `[board]` table of the board file, whose values replace those of the tree.
+    pub fn overlay(&mut self, file: FileId, table: &DeTable<'_>) {
+        let mut new = BTreeMap::new();
+        collect(&mut new, file, "", table);
+        self.entries.extend(new);
+        self.is_given = true;
+    }
+
+    /// Replaces every `{{board.…}}` of a string; what cannot be replaced is reported and left.
+    #[must_use]
+    pub fn substitute(&self, report: &Report, string: Str) -> Str {
+        let mut parts: Vec<(Range<usize>, String)> = Vec::new();
+        let mut from = 0;
+        while let Some(open) = string.value[from..].find(OPEN).map(|at| from + at) {
+            let Some(length) = string.value[open..].find(CLOSE) else { break };
+            let range = open..open + length + CLOSE.len();
+            from = range.end;
+            let inner = string.value[open + OPEN.len()..open + length].trim();
+            let Some((root, path)) = inner.split_once('.') else { continue };
+            if root != "board" {
+                if nearest(root, ["board"]).is_some() {
+                    report.push(
+                        Diagnostic::error(
+                            Code::Template,
+                            string.at(range),
+                            format!("`{{{{{inner}}}}}` names nothing"),
+                        )
+                        .help(format!("did you mean `{{{{board.{path}}}}}`?")),
+                    );
+                }
+                continue;
+            }
+            match self.entries.get(path) {
+                Some(Entry { text: Some(text), .. }) => parts.push((range, text.clone())),
+                Some(Entry { text: None, place }) => report.push(
+                    Diagnostic::error(
+                        Code::NoBoardValue,
+                        string.at(range),
+                        format!("`board.{path}` cannot be put into a string"),
+                    )
+                    .label("only strings, integers and booleans can")
+                    .related(*place, "defined here"),
+                ),
+                None => report.push(self.missing(string.at(range), path)),
+            }
+        }
+        if parts.is_empty() { string } else { string.replaced(&parts) }
+    }
+
+    fn missing(&self, place: Place, path: &str) -> Diagnostic {
+        let message = format!("the board has no value `board.{path}`");
+        let error = Diagnostic::error(Code::NoBoardValue, place, message);
+        if !self.is_given {
+            return error.help(
+                "no board was given: choose one with `--board NAME`, or add a `[board]` table",
+            );
+        }
+        let inside = format!("{path}.");
+        if self.entries.keys().any(|key| key.starts_with(&inside)) {
+            return error.help(format!("`board.{path}` is a table; name a value in it"));
+        }
+        match nearest(path, self.entries.keys().map(String::as_str)) {
+            Some(near) => error.help(format!("did you mean `board.{near}`?")),
+            None if self.entries.is_empty() => error.help("the board has no values at all"),
+            None => {
+                let keys: Vec<String> =
+                    self.entries.keys().map(|key| format!("`board.{key}`")).collect();
+                error.help(format!("it has {}", keys.join(", ")))
+            }
+        }
+    }
+}
+
+fn collect(into: &mut BTreeMap<String, Entry>, file: FileId, prefix: &str, table: &DeTable<'_>) {
+    for (key, value) in table {
+        let path = format!("{prefix}{}", key.get_ref());
+        let text = match value.get_ref() {
+            DeValue::Table(inner) => {
+                collect(into, file, &format!("{path}."), inner);
+                continue;
+            }
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Integer(number) => {
+                i128::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
+            }
+            DeValue::Boolean(value) => Some(value.to_string()),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) => None,
+        };
+        into.insert(path, Entry { text, place: Place::new(file, key.span()) });
+    }
+}

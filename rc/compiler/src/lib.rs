@@ -1,0 +1,95 @@
+//! The host compiler: TOML definitions in, diagnostics or a service database out.
+//!
+//! [`compile`] runs the passes in order: [`source`] finds and reads the files, [`parse`] checks each
+//! service by itself, [`link`] turns names into numbers, [`check`] and [`cycle`] look at all of them
+//! together, [`encode`] writes the database. Every pass adds what it finds to one [`diag::Report`]
+//! and goes on, so that one run tells everything.
+//!
+//! It must never write a database that a device would refuse, or a different one for equal input.
+
+#![forbid(unsafe_code)]
+
+pub mod board;
+pub mod check;
+pub mod cycle;
+pub mod definition;
+pub mod diag;
+pub mod encode;
+pub mod link;
+pub mod parse;
+pub mod render;
+mod scan;
+pub mod show;
+pub mod source;
+pub mod string;
+pub mod text;
+
+use diag::{Diagnostic, Report};
+use source::{Sources, SystemError};
+use std::path::{Path, PathBuf};
+
+/// What to compile.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The definition tree.
+    pub dir: PathBuf,
+    /// The board: a file, or a name that is looked up.
+    pub board: Option<String>,
+    /// The image root in which programs and accounts must exist.
+    pub root: Option<PathBuf>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The files that were read.
+    pub sources: Sources,
+    /// What was found, sorted by place.
+    pub found: Vec<Diagnostic>,
+    /// The database, if no error was found.
+    pub database: Option<Vec<u8>>,
+    /// How many services are defined.
+    pub services: usize,
+}
+
+/// Compiles a tree in memory.
+///
+/// # Errors
+/// If a file cannot be read, the board is not found, or the database cannot be encoded.
+pub fn compile(request: &Request) -> Result<Outcome, Box<dyn std::error::Error>> {
+    let mut sources = Sources::default();
+    let tree = sources.read_tree(&request.dir)?;
+    let board = match &request.board {
+        Some(name) => Some(sources.read(&board_path(&request.dir, name)?)?),
+        None => None,
+    };
+    let report = Report::default();
+    let definitions = parse::parse(&sources, &tree, board, &report);
+    let linked = link::link(&definitions, &report);
+    check::check(&definitions, &report);
+    cycle::check(&linked, &report);
+    let database = if report.has_errors() { None } else { Some(encode::encode(&linked)?) };
+    let services = definitions.services.len();
+    Ok(Outcome { found: report.into_sorted(), sources, database, services })
+}
+
+/// The file of a board: `name` as a path, or `NAME.toml` beside the folder of the tree's folder, in
+/// the tree's `boards/`, or in `boards/` here.
+fn board_path(dir: &Path, name: &str) -> Result<PathBuf, SystemError> {
+    let given = PathBuf::from(name);
+    let file = format!("{name}.toml");
+    let places = [
+        given.clone(),
+        dir.join("../..").join(&file),
+        dir.join("boards").join(&file),
+        Path::new("boards").join(&file),
+    ];
+    places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let tried = format!(
+            "no such file, nor {file} in {}, {} or boards",
+            dir.join("../..").display(),
+            dir.join("boards").display()
+        );
+        source::system("find the board", &given, std::io::Error::other(tried))
+    })
+}

@@ -1,0 +1,202 @@
+//! Who relates to whom: all mentions of a service by another become at most one edge.
+
+use super::{Names, Tie, Why};
+use crate::{
+    definition::{Body, Definition},
+    diag::{Code, Diagnostic, nearest, one_of},
+    source::Located,
+};
+use rc::model::{Edge, OnChange, Read, ReadyWhen, Relation, ServiceId};
+use std::collections::BTreeMap;
+
+/// The mentions of services by services, before they are merged.
+pub(super) struct Ties<'n, 'd> {
+    names: &'n Names<'d>,
+    of: Vec<Vec<Tie>>,
+}
+
+impl<'n, 'd> Ties<'n, 'd> {
+    /// The mentions by `needs`, `wants`, `after`, `contents` and `part-of`.
+    pub(super) fn new(names: &'n Names<'d>) -> Self {
+        let mut of = vec![Vec::new(); names.definitions.len()];
+        for (index, definition) in names.definitions.iter().enumerate() {
+            for (relation, name) in &definition.relations {
+                if let Some(to) = names.find(name) {
+                    let place = name.place;
+                    of[index].push(Tie { to, relation: *relation, place, why: Why::Key });
+                }
+            }
+            for name in &definition.part_of {
+                let Some(bundle) = names.find(name) else { continue };
+                if !is_bundle(names, name, bundle) {
+                    continue;
+                }
+                if let Ok(number) = u16::try_from(index) {
+                    of[bundle.index()].push(Tie {
+                        to: ServiceId(number),
+                        relation: Relation::Member,
+                        place: name.place,
+                        why: Why::PartOf,
+                    });
+                }
+            }
+        }
+        Self { names, of }
+    }
+
+    /// Adds the needs that references of service `index` are.
+    pub(super) fn add_reads(&mut self, index: usize, ties: Vec<Tie>) {
+        self.of[index].extend(ties);
+    }
+
+    /// At most one edge between two services, the strongest, sorted by the other's number.
+    pub(super) fn merged(self) -> Vec<Vec<Tie>> {
+        let mut all = Vec::with_capacity(self.of.len());
+        let Self { names, of } = self;
+        for (definition, mentions) in names.definitions.iter().zip(of) {
+            let mut best: BTreeMap<ServiceId, Tie> = BTreeMap::new();
+            for tie in mentions {
+                let known = best.entry(tie.to).or_insert(tie);
+                if known.relation != tie.relation {
+                    check_member(names, definition, *known, tie);
+                }
+                if strength(tie.relation) > strength(known.relation) {
+                    *known = tie;
+                }
+            }
+            let members = best.values().filter(|tie| tie.relation == Relation::Member).count();
+            check_count(names, definition, members);
+            all.push(best.into_values().collect());
+        }
+        all
+    }
+}
+
+/// A member that is also needed no longer counts as a member.
+fn check_member(names: &Names<'_>, definition: &Definition, one: Tie, other: Tie) {
+    let Body::Bundle(ready) = &definition.body else { return };
+    let (member, needed) = match (one.relation, other.relation) {
+        (Relation::Member, Relation::Needs) => (one, other),
+        (Relation::Needs, Relation::Member) => (other, one),
+        _ => return,
+    };
+    if ready.value == ReadyWhen::All {
+        return;
+    }
+    let name = &names.definition(member.to).name.value;
+    let bundle = &definition.name.value;
+    let message = format!("bundle `{bundle}` needs `{name}`, which is one of its members");
+    names.report.push(
+        Diagnostic::error(Code::Contradiction, needed.place, message)
+            .related(member.place, "a member by this")
+            .help("with `ready-when` other than \"all\", a member cannot also be needed"),
+    );
+}
+
+fn check_count(names: &Names<'_>, definition: &Definition, members: usize) {
+    let Body::Bundle(Located { value: ReadyWhen::AtLeast(count), place }) = definition.body else {
+        return;
+    };
+    if usize::from(count) > members {
+        let message = format!(
+            "bundle `{}` is ready when {count} members are, but has {members}",
+            definition.name.value
+        );
+        names.report.push(
+            Diagnostic::error(Code::Contradiction, place, message)
+                .help("members come from `contents` here and `part-of` elsewhere"),
+        );
+    }
+}
+
+const fn strength(relation: Relation) -> u8 {
+    match relation {
+        Relation::Needs => 3,
+        Relation::Member => 2,
+        Relation::Wants => 1,
+        Relation::After => 0,
+    }
+}
+
+fn is_bundle(names: &Names<'_>, name: &Located<String>, id: ServiceId) -> bool {
+    let target = names.definition(id);
+    let fits = matches!(target.body, Body::Bundle(_) | Body::Unknown);
+    if !fits {
+        let message = format!("`{}` is a {}, not a bundle", name.value, target.kind());
+        names.report.push(
+            Diagnostic::error(Code::NotABundle, name.place, message)
+                .related(target.name.place, "defined here")
+                .help("only a bundle can be joined; did you mean `needs` or `wants`?"),
+        );
+    }
+    fits
+}
+
+/// The edges of one service, with what happens there on a change.
+pub(super) fn edges(
+    names: &Names<'_>,
+    definition: &Definition,
+    reads: &[Read],
+    ties: &[Tie],
+) -> Vec<Edge> {
+    check_actions(names, definition, ties);
+    let is_file = matches!(definition.body, Body::File { .. });
+    let edge = |tie: &Tie| {
+        let name = &names.definition(tie.to).name.value;
+        let special = definition.on_change_of.iter().find(|(of, _)| of.value == *name);
+        let special = special.map(|(_, action)| action.value);
+        let general = definition.on_change.map(|action| action.value);
+        let reads = reads.iter().any(|read| read.service == tie.to);
+        let default = if is_file && reads { OnChange::Render } else { OnChange::Restart };
+        let on_change = special.or(general).unwrap_or(default);
+        Edge { to: tie.to, relation: tie.relation, on_change }
+    };
+    ties.iter().map(edge).collect()
+}
+
+fn check_actions(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
+    let all = definition.on_change.iter();
+    for action in all.chain(definition.on_change_of.iter().map(|(_, action)| action)) {
+        let fits = match (action.value, &definition.body) {
+            (_, Body::Unknown) | (OnChange::Restart | OnChange::Ignore, _) => true,
+            (OnChange::Render, body) => matches!(body, Body::File { .. }),
+            (OnChange::Signal(_), body) => matches!(body, Body::Longrun { .. }),
+        };
+        if !fits {
+            let kind = definition.kind();
+            let (message, help) = match action.value {
+                OnChange::Render => (format!("a {kind} cannot be rendered"), "only a file can"),
+                _ => (format!("a {kind} has no process to signal"), "only a longrun has"),
+            };
+            names.report.push(Diagnostic::error(Code::OnChange, action.place, message).help(help));
+        }
+    }
+    for (of, _) in &definition.on_change_of {
+        let Some(id) = names.find(of) else { continue };
+        if ties.iter().any(|tie| tie.to == id) {
+            continue;
+        }
+        let message =
+            format!("service `{}` has nothing to do with `{}`", definition.name.value, of.value);
+        let known: Vec<&str> =
+            ties.iter().map(|tie| names.definition(tie.to).name.value.as_str()).collect();
+        let mut error = Diagnostic::error(Code::OnChange, of.place, message);
+        if let Some(near) = nearest(&of.value, known.iter().copied()) {
+            error = error.help(format!("did you mean `{near}`?"));
+        }
+        names.report.push(error.help(if known.is_empty() {
+            "it has no relation to any service; add `needs` or a reference".to_owned()
+        } else {
+            format!("it is related to {}", one_of(known))
+        }));
+    }
+    if let Some(action) = definition.on_change
+        && ties.is_empty()
+    {
+        let message = format!("service `{}` is related to nothing", definition.name.value);
+        names.report.push(
+            Diagnostic::warning(Code::OnChange, action.place, message)
+                .help("`on-change` says what happens when a related service changes"),
+        );
+    }
+}
