@@ -2,8 +2,9 @@
 
 use crate::{
     definition::{Body, Definition, Definitions},
-    diag::{Code, Diagnostic, Report},
+    diag::{Code, Diagnostic, Report, Severity},
 };
+use rc::model::DEFAULT_TARGET;
 use std::collections::HashMap;
 
 /// Reports two services that write one file, and a machine that would start nothing.
@@ -20,5 +21,14 @@ pub fn check(definitions: &Definitions, report: &Report) {
                 .related(other.place, format!("`{one}` writes it too"))
                 .help("a file belongs to one service"),
         );
+    }
+    let has_default = definitions.services.iter().any(|d| d.name.value == DEFAULT_TARGET);
+    if definitions.system.default.is_none() && !has_default {
+        let message = format!("there is no service `{DEFAULT_TARGET}`: boot would start nothing");
+        report
+            .push(Diagnostic::nowhere(Code::NoDefault, Severity::Warning, message).help(format!(
+            "add `[service.{DEFAULT_TARGET}]` with `kind = \"bundle\"`, or choose another service \
+             with `default` in `[system]`"
+        )));
     }
 }

@@ -91,11 +91,17 @@ impl Diagnostic {
     /// An error at a place.
     #[must_use]
     pub fn error(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Self { place: Some(place), ..Self::nowhere(code, Severity::Error, message) }
+    }
+
+    /// Something that is not written in any file.
+    #[must_use]
+    pub fn nowhere(code: Code, severity: Severity, message: impl Into<String>) -> Self {
         Self {
             code,
-            severity: Severity::Error,
+            severity,
             message: message.into(),
-            place: Some(place),
+            place: None,
             label: String::new(),
             related: Vec::new(),
             help: Vec::new(),
@@ -164,7 +170,8 @@ impl Report {
 /// "did you mean …?" for the candidate that is nearest to `word`, if one is near.
 #[must_use]
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let budget = (word.chars().count() / 3).clamp(1, 4);
+    let length = word.chars().count();
+    let budget = if length < 2 { 0 } else { (length / 3).clamp(1, 4) };
     let scored = candidates.into_iter().filter(|candidate| *candidate != word);
     let scored = scored.map(|c| (strsim::damerau_levenshtein(word, c), c));
     scored.filter(|(distance, _)| *distance <= budget).min().map(|(_, candidate)| candidate)

@@ -1,20 +1,52 @@
 //! Linked services as the bytes of a database, with a content id that depends on nothing else.
 
 use crate::link::Linked;
-use rc::db;
+use core::fmt;
+use rc::{
+    db::{self, Database},
+    engine::{Graph, LoadError},
+};
 use sha2::{Digest, Sha256};
 
 /// Where the part begins that the content id names: behind the id itself.
 const CONTENT: usize = 36;
 
+/// Why linked services do not become a database.
+#[derive(Debug)]
+pub enum EncodeError {
+    /// It would be larger than a device accepts, or cannot be encoded.
+    Database(db::Error),
+    /// The engine of the device would refuse it: a check of this compiler is missing.
+    Refused(LoadError),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => write!(f, "cannot encode the database: {error}"),
+            Self::Refused(error) => write!(
+                f,
+                "a device would refuse this database ({error}); this is a defect of jambc, \
+                 please report it with the definitions"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
 /// The database. Its content id is the start of the SHA-256 of everything behind the id.
 ///
 /// # Errors
-/// If it would be larger than a device accepts.
-pub fn encode(linked: &Linked) -> Result<Vec<u8>, db::Error> {
-    let draft = db::encode([0; 16], &linked.system, &linked.services)?;
-    let hash = Sha256::digest(draft.get(CONTENT..).unwrap_or_default());
+/// If a device would not accept it.
+pub fn encode(linked: &Linked) -> Result<Vec<u8>, EncodeError> {
+    let encoded =
+        |id| db::encode(id, &linked.system, &linked.services).map_err(EncodeError::Database);
+    let hash = Sha256::digest(encoded([0; 16])?.get(CONTENT..).unwrap_or_default());
     let mut id = [0; 16];
     id.copy_from_slice(&hash[..16]);
-    db::encode(id, &linked.system, &linked.services)
+    let bytes = encoded(id)?;
+    let database = Database::new(bytes.clone()).map_err(EncodeError::Database)?;
+    Graph::load(&database).map_err(EncodeError::Refused)?;
+    Ok(bytes)
 }

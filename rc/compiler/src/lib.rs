@@ -18,13 +18,15 @@ pub mod encode;
 pub mod link;
 pub mod parse;
 pub mod render;
+pub mod root;
 mod scan;
 pub mod show;
 pub mod source;
 pub mod string;
 pub mod text;
 
-use diag::{Diagnostic, Report};
+use diag::{Code, Diagnostic, Report, Severity};
+use encode::EncodeError;
 use source::{Sources, SystemError};
 use std::path::{Path, PathBuf};
 
@@ -68,9 +70,26 @@ pub fn compile(request: &Request) -> Result<Outcome, Box<dyn std::error::Error>>
     let linked = link::link(&definitions, &report);
     check::check(&definitions, &report);
     cycle::check(&linked, &report);
-    let database = if report.has_errors() { None } else { Some(encode::encode(&linked)?) };
+    if let Some(root) = &request.root {
+        root::check(root, &definitions, &report)?;
+    }
+    let database = if report.has_errors() { None } else { encoded(&linked, &report)? };
     let services = definitions.services.len();
     Ok(Outcome { found: report.into_sorted(), sources, database, services })
+}
+
+/// The database; `None` if it is too large, which is reported.
+fn encoded(linked: &link::Linked, report: &Report) -> Result<Option<Vec<u8>>, EncodeError> {
+    match encode::encode(linked) {
+        Ok(database) => Ok(Some(database)),
+        Err(EncodeError::Database(rc::db::Error::TooLarge)) => {
+            let limit = rc::db::MAX_LENGTH;
+            let message = format!("the database would be longer than {limit} bytes");
+            report.push(Diagnostic::nowhere(Code::TooLarge, Severity::Error, message));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The file of a board: `name` as a path, or `NAME.toml` beside the folder of the tree's folder, in

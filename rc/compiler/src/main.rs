@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jambc::{Request, compile, render, show};
+use jambc::{Request, compile, diag::nearest, render, show, show::Decoded};
 use rc::db::Database;
 use std::{
     fs,
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check(tree) => run(tree, None),
         Command::Compile { tree, output } => run(tree, Some(&output)),
-        Command::Show { file, name, json: _ } => print(&file, name.as_deref()),
+        Command::Show { file, name, json } => print(&file, name.as_deref(), json),
     };
     match done {
         Ok(code) => code,
@@ -112,7 +112,7 @@ fn run(tree: Tree, output: Option<&Path>) -> Done {
         }
         Format::Json => {
             let json = render::json(&outcome.sources, &outcome.found);
-            writeln!(io::stdout(), "{json:#}")?;
+            say(&format!("{json:#}\n"))?;
         }
     }
     let Some(database) = outcome.database else {
@@ -148,11 +148,34 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn print(file: &Path, name: Option<&str>) -> Done {
+fn print(file: &Path, name: Option<&str>, json: bool) -> Done {
     let bytes = fs::read(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    let database = Database::new(bytes).map_err(|e| format!("{}: {e}", file.display()))?;
-    write!(io::stdout(), "{}", show::human(&database, name)?)?;
+    let database = Database::new(bytes);
+    let database = database.map_err(|e| format!("cannot show {}: {e}", file.display()))?;
+    let decoded = Decoded::new(&database)?;
+    if let Some(name) = name
+        && !decoded.names().any(|known| known == name)
+    {
+        let near = nearest(name, decoded.names());
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        complain(&format!("jambc: {} has no service {name}{near}", file.display()));
+        return Ok(ExitCode::from(DEFINITIONS));
+    }
+    if json {
+        say(&format!("{:#}\n", show::json(&decoded, name)?))?;
+    } else {
+        say(&show::toml(&decoded, name)?)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints on standard output. A reader that has seen enough, such as head(1), is not an error.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 fn complain(line: &str) {

@@ -4,7 +4,7 @@ use crate::{
     diag::{Diagnostic, Severity},
     source::{Place, Sources},
 };
-use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
 use serde_json::{Value, json};
 
 /// Findings for people, each with `path:line:column` and the source line.
@@ -50,9 +50,6 @@ fn one(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Strin
         let file = sources.file(place.file);
         let note = AnnotationKind::Context.span(visible(sources, *place)).label(&**text);
         group = group.element(Snippet::source(&*file.text).path(&*file.path).annotation(note));
-    }
-    if diagnostic.place.is_none() && diagnostic.related.is_empty() {
-        group = group.element(Origin::path("the definition tree"));
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));

@@ -53,12 +53,14 @@ pub(super) struct References<'n> {
     ties: Vec<Tie>,
     own: Vec<Own>,
     secrets: Vec<Reference>,
+    /// How many references were reported so far.
+    faults: usize,
 }
 
 impl<'n> References<'n> {
     pub(super) fn new(names: &'n Names<'n>, me: usize) -> Self {
         let own = vec![Own::Open; names.definitions[me].outputs.len()];
-        Self { names, me, reads: Vec::new(), ties: Vec::new(), own, secrets: Vec::new() }
+        Self { names, me, reads: Vec::new(), ties: Vec::new(), own, secrets: Vec::new(), faults: 0 }
     }
 
     pub(super) fn report(&self) -> &'n Report {
@@ -166,10 +168,10 @@ impl<'n> References<'n> {
 
     /// What a reference stands for; nothing if it was reported.
     fn value(&mut self, reference: &Reference, used: Use) -> Text {
-        let Some(target) = self.target(reference) else { return Text::new() };
+        let Some(target) = self.target(reference) else { return self.fault() };
         let (Target::Own(_, output) | Target::Other(_, _, output)) = &target;
         if !self.check_list(reference, output, used) {
-            return Text::new();
+            return self.fault();
         }
         self.note_secret(reference, output, used);
         match target {
@@ -180,6 +182,12 @@ impl<'n> References<'n> {
                 vec![Piece::Value { read, index: reference.index, default }]
             }
         }
+    }
+
+    /// Stands for a reference that was reported.
+    fn fault(&mut self) -> Text {
+        self.faults += 1;
+        Text::new()
     }
 
     fn target(&self, reference: &Reference) -> Option<Target<'n>> {
@@ -287,49 +295,49 @@ impl<'n> References<'n> {
 
     /// The text of an own output, or of one element of it.
     fn inlined(&mut self, reference: &Reference, index: usize, output: &Output) -> Text {
-        let unless_default = |report: &Report, message: String, help: &str| {
-            report.push(
-                Diagnostic::error(Code::SelfReference, reference.place, message)
-                    .related(output.key.place, "declared here")
-                    .help(help),
-            );
-            Text::new()
+        let refused = |this: &mut Self, message: String, help: &str| {
+            let error = Diagnostic::error(Code::SelfReference, reference.place, message)
+                .related(output.key.place, "declared here");
+            this.report().push(if help.is_empty() { error } else { error.help(help) });
+            this.fault()
         };
         if output.value.is_none() {
             let message =
                 format!("`{}` is published by this service only once it runs", shown(reference));
             let help = "give the output a constant `value`, or refer to it from another service";
-            return unless_default(self.report(), message, help);
+            return refused(self, message, help);
         }
         if matches!(self.own[index], Own::Linking) {
             let message = format!("the value of `{}` contains itself", shown(reference));
-            return unless_default(self.report(), message, "");
+            return refused(self, message, "");
         }
-        let Some(text) = self.own_value(index) else { return Text::new() };
+        let before = self.faults;
+        let text = self.own_value(index).unwrap_or_default();
         let Some(element) = reference.index else { return text };
         match text.as_slice() {
-            [] | [Piece::Literal(_)] => {
-                let all = match text.first() {
-                    Some(Piece::Literal(all)) => all.as_str(),
-                    _ => "",
-                };
-                match elements(all).nth(usize::from(element)).or(reference.default.as_deref()) {
-                    Some(found) => vec![Piece::Literal(found.to_owned())],
-                    None => {
-                        let count = elements(all).count();
-                        let message = format!("the list has only {count} elements");
-                        unless_default(self.report(), message, "elements count from 0")
-                    }
-                }
-            }
+            _ if self.faults > before => Text::new(),
             [Piece::Value { read, index: None, .. }] => {
                 let default = reference.default.clone();
                 vec![Piece::Value { read: *read, index: Some(element), default }]
             }
+            [] | [Piece::Literal(_)] => {
+                let all = literal(&text).unwrap_or_default();
+                match elements(all).nth(usize::from(element)).or(reference.default.as_deref()) {
+                    Some(found) => vec![Piece::Literal(found.to_owned())],
+                    None => {
+                        let message = match elements(all).count() {
+                            0 => "the list is empty".to_owned(),
+                            1 => "the list has only one element, number 0".to_owned(),
+                            count => format!("the list has only elements 0 to {}", count - 1),
+                        };
+                        refused(self, message, "elements count from 0")
+                    }
+                }
+            }
             _ => {
                 let message =
-                    format!("which element `{}` is, is known only later", shown(reference));
-                unless_default(self.report(), message, "refer to the other service's list instead")
+                    format!("the elements of `{}` are known only later", shown(reference));
+                refused(self, message, "refer to the other service's list instead")
             }
         }
     }
@@ -341,9 +349,12 @@ impl<'n> References<'n> {
         self.own[index] = Own::Linking;
         let output = &self.names.definitions[self.me].outputs[index];
         let text = output.value.as_ref().map(|draft| {
-            self.check_type(output, draft);
+            let before = self.faults;
             let text = self.text(draft, Use::Output(output.kind));
-            self.check_constant(output, draft, &text);
+            if self.faults == before {
+                self.check_type(output, draft);
+                self.check_constant(output, draft, &text);
+            }
             text
         });
         self.own[index] = Own::Done(text.clone());
@@ -369,19 +380,15 @@ impl<'n> References<'n> {
     }
 
     fn check_constant(&self, output: &Output, draft: &Draft, text: &Text) {
-        let literal = match text.as_slice() {
-            [] => "",
-            [Piece::Literal(literal)] => literal.as_str(),
-            _ => return,
-        };
+        let Some(literal) = literal(text) else { return };
         let place = draft.place.unwrap_or(output.key.place);
-        if output.kind.is_secret() && draft.constant().is_some() {
+        if output.kind.is_secret() {
             let message = "a secret cannot be part of the database";
             self.report().push(
                 Diagnostic::error(Code::Secret, place, message)
                     .help("declare it without a `value` and let the service publish it"),
             );
-        } else if !output.kind.accepts(literal) && draft.constant().is_some() {
+        } else if !output.kind.accepts(literal) {
             let shown: String = literal.chars().take(60).collect();
             let message =
                 format!("`{}` is not a value of type {}", shown.escape_debug(), output.kind);
@@ -391,6 +398,15 @@ impl<'n> References<'n> {
                 OutputType::One(_) => error,
             });
         }
+    }
+}
+
+/// The text, if it is known now.
+fn literal(text: &Text) -> Option<&str> {
+    match text.as_slice() {
+        [] => Some(""),
+        [Piece::Literal(literal)] => Some(literal),
+        _ => None,
     }
 }
 

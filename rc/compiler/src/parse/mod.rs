@@ -7,6 +7,8 @@ mod system;
 mod table;
 mod value;
 
+pub use value::RESOURCES;
+
 use crate::{
     board::Board,
     definition::{Definition, Definitions},

@@ -57,13 +57,6 @@ impl<'v> Table<'v> {
         Some(self.value(key, value))
     }
 
-    /// Where `key` itself is written.
-    #[must_use]
-    pub fn key_place(&self, key: &str) -> Option<Place> {
-        let (key, _) = self.entries.get_key_value(key)?;
-        Some(Place::new(self.place.file, key.span()))
-    }
-
     /// Every entry, for tables whose keys are free.
     pub fn entries(&self) -> impl Iterator<Item = (Located<&'v str>, Value<'v>)> + '_ {
         self.entries.iter().map(|(key, value)| {

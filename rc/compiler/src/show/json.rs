@@ -1,0 +1,132 @@
+//! A database as JSON, for programs. Durations are in milliseconds, modes are octal strings.
+
+use super::{
+    Decoded, key, kind,
+    text::written,
+    toml::{action, restart},
+};
+use crate::parse::RESOURCES;
+use rc::{
+    db::{Error, FORMAT},
+    model::{Command, Exec, Kind, Policy, Ready, ReadyWhen, Service},
+};
+use serde_json::{Value, json};
+
+/// The whole database, or the service called `only`.
+///
+/// # Errors
+/// If the system record cannot be decoded.
+pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
+    let services = db.chosen(only).into_iter().map(|(name, service)| one(db, name, service));
+    let system = db.database.system()?;
+    Ok(json!({
+        "format": FORMAT,
+        "content_id": db.content_id(),
+        "bytes": db.database.size(),
+        "system": {
+            "default": system.target.map(|id| db.name(id)),
+            "hostname": system.hostname,
+            "shutdown_timeout_ms": system.shutdown_timeout.0,
+            "log_max_file": system.log_max_file,
+            "log_max_total": system.log_max_total,
+        },
+        "services": services.collect::<Vec<_>>(),
+    }))
+}
+
+fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
+    let edges = service.edges.iter().map(|edge| {
+        json!({
+            "service": db.name(edge.to),
+            "relation": key(edge.relation),
+            "on_change": action(edge.on_change),
+        })
+    });
+    let reads = (0..service.reads.len()).filter_map(|read| u16::try_from(read).ok());
+    let reads = reads.map(|read| db.output(service, read));
+    let outputs = service.outputs.iter().map(|output| {
+        json!({
+            "key": output.key,
+            "type": output.kind.to_string(),
+            "value": output.value.as_ref().map(|text| written(db, service, text, false)),
+        })
+    });
+    let mut value = json!({
+        "name": name,
+        "kind": kind(service),
+        "description": service.description,
+        "edges": edges.collect::<Vec<_>>(),
+        "reads": reads.collect::<Vec<_>>(),
+        "outputs": outputs.collect::<Vec<_>>(),
+    });
+    let argv = |command: &Command| -> Vec<String> {
+        command.argv.iter().map(|text| written(db, service, text, false)).collect()
+    };
+    match &service.kind {
+        Kind::Longrun(longrun) => {
+            value["run"] = json!(argv(&longrun.run));
+            value["finish"] = json!(longrun.finish.as_ref().map(argv));
+            value["ready"] = match longrun.ready {
+                Ready::Started => json!("started"),
+                Ready::Notify => json!("notify"),
+                Ready::Outputs => json!("outputs"),
+                Ready::Fd(fd) => json!({ "fd": fd }),
+            };
+            value["policy"] = policy(&longrun.policy);
+            value["policy"]["timeout_finish_ms"] = json!(longrun.policy.finish_timeout.0);
+        }
+        Kind::Oneshot(oneshot) => {
+            value["up"] = json!(oneshot.up.as_ref().map(argv));
+            value["down"] = json!(oneshot.down.as_ref().map(argv));
+            value["policy"] = policy(&oneshot.policy);
+        }
+        Kind::Bundle(when) => {
+            value["ready_when"] = match when {
+                ReadyWhen::All => json!("all"),
+                ReadyWhen::AtLeast(count) => json!(count),
+            };
+        }
+        Kind::File(file) => {
+            value["path"] = json!(file.path);
+            value["mode"] = json!(format!("{:04o}", file.mode));
+            value["text"] = json!(written(db, service, &file.text, true));
+        }
+    }
+    if matches!(service.kind, Kind::Longrun(_) | Kind::Oneshot(_)) {
+        value["exec"] = exec(db, service, &service.exec);
+    }
+    value
+}
+
+fn policy(policy: &Policy) -> Value {
+    json!({
+        "restart": restart(policy.restart),
+        "backoff_min_ms": policy.backoff.min.0,
+        "backoff_max_ms": policy.backoff.max.0,
+        "max_restarts": policy.max_restarts,
+        "timeout_start_ms": policy.start_timeout.map(|limit| limit.0),
+        "timeout_down_ms": policy.stop.grace.0,
+        "down_signal": policy.stop.signal.name(),
+    })
+}
+
+fn exec(db: &Decoded<'_>, service: &Service, exec: &Exec) -> Value {
+    let env = exec
+        .env
+        .iter()
+        .map(|(name, text)| (name.clone(), Value::String(written(db, service, text, false))));
+    let limits = exec.limits.iter().map(|limit| {
+        let known = RESOURCES.iter().find(|(_, resource, _)| *resource == limit.resource);
+        let name = known.map_or("?", |(name, ..)| name).to_owned();
+        (name, json!({ "soft": limit.soft, "hard": limit.hard }))
+    });
+    json!({
+        "user": exec.user,
+        "group": exec.group,
+        "groups": exec.groups,
+        "env": env.collect::<serde_json::Map<_, _>>(),
+        "cwd": exec.cwd,
+        "umask": exec.umask.map(|mask| format!("{mask:03o}")),
+        "limits": limits.collect::<serde_json::Map<_, _>>(),
+    })
+}

@@ -1,0 +1,243 @@
+//! A database as the definitions that it could have been compiled from.
+
+use super::{Decoded, duration, key, kind, ready_when, text::written};
+use crate::parse::RESOURCES;
+use rc::{
+    db::{Error, FORMAT},
+    model::{Command, Exec, Kind, OnChange, Policy, Ready, Relation, Restart, Service, System},
+    text::Text,
+};
+use std::fmt::Write as _;
+
+/// A head with version, content id and sizes, then all services or the one called `only`. The
+/// result compiles to the same content id, except where a tag follows blanks at a line's start.
+///
+/// # Errors
+/// If the system record cannot be decoded.
+pub fn toml(db: &Decoded<'_>, only: Option<&str>) -> Result<String, Error> {
+    let mut out = String::new();
+    if only.is_none() {
+        let (size, count) = (db.database.size(), db.services.len());
+        line(&mut out, &format!("# jamb database, format {FORMAT}, {size} bytes"));
+        line(&mut out, &format!("# content id {}", db.content_id()));
+        line(&mut out, &format!("# {count} services: {}", db.census()));
+        system(&mut out, db, &db.database.system()?);
+    }
+    for (name, service) in db.chosen(only) {
+        one(&mut out, db, name, service);
+    }
+    Ok(out)
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn pair(out: &mut String, key: &str, value: &str) {
+    line(out, &format!("{key} = {value}"));
+}
+
+fn system(out: &mut String, db: &Decoded<'_>, system: &System) {
+    line(out, "\n[system]");
+    if let Some(hostname) = &system.hostname {
+        pair(out, "hostname", &quoted(hostname));
+    }
+    match system.target {
+        Some(target) => pair(out, "default", &quoted(db.name(target))),
+        None => line(out, "# default: none, so boot starts nothing"),
+    }
+    pair(out, "shutdown-timeout", &quoted(&duration(system.shutdown_timeout)));
+    pair(out, "log-max-file", &system.log_max_file.to_string());
+    pair(out, "log-max-total", &system.log_max_total.to_string());
+}
+
+fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
+    line(out, &format!("\n[service.{name}]"));
+    pair(out, "kind", &quoted(kind(service)));
+    if !service.description.is_empty() {
+        pair(out, "description", &quoted(&service.description));
+    }
+    let relations = [Relation::Needs, Relation::Wants, Relation::After, Relation::Member];
+    for relation in relations {
+        let edges = service.edges.iter().filter(|edge| edge.relation == relation);
+        let names: Vec<String> = edges.map(|edge| quoted(db.name(edge.to))).collect();
+        if !names.is_empty() {
+            pair(out, key(relation), &format!("[{}]", names.join(", ")));
+        }
+    }
+    let command = |out: &mut String, key: &str, command: &Command| {
+        let arguments = command.argv.iter().map(|text| quoted(&written(db, service, text, false)));
+        pair(out, key, &format!("[{}]", arguments.collect::<Vec<_>>().join(", ")));
+    };
+    match &service.kind {
+        Kind::Longrun(longrun) => {
+            command(out, "run", &longrun.run);
+            if let Some(finish) = &longrun.finish {
+                command(out, "finish", finish);
+                let bound = quoted(&duration(longrun.policy.finish_timeout));
+                pair(out, "timeout-finish", &bound);
+            }
+            pair(out, "ready", &ready(longrun.ready));
+            policy(out, &longrun.policy);
+        }
+        Kind::Oneshot(oneshot) => {
+            if let Some(up) = &oneshot.up {
+                command(out, "up", up);
+            }
+            if let Some(down) = &oneshot.down {
+                command(out, "down", down);
+            }
+            policy(out, &oneshot.policy);
+        }
+        Kind::Bundle(when) => pair(out, "ready-when", &ready_when(*when)),
+        Kind::File(file) => {
+            pair(out, "path", &quoted(&file.path));
+            pair(out, "mode", &format!("\"{:04o}\"", file.mode));
+            pair(out, "text", &block(&written(db, service, &file.text, true)));
+        }
+    }
+    exec(out, db, service, &service.exec);
+    for output in &service.outputs {
+        let key = format!("outputs.{}", bare(&output.key));
+        match &output.value {
+            None => pair(out, &key, &quoted(&output.kind.to_string())),
+            Some(value) => {
+                let (kind, value) = (quoted(&output.kind.to_string()), text(db, service, value));
+                pair(out, &key, &format!("{{ type = {kind}, value = {value} }}"));
+            }
+        }
+    }
+    for edge in &service.edges {
+        let reads = service.reads.iter().any(|read| read.service == edge.to);
+        let renders = matches!(service.kind, Kind::File(_)) && reads;
+        let default = if renders { OnChange::Render } else { OnChange::Restart };
+        if edge.on_change != default {
+            let key = format!("on-change.{}", bare(db.name(edge.to)));
+            pair(out, &key, &quoted(&action(edge.on_change)));
+        }
+    }
+}
+
+fn text(db: &Decoded<'_>, service: &Service, text: &Text) -> String {
+    quoted(&written(db, service, text, false))
+}
+
+fn ready(ready: Ready) -> String {
+    match ready {
+        Ready::Started => "\"started\"".to_owned(),
+        Ready::Notify => "\"notify\"".to_owned(),
+        Ready::Outputs => "\"outputs\"".to_owned(),
+        Ready::Fd(fd) => format!("{{ fd = {fd} }}"),
+    }
+}
+
+/// What a dependent does about a change, as it is written.
+pub(super) fn action(action: OnChange) -> String {
+    match action {
+        OnChange::Restart => "restart".to_owned(),
+        OnChange::Render => "render".to_owned(),
+        OnChange::Ignore => "ignore".to_owned(),
+        OnChange::Signal(signal) => format!("signal {}", signal.name()),
+    }
+}
+
+/// When a process is started again, as it is written.
+pub(super) const fn restart(restart: Restart) -> &'static str {
+    match restart {
+        Restart::Always => "always",
+        Restart::OnFailure => "on-failure",
+        Restart::Never => "never",
+    }
+}
+
+fn policy(out: &mut String, policy: &Policy) {
+    let (min, max) = (duration(policy.backoff.min), duration(policy.backoff.max));
+    let (word, count) = (restart(policy.restart), policy.max_restarts);
+    let table = format!("{{ policy = \"{word}\", backoff = \"{min}..{max}\", max = {count} }}");
+    pair(out, "restart", &table);
+    let start = policy.start_timeout.map_or_else(|| "never".to_owned(), duration);
+    pair(out, "timeout-start", &quoted(&start));
+    pair(out, "timeout-down", &quoted(&duration(policy.stop.grace)));
+    pair(out, "down-signal", &quoted(policy.stop.signal.name()));
+}
+
+fn exec(out: &mut String, db: &Decoded<'_>, service: &Service, exec: &Exec) {
+    if let Some(user) = &exec.user {
+        pair(out, "user", &quoted(user));
+    }
+    if let Some(group) = &exec.group {
+        pair(out, "group", &quoted(group));
+    }
+    if !exec.groups.is_empty() {
+        let groups: Vec<String> = exec.groups.iter().map(|group| quoted(group)).collect();
+        pair(out, "groups", &format!("[{}]", groups.join(", ")));
+    }
+    for (name, value) in &exec.env {
+        pair(out, &format!("env.{}", bare(name)), &text(db, service, value));
+    }
+    if let Some(cwd) = &exec.cwd {
+        pair(out, "cwd", &quoted(cwd));
+    }
+    if let Some(umask) = exec.umask {
+        pair(out, "umask", &format!("\"{umask:03o}\""));
+    }
+    for limit in &exec.limits {
+        let name = RESOURCES.iter().find(|(_, resource, _)| *resource == limit.resource);
+        let name = name.map_or("?", |(name, ..)| name);
+        let bound = |bound: Option<u64>| bound.map_or("\"unlimited\"".into(), |n| n.to_string());
+        let value = if limit.soft == limit.hard {
+            bound(limit.soft)
+        } else {
+            format!("{{ soft = {}, hard = {} }}", bound(limit.soft), bound(limit.hard))
+        };
+        pair(out, &format!("limits.{name}"), &value);
+    }
+}
+
+/// A key, in quotes if it needs them.
+fn bare(key: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { quoted(key) }
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            other => push_escaped(&mut out, other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A string of several lines as people would write it.
+fn block(text: &str) -> String {
+    if !text.contains('\n') {
+        return quoted(text);
+    }
+    let mut out = String::from("\"\"\"\n");
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('\n'),
+            other => push_escaped(&mut out, other),
+        }
+    }
+    out.push_str("\"\"\"");
+    out
+}
+
+fn push_escaped(out: &mut String, c: char) {
+    match c {
+        '"' | '\\' => out.extend(['\\', c]),
+        '\t' => out.push_str("\\t"),
+        c if c.is_control() => {
+            // Writing into a string cannot fail.
+            write!(out, "\\u{:04X}", u32::from(c)).ok();
+        }
+        c => out.push(c),
+    }
+}
