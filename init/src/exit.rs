@@ -32,3 +32,12 @@ pub fn complain(who: &str, text: &str) {
     let line = format!("{who}: {text}\n");
     std::io::stderr().write_all(line.as_bytes()).ok();
 }
+
+/// What a number of errno(3) means, in words and as the number that manuals are searched for.
+pub fn reason(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => format!("{words} (errno {errno})"),
+        None => text,
+    }
+}

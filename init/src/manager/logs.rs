@@ -125,13 +125,15 @@ impl Logs {
         }
     }
 
-    /// Starts the collector if it does not run and it is time to; an error is for people.
+    /// Starts the collector if it does not run and it is time to; an error is for people. It complains
+    /// to `console`, and copies all lines there if told so.
     pub fn start_if_due(
         &mut self,
         now: Instant,
         spawner: &mut Spawner,
         resources: &Resources,
         console: Option<BorrowedFd<'_>>,
+        copy: bool,
     ) -> Option<String> {
         if self.deadline().is_none_or(|until| now < until) {
             return None;
@@ -139,12 +141,13 @@ impl Logs {
         let mut keep: Vec<_> = self.pipes.iter().flatten().map(|p| p.read.as_raw_fd()).collect();
         keep.extend([self.own.read.as_raw_fd(), self.map.as_raw_fd(), self.spool.as_raw_fd()]);
         let mut argv = self.arguments.clone();
-        if let Some(console) = console {
+        if let Some(console) = console.filter(|_| copy) {
             keep.push(console.as_raw_fd());
             argv.push(c"--console-fd".to_owned());
             argv.extend(CString::new(console.as_raw_fd().to_string()));
         }
-        let stderr = self.own.write.as_fd();
+        // Not the writing end of a pipe that it reads: it could never see the end of it.
+        let stderr = console.unwrap_or(resources.nothing.as_fd());
         let spec = Spec {
             programs: &PROGRAMS.map(CStr::to_owned),
             argv: &argv,

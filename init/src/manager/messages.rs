@@ -1,10 +1,10 @@
 //! The wording of what the log says. Pure.
 
+use crate::exit::reason;
 use rc::{
     engine::{Incarnation, Phase, Role, View},
     proto::Ending,
 };
-use rustix::io::Errno;
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     signal::Signal,
@@ -13,14 +13,13 @@ use supervisor::{
 
 /// A process that could not be started.
 pub fn not_started(failure: SpawnFailure, program: &str) -> String {
-    let reason = Errno::from_raw_os_error(failure.errno);
     let what = failure.step.verb();
     match failure.step {
         SpawnStep::Exec if failure.errno == libc::ENOENT => {
-            format!("cannot {what} {program}: it or its interpreter does not exist")
+            format!("cannot {what} {program}: it or its interpreter does not exist (errno 2)")
         }
-        SpawnStep::Exec => format!("cannot {what} {program}: {reason}"),
-        _ => format!("cannot {what} for {program}: {reason}"),
+        SpawnStep::Exec => format!("cannot {what} {program}: {}", reason(failure.errno)),
+        _ => format!("cannot {what} for {program}: {}", reason(failure.errno)),
     }
 }
 
@@ -32,13 +31,7 @@ pub fn exit(exit: Exit) -> String {
             Some(signal) => format!("was killed by SIG{}", signal.name()),
             None => format!("was killed by signal {number}"),
         },
-        Exit::NotStarted(failure) => {
-            let reason = Errno::from_raw_os_error(failure.errno);
-            match (failure.step, failure.errno) {
-                (SpawnStep::Prepare, 0) => format!("could not {}", failure.step.verb()),
-                (step, _) => format!("could not {}: {reason}", step.verb()),
-            }
-        }
+        Exit::NotStarted(failure) => format!("could not {}", failure.step.verb()),
     }
 }
 
@@ -76,8 +69,11 @@ pub fn changed(from: Phase, to: Phase, view: Option<&View>, now: Instant) -> Str
 
 /// The boot is over.
 pub fn settled(ready: bool, now: Instant) -> String {
-    let what =
-        if ready { "everything is ready" } else { "not everything is ready: see svc status" };
+    let what = if ready {
+        "everything is ready"
+    } else {
+        "some services are not ready (see svc status); the rest is,"
+    };
     let own = own_time().map_or(String::new(), |ns| {
         format!(", of which jamb itself used {} ms of processor time", ns / 1_000_000)
     });
@@ -117,7 +113,10 @@ mod tests {
     fn reasons_are_words() {
         let failure = |step, errno| SpawnFailure { step, errno };
         let missing = not_started(failure(SpawnStep::Exec, libc::ENOENT), "udhcpc");
-        assert_eq!(missing, "cannot execute udhcpc: it or its interpreter does not exist");
+        assert_eq!(
+            missing,
+            "cannot execute udhcpc: it or its interpreter does not exist (errno 2)"
+        );
         let denied = not_started(failure(SpawnStep::Exec, libc::EACCES), "/x");
         assert!(denied.starts_with("cannot execute /x: Permission denied"), "{denied}");
         assert_eq!(exit(Exit::Signal(9)), "was killed by SIGKILL");

@@ -239,7 +239,6 @@ impl Manager {
             for event in &events {
                 self.turn_of(event.token());
             }
-            self.control.serve_again();
             self.take_signals();
             self.tell(Event::Tick);
             self.tend();
@@ -289,6 +288,8 @@ impl Manager {
         while let Some(event) = self.queue.pop_front() {
             self.engine.handle(self.clock.now(), event, &mut actions);
             for action in core::mem::take(&mut actions) {
+                // Somebody may be waiting for just this.
+                self.control.serve_again();
                 self.act(action);
             }
         }
@@ -297,8 +298,13 @@ impl Manager {
     /// Starts what is not a service: the collector, and what the machine has of its own.
     fn tend(&mut self) {
         let now = self.clock.now();
-        let console = if self.log_to_console { self.report.console() } else { None };
-        let problem = self.logs.start_if_due(now, &mut self.spawner, &self.resources, console);
+        let problem = self.logs.start_if_due(
+            now,
+            &mut self.spawner,
+            &self.resources,
+            self.report.console(),
+            self.log_to_console,
+        );
         if let Some(problem) = problem {
             self.report.say("log", &problem);
         }

@@ -1,11 +1,11 @@
 //! How services and events look: tables for people, JSON for programs. Pure; input is what PID 1 said.
 
 use super::json::{array, number, object, string};
+use crate::exit::reason;
 use rc::{
     engine::{Notice, Phase, Role, Want, Why},
     proto::{Ending, Event, Item, Kind, What},
 };
-use rustix::io::Errno;
 use supervisor::{exit::Exit, signal::Signal};
 
 /// The widest name before columns give way.
@@ -65,12 +65,6 @@ pub fn exit(exit: Exit) -> String {
             format!("cannot {}: {}", failure.step.verb(), reason(failure.errno))
         }
     }
-}
-
-/// An errno in words, without the number that Rust adds.
-pub fn reason(errno: i32) -> String {
-    let text = Errno::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// A span of time in at most six characters.
@@ -207,7 +201,7 @@ fn exit_json(how: Exit) -> String {
         Exit::Code(code) => object(&[("code", code.to_string()), text]),
         Exit::Signal(number) => object(&[("signal", number.to_string()), text]),
         Exit::NotStarted(failure) => {
-            let step = format!("{:?}", failure.step.verb());
+            let step = string(failure.step.verb());
             object(&[("step", step), ("errno", failure.errno.to_string()), text])
         }
     }

@@ -254,6 +254,32 @@ impl World {
         command
     }
 
+    /// Waits for a publisher's first values.
+    pub fn until_published(&self, name: &str) {
+        let mut command = self.command(&["outputs", name, "address", "--follow"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!line.is_empty(), "{name} publishes nothing");
+    }
+
+    /// Runs the `output` applet as if `service` did so in that generation.
+    pub fn output(&self, service: &str, generation: &str, words: &[&str]) -> Output {
+        let mut command = Command::new(JAMB);
+        command.arg("output").args(words).env("JAMB_RUN_DIR", self.run());
+        command.env("JAMB_SERVICE", service).env("JAMB_GENERATION", generation);
+        command.output().unwrap()
+    }
+
+    /// The same in the present generation; it must succeed.
+    pub fn publish(&self, service: &str, words: &[&str]) {
+        let generation = self.status(service)["generation"].to_string();
+        let output = self.output(service, &generation, words);
+        assert!(output.status.success(), "{}", lossy(&output.stderr));
+    }
+
     /// Runs a `svc` command to its end.
     pub fn svc(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()

@@ -1,0 +1,156 @@
+//! What a process of a service finds around itself: descriptors, signals, session, limits, user,
+//! directories, and the ways to tell that it is ready.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+
+use rc::model::{Limit, Ready, Resource};
+use std::{collections::HashMap, os::unix::process::CommandExt, process::Command};
+use world::{JAMB, World, content, is_root, longrun, lossy, oneshot, script};
+
+/// What a process wrote as `KEY VALUE` lines.
+fn facts(text: &str) -> HashMap<String, String> {
+    let after_name = |line: &str| line.split_once(": ").map(|(_, rest)| rest.to_owned());
+    let pairs = text.lines().filter_map(after_name);
+    pairs
+        .filter_map(|line| line.split_once(' ').map(|(k, v)| (k.to_owned(), v.to_owned())))
+        .collect()
+}
+
+#[test]
+fn a_process_starts_with_nothing_left_over() {
+    let code = "
+        grep -E 'SigBlk|SigIgn' /proc/self/status | tr '\\t:' '  ' | tr -s ' '
+        echo fds $(ls /proc/self/fd | tr '\\n' ' ')
+        echo stdin $(readlink /proc/self/fd/0)
+        echo stat $(cut -d' ' -f5,6 /proc/$$/stat) $$
+        echo umask $(umask)
+        echo cwd $(pwd)
+        echo nofile $(ulimit -n)
+        echo name $JAMB_SERVICE $JAMB_GENERATION
+        echo extra $EXTRA
+        echo leaked ${LEAKED:-no}
+        echo state $JAMB_STATE_DIR";
+    let service = oneshot("look", code, None).exec(|exec| {
+        exec.cwd = Some("/tmp".into());
+        exec.umask = Some(0o077);
+        exec.env = vec![("EXTRA".into(), vec![rc::text::Piece::Literal("a b".into())])];
+        let limit = Limit { resource: Resource::Nofile, soft: Some(77), hard: Some(88) };
+        exec.limits = vec![limit];
+    });
+    let world = World::start_with(vec![service], |command| {
+        // Whatever jamb was started with must not be passed on.
+        command.env("LEAKED", "yes");
+        // SAFETY: both calls are async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGHUP, libc::SIG_IGN);
+                let mut set = core::mem::zeroed();
+                libc::sigemptyset(&raw mut set);
+                libc::sigaddset(&raw mut set, libc::SIGUSR1);
+                libc::sigprocmask(libc::SIG_BLOCK, &raw const set, core::ptr::null_mut());
+                // A descriptor without CLOEXEC.
+                libc::dup2(2, 60);
+                Ok(())
+            });
+        }
+    });
+    world.ready("look");
+    world.until_logged("look", "state");
+    let log = world.log("look");
+    let facts = facts(&log);
+    assert_eq!(facts["SigBlk"].trim(), "0000000000000000", "{log}");
+    assert_eq!(facts["SigIgn"].trim(), "0000000000000000", "{log}");
+    assert_eq!(facts["fds"].trim(), "0 1 2 3", "3 is the directory that ls reads; {log}");
+    assert_eq!(facts["stdin"], "/dev/null");
+    let stat: Vec<&str> = facts["stat"].split(' ').collect();
+    assert!(stat.iter().all(|id| *id == stat[0]), "pid, process group and session: {stat:?}");
+    assert_eq!(facts["umask"], "0077");
+    assert_eq!(facts["cwd"], "/tmp");
+    assert_eq!(facts["nofile"], "77");
+    assert_eq!(facts["name"], "look 1");
+    assert_eq!(facts["extra"], "a b");
+    assert_eq!(facts["leaked"], "no");
+    assert_eq!(facts["state"], world.run().join("services/state/look").to_string_lossy());
+    assert!(world.end().success());
+}
+
+#[test]
+fn readiness_comes_over_a_descriptor_or_a_socket() {
+    let notify = format!("{JAMB} notify STATUS=soon; {JAMB} notify && exec sleep 1000");
+    let world = World::start(vec![
+        script("by-fd", "echo >&5; exec 5>&-; exec sleep 1000").ready(Ready::Fd(5)),
+        script("by-socket", &notify).ready(Ready::Notify),
+        script("never", "exec sleep 1000").ready(Ready::Fd(3)),
+        script("gives-up", "exec 3>&-; exec sleep 1000")
+            .ready(Ready::Fd(3))
+            .policy(|policy| policy.max_restarts = 2),
+        script("late", "exec sleep 1000").ready(Ready::Fd(3)).policy(|policy| {
+            policy.start_timeout = Some(rc::Millis(50));
+            policy.max_restarts = 2;
+        }),
+    ]);
+    world.ready("by-fd");
+    world.ready("by-socket");
+    for failing in ["gives-up", "late"] {
+        let output = world.svc(&["wait", failing, "-t", world::LIMIT]);
+        assert_eq!(output.status.code(), Some(1), "{failing}");
+        assert_eq!(world.status(failing)["state"], "failed", "{failing}");
+    }
+    let output = world.svc(&["wait", "never", "-t", "0.1"]);
+    assert_eq!(output.status.code(), Some(2), "{}", lossy(&output.stderr));
+    assert_eq!(world.status("never")["state"], "starting");
+    assert!(world.end().success());
+}
+
+#[test]
+fn users_are_who_they_shall_be() {
+    if !is_root() {
+        eprintln!("only root can start processes of others");
+        return;
+    }
+    let code = format!(
+        "echo ids $(id -u) $(id -g) $(id -G); touch $JAMB_STATE_DIR/mine && echo state ok
+         {JAMB} output mark=1 && echo own published
+         JAMB_SERVICE=other {JAMB} output mark=1 || echo foreign $?
+         JAMB_RUN_DIR=$JAMB_RUN_DIR {JAMB} svc status || echo status $?
+         exec sleep 1000"
+    );
+    // The binary must be executable for others; the build directory of root need not be.
+    let copy = std::path::Path::new("/tmp").join(format!("jamb-{}", std::process::id()));
+    std::fs::copy(JAMB, &copy).unwrap();
+    let code = code.replace(JAMB, &copy.to_string_lossy());
+    let world = World::start(vec![
+        script("mine", &code).output("mark", "int").ready(Ready::Outputs).exec(|exec| {
+            exec.user = Some("nobody".into());
+            exec.groups = vec!["adm".into()];
+        }),
+        script("other", "exec sleep 1000").output("mark", "int"),
+        longrun("wrong", &["/bin/true"]).exec(|exec| exec.user = Some("no-such-user".into())),
+    ]);
+    world.ready("mine");
+    world.until_logged("mine", "status");
+    let log = world.log("mine");
+    let facts = facts(&log);
+    let group = content("/etc/group".as_ref());
+    let adm = group.lines().find(|line| line.starts_with("adm:")).unwrap();
+    let adm = adm.split(':').nth(2).unwrap();
+    assert_eq!(facts["ids"], format!("65534 65534 65534 {adm}"), "{log}");
+    assert_eq!(facts["state"], "ok");
+    assert_eq!(facts["own"], "published");
+    assert_eq!(facts["foreign"], "1", "{log}");
+    assert_eq!(facts["status"], "1", "{log}");
+    world.until_logged("jamb", "no-such-user");
+    std::fs::remove_file(copy).ok();
+    assert!(world.end().success());
+}
+
+#[test]
+fn it_starts_with_closed_descriptors() {
+    for close in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+        let code = format!("exec {JAMB} --version {close}");
+        let status = Command::new("/bin/sh").args(["-c", &code]).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{close}");
+    }
+}
