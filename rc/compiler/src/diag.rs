@@ -180,10 +180,20 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 /// Words as "`a`, `b` or `c`".
 #[must_use]
 pub fn one_of<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    listed(words, "or")
+}
+
+/// Words as "`a`, `b` and `c`".
+#[must_use]
+pub fn all_of<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    listed(words, "and")
+}
+
+fn listed<'w>(words: impl IntoIterator<Item = &'w str>, conjunction: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         None => "none".to_owned(),
         Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {conjunction} {last}", rest.join(", ")),
     }
 }

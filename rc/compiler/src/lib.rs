@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod believe;
 pub mod board;
 pub mod check;
 pub mod cycle;
@@ -27,7 +28,7 @@ pub mod text;
 
 use diag::{Code, Diagnostic, Report, Severity};
 use encode::EncodeError;
-use source::{Sources, SystemError};
+use source::{FileId, Sources, SystemError};
 use std::path::{Path, PathBuf};
 
 /// What to compile.
@@ -65,17 +66,31 @@ pub fn compile(request: &Request) -> Result<Outcome, Box<dyn std::error::Error>>
         Some(name) => Some(sources.read(&board_path(&request.dir, name)?)?),
         None => None,
     };
+    compile_sources(sources, &tree, board, request.root.as_deref())
+}
+
+/// Compiles files that have been read: the tree's in the order of their paths, and the board's.
+///
+/// # Errors
+/// If the image root cannot be read, or the database cannot be encoded.
+pub fn compile_sources(
+    sources: Sources,
+    tree: &[FileId],
+    board: Option<FileId>,
+    root: Option<&Path>,
+) -> Result<Outcome, Box<dyn std::error::Error>> {
     let report = Report::default();
-    let definitions = parse::parse(&sources, &tree, board, &report);
+    let definitions = parse::parse(&sources, tree, board, &report);
     let linked = link::link(&definitions, &report);
     check::check(&definitions, &report);
     cycle::check(&linked, &report);
-    if let Some(root) = &request.root {
+    if let Some(root) = root {
         root::check(root, &definitions, &report)?;
     }
     let database = if report.has_errors() { None } else { encoded(&linked, &report)? };
     let services = definitions.services.len();
-    Ok(Outcome { found: report.into_sorted(), sources, database, services })
+    let found = believe::believable(&sources, report.into_sorted());
+    Ok(Outcome { found, sources, database, services })
 }
 
 /// The database; `None` if it is too large, which is reported.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn human(sources: &Sources, found: &[Diagnostic], colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
+    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(160);
     let mut out = String::new();
     for diagnostic in found {
         out.push_str(&one(sources, diagnostic, &renderer));

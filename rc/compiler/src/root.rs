@@ -131,8 +131,10 @@ impl Checker<'_> {
         if self.written.contains(path) || RUNTIME.iter().any(|folder| below(folder)) {
             return;
         }
-        if let Err(reason) = self.root.executable(path) {
-            self.refuse(draft, program, &reason, "");
+        match self.root.executable(path) {
+            Ok(()) => {}
+            Err(Unusable::Missing) => self.refuse(draft, program, "it does not exist there", ""),
+            Err(Unusable::Because(why)) => self.refuse(draft, program, &format!("it {why}"), ""),
         }
     }
 
@@ -148,17 +150,13 @@ impl Checker<'_> {
         let all = self.root.programs();
         let help = nearest(program, all.iter().map(String::as_str));
         let help = help.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-        self.refuse(draft, program, &Unusable::Because(reason), &help);
+        self.refuse(draft, program, &reason, &help);
     }
 
-    fn refuse(&self, draft: &Draft, program: &str, reason: &Unusable, help: &str) {
+    fn refuse(&self, draft: &Draft, program: &str, reason: &str, help: &str) {
         let Some(place) = draft.place else { return };
-        let reason = match reason {
-            Unusable::Missing => "it does not exist there",
-            Unusable::Because(why) => why,
-        };
-        let message =
-            format!("the image {} cannot execute `{program}`: {reason}", self.root.0.display());
+        let image = self.root.0.display();
+        let message = format!("the image {image} cannot execute `{program}`: {reason}");
         let error = Diagnostic::error(Code::NoExecutable, place, message);
         self.report.push(if help.is_empty() { error } else { error.help(help) });
     }

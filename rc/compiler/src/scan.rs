@@ -117,6 +117,13 @@ impl<'s> Scanner<'s> {
             self.fault(self.at..end, "a reference without an end", help);
             return None;
         }
+        if let Some(third) = head.split('.').nth(2).filter(|third| third.parse::<u16>().is_err())
+            && head.split('.').count() == 3
+        {
+            let message = format!("`{third}` is not an index");
+            self.fault(all, &message, "elements count from 0, as in `${service.list.0}`");
+            return None;
+        }
         let at = self.at + 2;
         let Some(mut reference) = self.path(at..at + head.len(), all.clone()) else {
             let form = "`${service.output}`, `${service.list.0}` or `${service.output:-default}`";

@@ -125,7 +125,7 @@ impl Sources {
                     if !(folder == dir && name == BOARDS_FOLDER) {
                         open.push(path);
                     }
-                } else if name.ends_with(".toml") && name != SKIPPED_FILE && path.is_file() {
+                } else if name.ends_with(".toml") && name != SKIPPED_FILE && !path.is_dir() {
                     paths.push(path);
                 }
             }

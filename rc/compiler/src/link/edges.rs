@@ -3,7 +3,7 @@
 use super::{Names, Tie, Why};
 use crate::{
     definition::{Body, Definition},
-    diag::{Code, Diagnostic, nearest, one_of},
+    diag::{Code, Diagnostic, all_of, nearest},
     source::Located,
 };
 use rc::model::{Edge, OnChange, Read, ReadyWhen, Relation, ServiceId};
@@ -99,7 +99,7 @@ fn check_count(names: &Names<'_>, definition: &Definition, members: usize) {
     };
     if usize::from(count) > members {
         let message = format!(
-            "bundle `{}` is ready when {count} members are, but has {members}",
+            "`ready-when` asks for {count} ready members, but bundle `{}` has {members} members",
             definition.name.value
         );
         names.report.push(
@@ -187,7 +187,7 @@ fn check_actions(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
         names.report.push(error.help(if known.is_empty() {
             "it has no relation to any service; add `needs` or a reference".to_owned()
         } else {
-            format!("it is related to {}", one_of(known))
+            format!("it is related to {}", all_of(known))
         }));
     }
     if let Some(action) = definition.on_change

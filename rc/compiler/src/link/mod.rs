@@ -1,11 +1,12 @@
 //! From names to numbers: every service with its edges and reads, as the database holds them.
 
 mod edges;
+mod own;
 mod refs;
 
 use crate::{
     definition::{Body, Definition, Definitions, Exec},
-    diag::{Code, Diagnostic, Report, nearest},
+    diag::{Code, Diagnostic, Report, all_of, nearest},
     source::{Located, Place},
     text::Draft,
 };
@@ -25,6 +26,9 @@ const FILE_MODE: u16 = 0o644;
 
 /// The same, if a secret is in it.
 const SECRET_FILE_MODE: u16 = 0o600;
+
+/// As many services are listed where a name is unknown and none is similar.
+const FEW: usize = 12;
 
 /// How an edge came about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +93,9 @@ impl<'d> Names<'d> {
                     let place = self.definition(*id).name.place;
                     error = error.related(place, format!("`{near}` is defined here"));
                 }
+            } else if self.definitions.len() <= FEW {
+                let names = self.definitions.iter().map(|d| d.name.value.as_str());
+                error = error.help(format!("there are {}", all_of(names)));
             }
             self.report.push(error);
         }

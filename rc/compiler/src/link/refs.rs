@@ -1,16 +1,16 @@
 //! References to outputs: each becomes a read of a numbered service, or the text of an own output.
 
-use super::{Names, Tie, Why};
+use super::{Names, Tie, Why, own::Own};
 use crate::{
     definition::{Body, Definition, Output},
-    diag::{Code, Diagnostic, Report, nearest, one_of},
+    diag::{Code, Diagnostic, Report, all_of, nearest},
     source::Located,
     text::{BodyPart, Draft, Part, Reference},
 };
 use rc::{
     model::{Read, Relation, ServiceId},
-    outputs::{OutputType, Scalar},
-    text::{EachPiece, MAX_EXPANDED, Piece, Text, elements},
+    outputs::OutputType,
+    text::{EachPiece, MAX_EXPANDED, Piece, Text},
 };
 
 /// Permission bits that let others than owner and group read.
@@ -29,16 +29,8 @@ pub(super) enum Use {
     Output(OutputType),
 }
 
-/// How far the value of an own output is.
-#[derive(Clone)]
-enum Own {
-    Open,
-    Linking,
-    Done(Option<Text>),
-}
-
 /// What a reference leads to.
-enum Target<'d> {
+pub(super) enum Target<'d> {
     /// An output of the service itself.
     Own(usize, &'d Output),
     /// An output of another service.
@@ -47,14 +39,14 @@ enum Target<'d> {
 
 /// The references of one service.
 pub(super) struct References<'n> {
-    names: &'n Names<'n>,
-    me: usize,
+    pub(super) names: &'n Names<'n>,
+    pub(super) me: usize,
     reads: Vec<Read>,
     ties: Vec<Tie>,
-    own: Vec<Own>,
+    pub(super) own: Vec<Own>,
     secrets: Vec<Reference>,
     /// How many references were reported so far.
-    faults: usize,
+    pub(super) faults: usize,
 }
 
 impl<'n> References<'n> {
@@ -75,11 +67,6 @@ impl<'n> References<'n> {
     /// The needs that the references are.
     pub(super) fn into_ties(self) -> Vec<Tie> {
         self.ties
-    }
-
-    /// The values of the service's own outputs, checked against their types.
-    pub(super) fn own_values(&mut self) -> Vec<Option<Text>> {
-        (0..self.own.len()).map(|index| self.own_value(index)).collect()
     }
 
     /// The content of a file, and whether a secret is in it. The mode must then keep others out.
@@ -123,7 +110,10 @@ impl<'n> References<'n> {
         if let (Some(place), [Piece::Literal(literal)]) = (draft.place, text.as_slice())
             && literal.len() > MAX_EXPANDED
         {
-            let message = format!("{} bytes, at most {MAX_EXPANDED} are possible", literal.len());
+            let message = format!(
+                "this text has {} bytes, at most {MAX_EXPANDED} are possible",
+                literal.len()
+            );
             self.report().push(Diagnostic::error(Code::TooLarge, place, message));
         }
         text
@@ -133,7 +123,7 @@ impl<'n> References<'n> {
         let target = self.target(list)?;
         let (Target::Own(_, output) | Target::Other(_, _, output)) = &target;
         if !matches!(output.kind, OutputType::List(_)) {
-            let message = format!("`{}` is no list but one {}", shown(list), output.kind);
+            let message = format!("`{}` is not a list, its type is {}", shown(list), output.kind);
             self.report().push(
                 Diagnostic::error(Code::ListUse, list.place, message)
                     .related(output.key.place, "declared here")
@@ -185,12 +175,12 @@ impl<'n> References<'n> {
     }
 
     /// Stands for a reference that was reported.
-    fn fault(&mut self) -> Text {
+    pub(super) fn fault(&mut self) -> Text {
         self.faults += 1;
         Text::new()
     }
 
-    fn target(&self, reference: &Reference) -> Option<Target<'n>> {
+    pub(super) fn target(&self, reference: &Reference) -> Option<Target<'n>> {
         let me = &self.names.definitions[self.me];
         let name = &reference.service;
         let is_own = name.value == "self" || name.value == me.name.value;
@@ -220,7 +210,7 @@ impl<'n> References<'n> {
         } else if publisher.outputs.is_empty() {
             error = error.help(format!("it declares none; add `outputs.{} = \"TYPE\"`", key.value));
         } else {
-            error = error.help(format!("it has {}", one_of(known)));
+            error = error.help(format!("it has {}", all_of(known)));
         }
         self.report().push(error);
     }
@@ -228,7 +218,8 @@ impl<'n> References<'n> {
     fn check_list(&self, reference: &Reference, output: &Output, used: Use) -> bool {
         let list = matches!(output.kind, OutputType::List(_));
         let (message, help) = if !list && reference.index.is_some() {
-            let message = format!("`{}` is no list but one {}", shown(reference), output.kind);
+            let message =
+                format!("`{}` is not a list, its type is {}", shown(reference), output.kind);
             (message, "remove the index".to_owned())
         } else if list && reference.index.is_none() && used == Use::Argument {
             let message = format!("`{}` is a list, an argument is one value", shown(reference));
@@ -292,133 +283,10 @@ impl<'n> References<'n> {
             0
         })
     }
-
-    /// The text of an own output, or of one element of it.
-    fn inlined(&mut self, reference: &Reference, index: usize, output: &Output) -> Text {
-        let refused = |this: &mut Self, message: String, help: &str| {
-            let error = Diagnostic::error(Code::SelfReference, reference.place, message)
-                .related(output.key.place, "declared here");
-            this.report().push(if help.is_empty() { error } else { error.help(help) });
-            this.fault()
-        };
-        if output.value.is_none() {
-            let message =
-                format!("`{}` is published by this service only once it runs", shown(reference));
-            let help = "give the output a constant `value`, or refer to it from another service";
-            return refused(self, message, help);
-        }
-        if matches!(self.own[index], Own::Linking) {
-            let message = format!("the value of `{}` contains itself", shown(reference));
-            return refused(self, message, "");
-        }
-        let before = self.faults;
-        let text = self.own_value(index).unwrap_or_default();
-        let Some(element) = reference.index else { return text };
-        match text.as_slice() {
-            _ if self.faults > before => Text::new(),
-            [Piece::Value { read, index: None, .. }] => {
-                let default = reference.default.clone();
-                vec![Piece::Value { read: *read, index: Some(element), default }]
-            }
-            [] | [Piece::Literal(_)] => {
-                let all = literal(&text).unwrap_or_default();
-                match elements(all).nth(usize::from(element)).or(reference.default.as_deref()) {
-                    Some(found) => vec![Piece::Literal(found.to_owned())],
-                    None => {
-                        let message = match elements(all).count() {
-                            0 => "the list is empty".to_owned(),
-                            1 => "the list has only one element, number 0".to_owned(),
-                            count => format!("the list has only elements 0 to {}", count - 1),
-                        };
-                        refused(self, message, "elements count from 0")
-                    }
-                }
-            }
-            _ => {
-                let message =
-                    format!("the elements of `{}` are known only later", shown(reference));
-                refused(self, message, "refer to the other service's list instead")
-            }
-        }
-    }
-
-    fn own_value(&mut self, index: usize) -> Option<Text> {
-        if let Own::Done(text) = &self.own[index] {
-            return text.clone();
-        }
-        self.own[index] = Own::Linking;
-        let output = &self.names.definitions[self.me].outputs[index];
-        let text = output.value.as_ref().map(|draft| {
-            let before = self.faults;
-            let text = self.text(draft, Use::Output(output.kind));
-            if self.faults == before {
-                self.check_type(output, draft);
-                self.check_constant(output, draft, &text);
-            }
-            text
-        });
-        self.own[index] = Own::Done(text.clone());
-        text
-    }
-
-    /// A value that is nothing but a reference must be of the same type.
-    fn check_type(&self, output: &Output, draft: &Draft) {
-        let [Part::Reference(reference)] = draft.parts.as_slice() else { return };
-        let Some(Target::Other(_, _, source)) = self.target(reference) else { return };
-        let is_list = matches!(source.kind, OutputType::List(_)) && reference.index.is_none();
-        let wants_list = matches!(output.kind, OutputType::List(_));
-        let shape = wants_list || !is_list;
-        if shape && fits(source.kind.scalar(), output.kind.scalar()) {
-            return;
-        }
-        let code = if shape { Code::OutputValue } else { Code::ListUse };
-        let message = format!("an output of type {} cannot take a {}", output.kind, source.kind);
-        self.report().push(
-            Diagnostic::error(code, reference.place, message)
-                .related(source.key.place, "declared here"),
-        );
-    }
-
-    fn check_constant(&self, output: &Output, draft: &Draft, text: &Text) {
-        let Some(literal) = literal(text) else { return };
-        let place = draft.place.unwrap_or(output.key.place);
-        if output.kind.is_secret() {
-            let message = "a secret cannot be part of the database";
-            self.report().push(
-                Diagnostic::error(Code::Secret, place, message)
-                    .help("declare it without a `value` and let the service publish it"),
-            );
-        } else if !output.kind.accepts(literal) {
-            let shown: String = literal.chars().take(60).collect();
-            let message =
-                format!("`{}` is not a value of type {}", shown.escape_debug(), output.kind);
-            let error = Diagnostic::error(Code::OutputValue, place, message);
-            self.report().push(match output.kind {
-                OutputType::List(_) => error.help("a list has one element a line"),
-                OutputType::One(_) => error,
-            });
-        }
-    }
-}
-
-/// The text, if it is known now.
-fn literal(text: &Text) -> Option<&str> {
-    match text.as_slice() {
-        [] => Some(""),
-        [Piece::Literal(literal)] => Some(literal),
-        _ => None,
-    }
-}
-
-/// Whether a value of type `from` is always one of type `to`.
-fn fits(from: Scalar, to: Scalar) -> bool {
-    from == to
-        || matches!(to, Scalar::String | Scalar::Secret)
-        || (to == Scalar::Ip && matches!(from, Scalar::Ipv4 | Scalar::Ipv6))
 }
 
 /// `service.key` of a reference.
-fn shown(reference: &Reference) -> String {
+pub(super) fn shown(reference: &Reference) -> String {
     format!("{}.{}", reference.service.value, reference.key.value)
 }
 

@@ -87,10 +87,26 @@ fn document<'d>(sources: &'d Sources, id: FileId, report: &Report) -> Option<Doc
     }
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        report.push(Diagnostic::error(Code::Syntax, Place::new(id, span), error.message()));
+        report.push(syntax_error(id, &file.text, &error));
     }
     Some(Document { file: id, root: root.into_inner() })
+}
+
+fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    let end = text.trim_end().len();
+    if span.start < end {
+        return Diagnostic::error(Code::Syntax, Place::new(file, span), error.message());
+    }
+    // The parser met the end of the file. Of a string that is never closed, show the beginning.
+    let quotes = ["\"\"\"", "'''"].into_iter().filter(|_| error.message().contains("multi-line"));
+    match quotes.filter_map(|quote| text.rfind(quote)).max() {
+        Some(at) => {
+            let place = Place::new(file, at..at + 3);
+            Diagnostic::error(Code::Syntax, place, "this string is never closed")
+        }
+        None => Diagnostic::error(Code::Syntax, Place::new(file, end..end), error.message()),
+    }
 }
 
 /// The table called `name` at the top of a document; another value there is reported.

@@ -79,7 +79,7 @@ impl<'v> Table<'v> {
                 continue;
             }
             let place = Place::new(self.place.file, key.span());
-            let message = format!("{} has no key `{}{name}`", self.what, self.prefix);
+            let message = format!("{} has no key `{name}`", self.what);
             let mut error = Diagnostic::error(Code::UnknownKey, place, message);
             if let Some(other) = elsewhere(name) {
                 error = error.help(other);
@@ -106,10 +106,7 @@ impl<'v> Value<'v> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("`{}` must be {expected}, not {found}", self.key);
-        cx.report.push(
-            Diagnostic::error(Code::WrongType, self.place, message)
-                .label(format!("expected {expected}")),
-        );
+        cx.report.push(Diagnostic::error(Code::WrongType, self.place, message));
     }
 
     /// Reports that the value is not valid.
@@ -155,8 +152,8 @@ impl<'v> Value<'v> {
             self.wrong_type(cx, expected);
             return Vec::new();
         };
-        let items = array.iter().map(|item| Value {
-            key: self.key.clone(),
+        let items = array.iter().enumerate().map(|(number, item)| Value {
+            key: format!("{}[{number}]", self.key),
             place: Place::new(self.place.file, item.span()),
             value: item.get_ref(),
         });

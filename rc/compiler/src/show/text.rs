@@ -66,7 +66,15 @@ fn value(
     format!("${{{}{index}{default}}}", db.output(service, read))
 }
 
+/// The literal with escapes where it would be read as something else.
 fn escaped(literal: &str, loops: bool) -> String {
-    let escaped = literal.replace("${", "$${");
-    if loops { escaped.replace("{%", "{%%") } else { escaped }
+    let mut out = String::with_capacity(literal.len());
+    let mut parts = literal.split("${");
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let inner = part.split('}').next().unwrap_or_default();
+        out.push_str(if inner.contains('.') || out.ends_with('$') { "$${" } else { "${" });
+        out.push_str(part);
+    }
+    if loops { out.replace("{%", "{%%") } else { out }
 }
