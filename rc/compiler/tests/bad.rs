@@ -2,6 +2,8 @@
 //! with more arguments in its `args`, against `tests/bad/NAME.expected`. With `JAMBC_BLESS=1` the
 //! expected files are written anew, to be read before they are committed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeSet,
     fs,
