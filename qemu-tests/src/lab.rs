@@ -1,0 +1,134 @@
+//! A router with its peers around it: the cables, the way in by ssh, and where the logs go.
+
+use crate::{
+    board::Board,
+    image::Image,
+    machine::{Link, Machine, Plan},
+    peers::{self, Peers},
+    places::Places,
+    ssh::Ssh,
+};
+use anyhow::{Context as _, Result};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// The router's ssh server on its management card; the service `mgmt` sets the address.
+const GUEST_SSH: &str = "10.0.2.15:22";
+
+/// Where the sockets of a lab are, and its logs.
+pub struct Bench {
+    sockets: TempDir,
+    logs: PathBuf,
+    name: String,
+}
+
+/// A router and its peers, running.
+pub struct Lab {
+    /// The way into the router.
+    pub ssh: Ssh,
+    /// The router.
+    pub router: Machine,
+    /// The machines around it.
+    pub peers: Peers,
+    /// Removes the sockets, last of all.
+    _bench: Bench,
+}
+
+impl Bench {
+    /// A bench for machines whose logs go to `target/images/NAME`.
+    ///
+    /// # Errors
+    /// A directory cannot be made.
+    pub fn new(places: &Places, name: &str) -> Result<Self> {
+        // unix(7) allows 108 bytes for a socket's path, so not below the repository.
+        let sockets = tempfile::Builder::new().prefix("jamb-vm-").tempdir_in("/tmp")?;
+        let logs = places.images.join(name);
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        Ok(Self { sockets, logs, name: name.to_owned() })
+    }
+
+    /// The directory of the sockets.
+    #[must_use]
+    pub fn sockets(&self) -> &Path {
+        self.sockets.path()
+    }
+
+    /// The console log of a machine.
+    #[must_use]
+    pub fn log(&self, machine: &str) -> PathBuf {
+        self.logs.join(format!("{machine}.console.log"))
+    }
+
+    fn cable(&self, name: &str) -> (Link, Link) {
+        let end = |side: &str| self.sockets().join(format!("{name}-{side}"));
+        let (a, b) = (end("router"), end("peer"));
+        (Link::Cable { near: a.clone(), far: b.clone() }, Link::Cable { near: b, far: a })
+    }
+
+    /// How to start a router on this bench, and its peers: `eth0` is the WAN, `eth1` the LAN, `eth2`
+    /// leads to ssh from `host_port`.
+    ///
+    /// # Errors
+    /// The peers' image cannot be built.
+    pub fn plans(
+        &self,
+        places: &Places,
+        board: &Board,
+        image: Image,
+        host_port: u16,
+    ) -> Result<(Plan, Plan)> {
+        let (wan, peer_wan) = self.cable("wan");
+        let (lan, peer_lan) = self.cable("lan");
+        let mgmt = Link::Forward { host_port, guest: GUEST_SSH.to_owned() };
+        let router = Plan {
+            name: "router".to_owned(),
+            board: board.machine.clone(),
+            image,
+            cmdline: String::new(),
+            links: vec![wan, lan, mgmt],
+            ports: Vec::new(),
+            ends_at_reboot: true,
+            options: Vec::new(),
+        };
+        let peers = peers::plan(places, &format!("{}-peers", self.name), peer_wan, peer_lan)?;
+        Ok((router, peers))
+    }
+}
+
+impl Lab {
+    /// Starts both. `change` may change how the router is started.
+    ///
+    /// # Errors
+    /// A machine cannot be started, or the peers do not come up.
+    pub fn start(
+        places: &Places,
+        bench: Bench,
+        board: &Board,
+        image: Image,
+        change: impl FnOnce(&mut Plan),
+    ) -> Result<Self> {
+        let port = free_port()?;
+        let (mut router, peers) = bench.plans(places, board, image, port)?;
+        change(&mut router);
+        let at = |machine: &str| bench.sockets().join(machine);
+        // Started one after the other, but they boot at the same time.
+        let peers = peers.start(&at("p"), &bench.log("peers"))?;
+        let router = router.start(&at("r"), &bench.log("router"))?;
+        let peers = Peers::new(peers)?;
+        let ssh = Ssh::new(places, port, bench.sockets())?;
+        Ok(Self { ssh, router, peers, _bench: bench })
+    }
+}
+
+/// A port of the loopback that nobody uses now.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}

@@ -1,0 +1,6 @@
+#!/bin/sh
+# The provider: an address on the line to the router, and a host "in the internet" behind it.
+ip address add 198.51.100.1/24 dev eth0
+ip address add 203.0.113.1/32 dev lo
+ip link set dev eth0 up
+isp-pool 198.51.100.100 198.51.100.109

@@ -1,0 +1,140 @@
+//! `image.toml`: what goes into an image besides jamb and the compiled services.
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The name of the file in a folder of service definitions.
+pub const FILE: &str = "image.toml";
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Spec {
+    /// Debian packages to take files from; their dependencies are looked into as well.
+    pub packages: Vec<String>,
+    /// Programs of these packages, with the libraries that they need.
+    pub binaries: Vec<String>,
+    /// Commands that are links to BusyBox.
+    pub busybox: Vec<String>,
+    /// Kernel modules beside the board's, in the order of `/etc/modules`.
+    pub modules: Vec<String>,
+    /// Empty directories, with their modes.
+    pub directories: BTreeMap<String, Mode>,
+    /// Files, by their paths in the image.
+    pub files: BTreeMap<String, File>,
+    /// Links, by their paths in the image.
+    pub symlinks: BTreeMap<String, String>,
+    /// `/etc/passwd`.
+    pub users: BTreeMap<String, User>,
+    /// `/etc/group`: numbers by name.
+    pub groups: BTreeMap<String, u32>,
+    /// Whose `~/.ssh/authorized_keys` gets the test key; empty for nobody's.
+    pub ssh_user: String,
+}
+
+/// Permission bits, written in octal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Mode(pub u32);
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode) if mode <= 0o7777 => Ok(Self(mode)),
+            _ => Err(format!("{text} is no mode; write octal digits such as \"0755\"")),
+        }
+    }
+}
+
+/// One file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Its text.
+    pub text: Option<String>,
+    /// Or a file beside `image.toml`.
+    pub from: Option<PathBuf>,
+    /// Its permission bits; 0644 if not given.
+    pub mode: Option<Mode>,
+}
+
+/// One user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the main group.
+    pub gid: u32,
+    /// The home directory; `/` if not given.
+    pub home: Option<String>,
+    /// The login shell; none if not given.
+    pub shell: Option<String>,
+}
+
+impl Spec {
+    /// Reads `image.toml` of a folder.
+    ///
+    /// # Errors
+    /// It cannot be read or is not as described.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// The text of `/etc/passwd`. Nobody has a password: ssh takes keys, the console asks for none.
+    #[must_use]
+    pub fn passwd(&self) -> String {
+        let line = |(name, user): (&String, &User)| {
+            let home = user.home.as_deref().unwrap_or("/");
+            let shell = user.shell.as_deref().unwrap_or("/bin/false");
+            format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", user.uid, user.gid)
+        };
+        self.users.iter().map(line).collect()
+    }
+
+    /// The text of `/etc/group`.
+    #[must_use]
+    pub fn group(&self) -> String {
+        self.groups.iter().map(|(name, gid)| format!("{name}:x:{gid}:\n")).collect()
+    }
+
+    /// The text of `/etc/shadow`: no password fits.
+    #[must_use]
+    pub fn shadow(&self) -> String {
+        self.users.keys().map(|name| format!("{name}:*:20000:0:99999:7:::\n")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_become_passwd() {
+        let spec: Spec = toml::from_str(
+            "users.root = { uid = 0, gid = 0, home = '/root', shell = '/bin/sh' }\n\
+             users.nobody = { uid = 65534, gid = 65534 }\ngroups.tty = 5\n",
+        )
+        .unwrap();
+        let want = "nobody:x:65534:65534:nobody:/:/bin/false\nroot:x:0:0:root:/root:/bin/sh\n";
+        assert_eq!(spec.passwd(), want);
+        assert_eq!(spec.group(), "tty:x:5:\n");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let bad = toml::from_str::<Spec>("directories.\"/x\" = \"0799\"\n").unwrap_err();
+        assert!(bad.to_string().contains("octal"), "{bad}");
+        assert!(toml::from_str::<Spec>("binarys = []\n").is_err());
+    }
+}
