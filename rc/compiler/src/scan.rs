@@ -166,7 +166,7 @@ impl<'s> Scanner<'s> {
         let rest = self.rest();
         let is_loop =
             |inner: &str| matches!(inner.split_whitespace().next(), Some("for" | "endfor"));
-        let Some(length) = rest.find("%}") else {
+        let Some(length) = rest[2..].find("%}").map(|length| length + 2) else {
             if self.syntax == Syntax::Loops {
                 let end = self.string.value.len();
                 let help = "`%}` ends a tag; a literal `{%` is written `{%%`";

@@ -68,13 +68,14 @@ fn value(
 
 /// The literal with escapes where it would be read as something else.
 fn escaped(literal: &str, loops: bool) -> String {
-    let mut out = String::with_capacity(literal.len());
+    let tags = |part: &str| if loops { part.replace("{%", "{%%") } else { part.to_owned() };
     let mut parts = literal.split("${");
-    out.push_str(parts.next().unwrap_or_default());
+    let mut out = tags(parts.next().unwrap_or_default());
     for part in parts {
         let inner = part.split('}').next().unwrap_or_default();
-        out.push_str(if inner.contains('.') || out.ends_with('$') { "$${" } else { "${" });
-        out.push_str(part);
+        let shell = inner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        out.push_str(if shell && !out.ends_with('$') { "${" } else { "$${" });
+        out.push_str(&tags(part));
     }
-    if loops { out.replace("{%", "{%%") } else { out }
+    out
 }

@@ -75,8 +75,10 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             command(out, "run", &longrun.run);
             if let Some(finish) = &longrun.finish {
                 command(out, "finish", finish);
-                let bound = quoted(&duration(longrun.policy.finish_timeout));
-                pair(out, "timeout-finish", &bound);
+            }
+            let bound = longrun.policy.finish_timeout;
+            if longrun.finish.is_some() || bound != Policy::default().finish_timeout {
+                pair(out, "timeout-finish", &quoted(&duration(bound)));
             }
             pair(out, "ready", &ready(longrun.ready));
             policy(out, &longrun.policy);
