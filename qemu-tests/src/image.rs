@@ -251,11 +251,15 @@ impl<'p> Builder<'p> {
         }
         if let Some(user) = spec.users.get(&spec.ssh_user) {
             let home = user.home.as_deref().unwrap_or("/root");
-            let key = keys::public(self.places)?;
+            let key = keys::authorized(self.places)?;
             let directory = format!("{home}/.ssh");
             self.tree.add(&directory, Node::Directory, 0o700, "directories")?;
             let path = format!("{directory}/authorized_keys");
             self.tree.add(&path, Node::Bytes(key), 0o600, PART)?;
+        }
+        if !spec.ssh_host_key.is_empty() {
+            let key = keys::host_key(self.places)?;
+            self.tree.add(&spec.ssh_host_key, Node::Bytes(key), 0o600, PART)?;
         }
         Ok(())
     }

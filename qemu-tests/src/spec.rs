@@ -35,6 +35,8 @@ pub struct Spec {
     pub groups: BTreeMap<String, u32>,
     /// Whose `~/.ssh/authorized_keys` gets the test key; empty for nobody's.
     pub ssh_user: String,
+    /// Where dropbear's host key goes; empty for nowhere.
+    pub ssh_host_key: String,
 }
 
 /// Permission bits, written in octal digits.
@@ -77,6 +79,8 @@ pub struct User {
     pub home: Option<String>,
     /// The login shell; none if not given.
     pub shell: Option<String>,
+    /// The password's hash, crypt(5); empty for no password. Without it no password fits.
+    pub password: Option<String>,
 }
 
 impl Spec {
@@ -91,7 +95,7 @@ impl Spec {
         toml::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
-    /// The text of `/etc/passwd`. Nobody has a password: ssh takes keys, the console asks for none.
+    /// The text of `/etc/passwd`.
     #[must_use]
     pub fn passwd(&self) -> String {
         let line = |(name, user): (&String, &User)| {
@@ -108,10 +112,14 @@ impl Spec {
         self.groups.iter().map(|(name, gid)| format!("{name}:x:{gid}:\n")).collect()
     }
 
-    /// The text of `/etc/shadow`: no password fits.
+    /// The text of `/etc/shadow`.
     #[must_use]
     pub fn shadow(&self) -> String {
-        self.users.keys().map(|name| format!("{name}:*:20000:0:99999:7:::\n")).collect()
+        let line = |(name, user): (&String, &User)| {
+            let password = user.password.as_deref().unwrap_or("*");
+            format!("{name}:{password}:20000:0:99999:7:::\n")
+        };
+        self.users.iter().map(line).collect()
     }
 }
 
@@ -129,6 +137,7 @@ mod tests {
         let want = "nobody:x:65534:65534:nobody:/:/bin/false\nroot:x:0:0:root:/root:/bin/sh\n";
         assert_eq!(spec.passwd(), want);
         assert_eq!(spec.group(), "tty:x:5:\n");
+        assert!(spec.shadow().starts_with("nobody:*:"));
     }
 
     #[test]
