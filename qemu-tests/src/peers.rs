@@ -22,7 +22,7 @@ const BOOT: Duration = Duration::from_secs(60);
 /// The host "in the internet" that the provider leads to.
 pub const FAR_HOST: &str = "203.0.113.1";
 
-const PACKAGES: &[&str] = &["busybox-static", "dnsmasq-base"];
+const PACKAGES: &[&str] = &["busybox", "dnsmasq-base"];
 
 const PROGRAMS: &[&str] = &["/bin/busybox", "/usr/sbin/dnsmasq"];
 
