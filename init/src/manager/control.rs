@@ -6,7 +6,8 @@ use super::{
     client::{Client, Mode},
 };
 use mio::{Interest, Poll, Token, net::UnixListener};
-use rustix::{fs::Mode as Permissions, net::sockopt::socket_peercred};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use rustix::fs::Mode as Permissions;
 use std::{io, path::Path};
 
 /// Clients at a time.
@@ -85,8 +86,9 @@ impl Control {
                     return Err(error);
                 }
             };
-            // Who cannot be identified is nobody.
-            let uid = socket_peercred(&stream).map_or(u32::MAX, |peer| peer.uid.as_raw());
+            // Who cannot be identified is nobody. Not by rustix 1.1, for which a peer in an outer PID
+            // namespace, whose pid is 0 here, is an error.
+            let uid = getsockopt(&stream, PeerCredentials).map_or(u32::MAX, |peer| peer.uid());
             let Some(place) = self.place_for(uid) else { continue };
             let mut client = Client::new(stream, uid);
             let token = Token(CLIENTS + place);

@@ -29,7 +29,7 @@ pub const OWN_NAME: &str = "jamb";
 const PROGRAMS: [&CStr; 3] = [c"/proc/self/exe", c"/init", c"/sbin/init"];
 
 /// How soon a collector that died is replaced.
-const BACKOFF: Backoff = Backoff { min: Millis(50), max: Millis(10_000) };
+const BACKOFF: Backoff = Backoff { min: Millis(50), max: Millis(1000) };
 
 /// One pipe.
 struct Pipe {

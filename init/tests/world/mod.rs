@@ -156,7 +156,12 @@ impl Def {
 }
 
 /// A database of these services; `default` is the target if it is there.
-pub fn database(mut defs: Vec<Def>) -> Vec<u8> {
+pub fn database(defs: Vec<Def>) -> Vec<u8> {
+    database_with(defs, System { shutdown_timeout: Millis(20_000), ..System::default() })
+}
+
+/// The same with a system record.
+pub fn database_with(mut defs: Vec<Def>, system: System) -> Vec<u8> {
     defs.sort_by_key(|def| def.name);
     let id = |name: &str| {
         let at = defs.iter().position(|def| def.name == name);
@@ -181,7 +186,7 @@ pub fn database(mut defs: Vec<Def>) -> Vec<u8> {
         })
         .collect();
     let target = defs.iter().any(|def| def.name == "default").then(|| id("default"));
-    let system = System { target, shutdown_timeout: Millis(20_000), ..System::default() };
+    let system = System { target, ..system };
     rc::db::encode([7; 16], &system, &services).unwrap()
 }
 

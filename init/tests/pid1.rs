@@ -1,0 +1,208 @@
+//! The binary as PID 1 of its own PID and mount namespace, with a terminal as its console: what it
+//! does with orphans, with signals, and without a database. Needs root; says so if it is not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+use world::{JAMB, database, is_root, kill, longrun, lossy, oneshot, scratch, script};
+
+/// Prepares the file systems that PID 1 finds, then becomes it.
+const SETUP: &str = r#"
+set -e
+mount --make-rprivate /
+cp /etc/passwd /etc/group $DIR/
+mount -t tmpfs none /etc
+cp $DIR/passwd $DIR/group /etc/
+mkdir /etc/jamb
+if [ -e $DIR/services.db ]; then cp $DIR/services.db /etc/jamb/; fi
+mount -t tmpfs none /run
+touch $DIR/console
+mount --bind $TTY $DIR/console
+mount -t tmpfs none /dev
+touch /dev/console
+mount --move $DIR/console /dev/console
+mount -t proc none /proc
+exec $JAMB
+"#;
+
+/// A PID 1 and its console.
+struct Guest {
+    dir: PathBuf,
+    outer: Child,
+    console: File,
+    seen: String,
+}
+
+impl Guest {
+    fn boot(database: Option<&[u8]>) -> Self {
+        let dir = scratch();
+        if let Some(bytes) = database {
+            fs::write(dir.join("services.db"), bytes).unwrap();
+        }
+        let console = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&console).unwrap();
+        unlockpt(&console).unwrap();
+        let tty = ptsname(&console, Vec::new()).unwrap().into_string().unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", SETUP]);
+        command.env("DIR", &dir).env("TTY", &tty).env("JAMB", JAMB).stdin(Stdio::null());
+        let outer = command.spawn().unwrap();
+        Self { dir, outer, console: console.into(), seen: String::new() }
+    }
+
+    /// Reads the console until it has said `text`.
+    fn until(&mut self, text: &str) {
+        let mut chunk = [0; 1024];
+        while !self.seen.contains(text) {
+            // When nobody has the terminal open any more this fails, and the test with it.
+            let length = self.console.read(&mut chunk).unwrap_or_else(|error| {
+                panic!("the console ended ({error}) before {text:?}:\n{}", self.seen)
+            });
+            self.seen.push_str(&lossy(&chunk[..length]));
+        }
+        let after = self.seen.find(text).unwrap() + text.len();
+        self.seen.drain(..after);
+    }
+
+    /// Types a line.
+    fn type_line(&mut self, line: &str) {
+        self.console.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Its pid as seen from here.
+    fn pid(&self) -> i64 {
+        let id = self.outer.id();
+        let children = world::content(format!("/proc/{id}/task/{id}/children").as_ref());
+        children.parse().unwrap()
+    }
+
+    fn svc(&self, words: &[&str]) -> String {
+        let mut command = Command::new(JAMB);
+        let run = format!("/proc/{}/root/run/jamb", self.pid());
+        command.arg("svc").args(words).env("JAMB_RUN_DIR", run);
+        let output = command.output().unwrap();
+        lossy(&output.stdout) + &lossy(&output.stderr)
+    }
+
+    fn end(mut self, signal: &str) -> ExitStatus {
+        kill(self.pid(), signal);
+        let status = self.outer.wait().unwrap();
+        fs::remove_dir_all(&self.dir).ok();
+        status
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.outer.kill().ok();
+        self.outer.wait().ok();
+    }
+}
+
+fn may() -> bool {
+    if !is_root() {
+        eprintln!("only root may make PID namespaces here");
+    }
+    is_root()
+}
+
+#[test]
+fn orphans_are_reaped_and_the_end_is_in_order() {
+    if !may() {
+        return;
+    }
+    // A hundred children each leave a grandchild to PID 1.
+    let code = "i=0; while [ $i -lt 100 ]; do (true & true) ; (sh -c 'true & true' &) ; i=$((i+1)); done; wait";
+    let services = vec![
+        oneshot("orphans", code, None),
+        oneshot(
+            "look",
+            "echo zombies $(grep -c '^State:.*Z' /proc/[0-9]*/status | grep -c ':1$')",
+            None,
+        )
+        .needs("orphans"),
+        oneshot("last-word", "true", Some("echo farewell >/dev/console")),
+        longrun("daemon", &["/bin/sleep", "1000"]).needs("last-word"),
+        world::bundle("default", &["look", "daemon"]),
+    ];
+    for signal in ["TERM", "USR1", "USR2", "INT", "PWR"] {
+        let mut guest = Guest::boot(Some(&database(services.clone())));
+        guest.until("everything is ready");
+        // Whatever ended later is gone by the time that an answer comes.
+        guest.svc(&["status"]);
+        let zombies = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let rest = stat.rsplit(") ").next().unwrap_or_default().to_owned();
+            rest.starts_with(&format!("Z {} ", guest.pid()))
+        });
+        assert_eq!(zombies.count(), 0);
+        kill(guest.pid(), signal);
+        guest.until("services are stopped");
+        guest.until("farewell");
+        guest.until("all services are down");
+        assert_eq!(guest.outer.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn without_a_usable_database_there_is_a_shell() {
+    if !may() {
+        return;
+    }
+    let good = database(vec![longrun("default", &["/bin/sleep", "1000"])]);
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let mut future = good.clone();
+    future[8] = 99;
+    let no_target = database(vec![longrun("other", &["/bin/sleep", "1000"])]);
+    for (bytes, why) in [
+        (None, "/etc/jamb/services.db: No such file"),
+        (Some(flipped), "damaged: wrong checksum"),
+        (Some(future), "format version 99, this jamb reads version 1"),
+        (Some(good[..good.len() - 1].to_vec()), "bytes long instead of"),
+        (Some(Vec::new()), "not a jamb database"),
+        (Some(no_target), "there is no service default"),
+    ] {
+        let mut guest = Guest::boot(bytes.as_deref());
+        guest.until(why);
+        guest.until("here is a shell");
+        guest.type_line("echo sum=$((40+2))");
+        guest.until("sum=42");
+        // It is kept, and the rest of PID 1 works around it.
+        guest.type_line("exit");
+        guest.until("another one follows");
+        guest.type_line("echo again=$((40+3))");
+        guest.until("again=43");
+        assert!(guest.svc(&["version"]).contains("jamb"), "{}", guest.svc(&["version"]));
+        assert_eq!(guest.end("TERM").code(), Some(0), "{why}");
+    }
+}
+
+#[test]
+fn closed_descriptors_and_no_dev_null_are_survived() {
+    if !may() {
+        return;
+    }
+    for close in ["", "0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+        let code = format!("mount -t tmpfs none /dev && exec {JAMB} --version {close}");
+        let mut command = Command::new("unshare");
+        let status = command.args(["--mount", "/bin/sh", "-c", &code]).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{close}");
+    }
+    // The same as PID 1 with services: it makes the missing device, and services get it.
+    let services =
+        vec![script("default", "readlink /proc/self/fd/0 >/dev/console; exec sleep 1000")];
+    let bytes = database(services);
+    let mut guest = Guest::boot(Some(&bytes));
+    guest.until("/dev/null");
+    assert_eq!(guest.end("TERM").code(), Some(0));
+}
