@@ -172,8 +172,10 @@ impl Report {
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let length = word.chars().count();
     let budget = if length < 2 { 0 } else { (length / 3).clamp(1, 4) };
-    let scored = candidates.into_iter().filter(|candidate| *candidate != word);
-    let scored = scored.map(|c| (strsim::damerau_levenshtein(word, c), c));
+    // The length alone rules most out, and counting bytes is cheap: 4 bytes a character at most.
+    let near = |c: &&str| *c != word && c.len().abs_diff(word.len()) <= 4 * budget;
+    let scored = candidates.into_iter().filter(near);
+    let scored = scored.map(|c| (strsim::osa_distance(word, c), c));
     scored.filter(|(distance, _)| *distance <= budget).min().map(|(_, candidate)| candidate)
 }
 

@@ -4,8 +4,13 @@ use crate::{
     diag::{Diagnostic, Severity},
     source::{Place, Sources},
 };
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle,
+};
 use serde_json::{Value, json};
+
+/// A related place this many lines away is shown by itself.
+const FAR: usize = 500;
 
 /// Findings for people, each with `path:line:column` and the source line.
 #[must_use]
@@ -27,34 +32,56 @@ fn one(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Strin
     };
     let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.name());
     let mut group = annotate_snippets::Group::with_title(title);
-    let mut others: Vec<&(Place, String)> = diagnostic.related.iter().collect();
     if let Some(place) = diagnostic.place {
-        let file = sources.file(place.file);
-        let mut primary = AnnotationKind::Primary.span(visible(sources, place));
-        if !diagnostic.label.is_empty() {
-            primary = primary.label(&*diagnostic.label);
-        }
-        let mut snippet = Snippet::source(&*file.text).path(&*file.path).annotation(primary);
-        others.retain(|(other, text)| {
-            if other.file != place.file {
-                return true;
+        let mut near = vec![Note { kind: AnnotationKind::Primary, place, text: &diagnostic.label }];
+        let mut far = Vec::new();
+        let line = sources.line_column(place).0;
+        for (place, text) in &diagnostic.related {
+            let note = Note { kind: AnnotationKind::Context, place: *place, text };
+            let distance = sources.line_column(*place).0.abs_diff(line);
+            if place.file == near[0].place.file && distance < FAR {
+                near.push(note);
+            } else {
+                far.push(note);
             }
-            let span = visible(sources, *other);
-            let previous = std::mem::replace(&mut snippet, Snippet::source(""));
-            snippet = previous.annotation(AnnotationKind::Context.span(span).label(&**text));
-            false
-        });
-        group = group.element(snippet);
-    }
-    for (place, text) in others {
-        let file = sources.file(place.file);
-        let note = AnnotationKind::Context.span(visible(sources, *place)).label(&**text);
-        group = group.element(Snippet::source(&*file.text).path(&*file.path).annotation(note));
+        }
+        group = group.element(snippet(sources, &near));
+        for note in far {
+            group = group.element(snippet(sources, &[note]));
+        }
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
     }
     renderer.render(&[group])
+}
+
+/// An underlined place.
+struct Note<'n> {
+    kind: AnnotationKind,
+    place: Place,
+    text: &'n str,
+}
+
+/// The lines of one file from the first note to the last: the renderer looks at all that it is given.
+fn snippet<'s>(sources: &'s Sources, notes: &[Note<'s>]) -> Snippet<'s, Annotation<'s>> {
+    let Some(first) = notes.iter().min_by_key(|note| note.place.start) else {
+        return Snippet::source("");
+    };
+    let file = sources.file(first.place.file);
+    let start =
+        file.text[..first.place.start.min(file.text.len())].rfind('\n').map_or(0, |at| at + 1);
+    let last = notes.iter().map(|note| visible(sources, note.place).end).max().unwrap_or(start);
+    let end = file.text[last..].find('\n').map_or(file.text.len(), |at| last + at);
+    let annotations = notes.iter().map(|note| {
+        let span = visible(sources, note.place);
+        let annotation = note.kind.span(span.start - start..span.end - start);
+        if note.text.is_empty() { annotation } else { annotation.label(note.text) }
+    });
+    Snippet::source(&file.text[start..end])
+        .line_start(sources.line_column(first.place).0)
+        .path(&*file.path)
+        .annotations(annotations)
 }
 
 /// A span that can be underlined: at least one character where the file has one.

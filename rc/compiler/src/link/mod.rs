@@ -19,7 +19,7 @@ use rc::{
     text::Text,
 };
 use refs::{References, Use};
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 /// Permission bits of a file whose definition does not say.
 const FILE_MODE: u16 = 0o644;
@@ -29,6 +29,9 @@ const SECRET_FILE_MODE: u16 = 0o600;
 
 /// As many services are listed where a name is unknown and none is similar.
 const FEW: usize = 12;
+
+/// For as many unknown names a similar one is looked for.
+const MOST: usize = 200;
 
 /// How an edge came about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +73,7 @@ pub(crate) struct Names<'d> {
     pub(crate) definitions: &'d [Definition],
     pub(crate) report: &'d Report,
     numbers: HashMap<&'d str, ServiceId>,
+    suggestions: Cell<usize>,
 }
 
 impl<'d> Names<'d> {
@@ -77,7 +81,7 @@ impl<'d> Names<'d> {
         let number = |index: usize| u16::try_from(index).map(ServiceId);
         let named = definitions.iter().enumerate();
         let numbers = named.filter_map(|(i, d)| Some((d.name.value.as_str(), number(i).ok()?)));
-        Self { definitions, report, numbers: numbers.collect() }
+        Self { definitions, report, numbers: numbers.collect(), suggestions: Cell::new(MOST) }
     }
 
     /// The number of a service; an unknown name is reported.
@@ -87,7 +91,11 @@ impl<'d> Names<'d> {
             let message = format!("there is no service `{}`", name.value);
             let mut error = Diagnostic::error(Code::UnknownService, name.place, message);
             let names = self.definitions.iter().map(|d| d.name.value.as_str());
-            if let Some(near) = nearest(&name.value, names) {
+            let left = self.suggestions.get();
+            self.suggestions.set(left.saturating_sub(1));
+            if left == 0 {
+                // Comparing every unknown name with every service could take minutes.
+            } else if let Some(near) = nearest(&name.value, names) {
                 error = error.help(format!("did you mean `{near}`?"));
                 if let Some(id) = self.numbers.get(near) {
                     let place = self.definition(*id).name.place;

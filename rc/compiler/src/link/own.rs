@@ -7,7 +7,7 @@ use crate::{
     text::{Draft, Part, Reference},
 };
 use rc::{
-    outputs::{OutputType, Scalar},
+    outputs::{MAX_VALUE, OutputType, Scalar},
     text::{Piece, Text, elements},
 };
 
@@ -123,6 +123,10 @@ impl References<'_> {
                 Diagnostic::error(Code::Secret, place, message)
                     .help("declare it without a `value` and let the service publish it"),
             );
+        } else if literal.len() > MAX_VALUE {
+            let message =
+                format!("this value has {} bytes, at most {MAX_VALUE} are possible", literal.len());
+            self.report().push(Diagnostic::error(Code::TooLarge, place, message));
         } else if !output.kind.accepts(literal) {
             let shown: String = literal.chars().take(60).collect();
             let message =
