@@ -23,3 +23,29 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
     let arguments = unsafe { inherit::arguments(argc, argv) };
     applet::run(arguments)
 }
+
+/// Answers that no function is found, in place of musl's `dlsym`, which is of no use in a static
+/// program and on MIPS jumps into nowhere: it expects its own address in a register, as calls between
+/// shared objects leave it there. rustix asks it for wrappers of newer system calls and then makes the
+/// calls itself.
+#[cfg(any(target_arch = "mips", target_arch = "mips64"))]
+mod no_dlsym {
+    #![allow(unsafe_code)]
+    use core::{
+        ffi::{c_char, c_void},
+        ptr,
+    };
+
+    // SAFETY: it has the type of dlsym(3), which nothing else in a static program defines.
+    #[unsafe(no_mangle)]
+    extern "C" fn dlsym(_: *mut c_void, _: *const c_char) -> *mut c_void {
+        ptr::null_mut()
+    }
+
+    /// The same for callers with 64-bit times.
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    extern "C" fn __dlsym_time64(_: *mut c_void, _: *const c_char) -> *mut c_void {
+        ptr::null_mut()
+    }
+}
