@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use std::{
-    fs,
+    fs::{self, File},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
 };
@@ -24,6 +24,8 @@ pub struct Bench {
     sockets: TempDir,
     logs: PathBuf,
     name: String,
+    /// Held by a test for as long as its machines run.
+    _turn: Option<File>,
 }
 
 /// A router and its peers, running.
@@ -48,7 +50,17 @@ impl Bench {
         let sockets = tempfile::Builder::new().prefix("jamb-vm-").tempdir_in("/tmp")?;
         let logs = places.images.join(name);
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        Ok(Self { sockets, logs, name: name.to_owned() })
+        Ok(Self { sockets, logs, name: name.to_owned(), _turn: None })
+    }
+
+    /// A bench for a test, when it is its turn: more than two emulated machines at once starve each other,
+    /// and with them every time limit.
+    ///
+    /// # Errors
+    /// As [`Bench::new`].
+    pub fn for_test(places: &Places, name: &str) -> Result<Self> {
+        let turn = places.lock("machines")?;
+        Ok(Self { _turn: Some(turn), ..Self::new(places, name)? })
     }
 
     /// The directory of the sockets.

@@ -9,7 +9,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[test]
 fn a_client_that_is_cabled_to_the_provider_gets_a_lease_from_the_pool() {
     let places = Places::find().unwrap();
-    let bench = Bench::new(&places, "test-peers").unwrap();
+    let bench = Bench::for_test(&places, "test-peers").unwrap();
     // One cable between the machine's own two cards: no router.
     let (a, b) = (bench.sockets().join("a"), bench.sockets().join("b"));
     let wan = Link::Cable { near: a.clone(), far: b.clone() };

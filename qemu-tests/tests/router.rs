@@ -1,24 +1,25 @@
 //! The full router on x86_64, between a provider and a client.
 
+use anyhow::Result;
 use qemu_tests::{board::Board, image::Recipe, lab::Bench, lab::Lab, peers, places::Places};
 use std::time::Duration;
 
 const BOOT: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn lab(name: &str) -> Lab {
-    let places = Places::find().unwrap();
-    let board = Board::load(&places.root, "qemu-x86_64").unwrap();
+fn lab(name: &str) -> Result<Lab> {
+    let places = Places::find()?;
+    let board = Board::load(&places.root, "qemu-x86_64")?;
     let mut recipe = Recipe::new(&places, board.clone(), None);
     recipe.name = name.to_owned();
-    let image = recipe.build(&places).unwrap();
-    let bench = Bench::new(&places, name).unwrap();
-    Lab::start(&places, bench, &board, image, |_| {}).unwrap()
+    let image = recipe.build(&places)?;
+    let bench = Bench::for_test(&places, name)?;
+    Lab::start(&places, bench, &board, image, |_| {})
 }
 
 #[test]
 fn a_client_in_the_lan_reaches_a_host_behind_the_provider() {
-    let mut lab = lab("test-router");
+    let mut lab = lab("test-router").unwrap();
     lab.router.console.wait_for("everything is ready", BOOT).unwrap();
     lab.ssh.wait_up(&lab.router.console, LIMIT).unwrap();
     let status = lab.ssh.must("svc status").unwrap();
