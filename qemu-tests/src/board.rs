@@ -126,11 +126,24 @@ impl Board {
         } else {
             root.join("boards").join(format!("{name}.toml"))
         };
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| {
+            format!("cannot read {}; boards: {}", file.display(), names(root).join(", "))
+        })?;
         let document: Document =
             toml::from_str(&text).with_context(|| format!("in {}", file.display()))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, file, machine: document.machine })
     }
+}
+
+/// The boards that there are.
+fn names(root: &Path) -> Vec<String> {
+    let files = fs::read_dir(root.join("boards")).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        name.strip_suffix(".toml").map(str::to_owned)
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
 }

@@ -10,7 +10,7 @@ use crate::{
     modules::{Module, dep_file},
     places::Places,
     report::Report,
-    run::{filter, run},
+    run::filter,
     spec::{self, Spec},
     tree::{Node, Tree},
 };
@@ -48,6 +48,9 @@ pub struct Recipe {
     pub services: PathBuf,
     /// The folder whose `image.toml` is used; usually the same.
     pub content: PathBuf,
+    /// Whether the services are checked against the image: their programs and users. Tests of what a
+    /// machine does without a program turn it off.
+    pub is_checked: bool,
 }
 
 /// A finished image.
@@ -79,7 +82,7 @@ impl Recipe {
         let own = places.root.join("boards/routers").join(&board.machine.services);
         let services = services.unwrap_or_else(|| own.clone());
         let content = if services.join(spec::FILE).is_file() { services.clone() } else { own };
-        Self { name: board.name.clone(), board, services, content }
+        Self { name: board.name.clone(), board, services, content, is_checked: true }
     }
 
     /// Builds it.
@@ -88,7 +91,7 @@ impl Recipe {
     /// Something that it names does not exist, or a service definition is wrong.
     pub fn build(&self, places: &Places) -> Result<Image> {
         let mut builder = self.start(places)?;
-        let database = builder.compile(&self.services, &places.images.join(&self.name))?;
+        let database = builder.compile(self)?;
         builder.tree.add(DATABASE, Node::Bytes(database), 0o644, "services.db")?;
         builder.finish(&self.name)
     }
@@ -264,18 +267,24 @@ impl<'p> Builder<'p> {
         Ok(())
     }
 
-    /// Compiles a folder of services against this image as it is now.
+    /// Compiles the services for this image as it is now. What jambc says goes to stderr.
     ///
     /// # Errors
-    /// What jambc says.
-    pub fn compile(&self, services: &Path, directory: &Path) -> Result<Vec<u8>> {
+    /// A definition is wrong.
+    pub fn compile(&self, recipe: &Recipe) -> Result<Vec<u8>> {
+        let directory = self.places.images.join(&recipe.name);
         let root = directory.join("root");
         self.tree.materialise(&root)?;
         let database = directory.join("services.db");
         let mut command = Command::new(self.places.jambc()?);
-        command.arg("compile").arg(services).arg("-o").arg(&database);
-        command.arg("--board").arg(&self.board.file).arg("--root").arg(&root);
-        run(&mut command)?;
+        command.arg("compile").arg(&recipe.services).arg("-o").arg(&database);
+        command.arg("--board").arg(&self.board.file);
+        if recipe.is_checked {
+            command.arg("--root").arg(&root);
+        }
+        if !command.status().context("cannot run jambc")?.success() {
+            bail!("no image: the services in {} are not right", recipe.services.display());
+        }
         fs::read(&database).with_context(|| format!("cannot read {}", database.display()))
     }
 
