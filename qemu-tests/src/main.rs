@@ -118,11 +118,9 @@ fn boot(options: &Options) -> Result<ExitCode> {
     router.ends_at_reboot = false;
     // Nobody waits for the peers: the router has to cope with a provider that comes later.
     let _peers = peers.start(&bench.sockets().join("p"), &bench.log("peers"))?;
-    let key = qemu_tests::keys::private(&places)?;
     println!(
-        "Booting {}. Console here, ctrl-a x ends it. Way in:\n  ssh -i {} -p {port} root@127.0.0.1\n",
-        recipe.board.name,
-        key.display()
+        "Booting {}. Console here, ctrl-a x ends it. Once it is up:\n  ssh -p {port} root@127.0.0.1\n",
+        recipe.board.name
     );
     let status = router.interact()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
