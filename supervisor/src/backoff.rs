@@ -14,6 +14,10 @@ pub const SHORT_RUN: Millis = Millis::from_secs(1);
 /// few seconds keeps backing off, and short enough that a nightly crash always restarts at once.
 pub const STABLE_RUN: Millis = Millis::from_secs(10);
 
+/// No delay after a run that earned nothing is shorter, whatever the definition says: a service that
+/// cannot live must not keep the processor busy.
+pub const LEAST: Millis = Millis(10);
+
 /// The delays between attempts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Backoff {
@@ -41,8 +45,8 @@ impl Backoff {
         }
         // 2^20 × 100 ms is past every sensible maximum; capping the shift keeps it defined.
         let factor = 1u32 << failures.min(20);
-        let delay = self.min.0.max(1).saturating_mul(factor).min(self.max.0.max(self.min.0));
-        (Millis(delay), failures.saturating_add(1))
+        let (min, max) = (self.min.0.max(LEAST.0), self.max.0.max(self.min.0).max(LEAST.0));
+        (Millis(min.saturating_mul(factor).min(max)), failures.saturating_add(1))
     }
 }
 
@@ -61,6 +65,16 @@ mod tests {
             failures = f;
         }
         assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
+    }
+
+    #[test]
+    fn nobody_may_spin() {
+        let b = Backoff { min: Millis(0), max: Millis(0) };
+        assert_eq!(b.next(0, 0), (LEAST, 1));
+        assert_eq!(b.next(1, 999), (LEAST, 2));
+        let b = Backoff { min: Millis(5), max: Millis(25) };
+        let delays: Vec<_> = (0..4).map(|failures| b.next(failures, 0).0.0).collect();
+        assert_eq!(delays, [10, 20, 25, 25]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     Action, Engine, Shutdown,
-    state::{Ask, State},
+    state::{Ask, State, Then, Want},
 };
 use crate::model::{Relation, ServiceId};
 use supervisor::{
@@ -22,15 +22,16 @@ impl Engine {
     pub(super) fn ask(&mut self, id: ServiceId, ask: Ask) {
         if let Some(dynamic) = self.dynamic.get_mut(id.index()) {
             dynamic.ask = ask;
-            dynamic.restart = false;
+            if ask == Ask::Down {
+                dynamic.restart = false;
+            }
             self.recompute_wants();
-            self.wake_neighbours(id);
         }
     }
 
     /// Starts a service; what it needs is started too, even if it was stopped by command, since it
     /// could not come up otherwise. Earlier failures are forgotten.
-    pub(super) fn start(&mut self, id: ServiceId) {
+    pub(super) fn start(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         if id.index() >= self.dynamic.len() {
             return;
         }
@@ -44,7 +45,7 @@ impl Engine {
             if dynamic.ask == Ask::Down {
                 dynamic.ask = Ask::Nothing;
             }
-            self.forgive(next);
+            self.forgive(now, next, out);
             let needs = self.graph.nodes[next.index()].edges.iter();
             let needs = needs.filter(|e| matches!(e.relation, Relation::Needs | Relation::Member));
             open.extend(needs.map(|edge| edge.to));
@@ -52,32 +53,30 @@ impl Engine {
         self.ask(id, Ask::Up);
     }
 
-    /// Stops a service with what depends on it and starts them again; starts it if it is not up.
-    pub(super) fn restart(&mut self, id: ServiceId) {
+    /// Stops a service with what depends on it and starts them again; starts it if it is not wanted.
+    pub(super) fn restart(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let Some(dynamic) = self.dynamic.get_mut(id.index()) else { return };
-        match dynamic.state {
-            State::Starting(_) | State::Ready(_) => {
-                dynamic.restart = true;
-                self.look_at(id);
-            }
-            // It is on its way down already and comes back if it is wanted.
-            State::Stopping(..) => self.look_at(id),
-            State::Down | State::Failed(_) => self.start(id),
-            State::Waiting { .. } | State::Backoff { .. } => self.forgive(id),
+        if dynamic.want == Want::Down {
+            return self.start(now, id, out);
         }
+        if let State::Starting(_) | State::Ready(_) = dynamic.state {
+            dynamic.restart = true;
+            self.look_at(id);
+        }
+        self.forgive(now, id, out);
     }
 
-    /// Forgets failures: what is failed or backing off is looked at as if it had just been wanted.
-    fn forgive(&mut self, id: ServiceId) {
+    /// Forgets failures: what waits because of them is looked at as if it had just been wanted.
+    fn forgive(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let dynamic = &mut self.dynamic[id.index()];
         dynamic.failures = 0;
-        if matches!(dynamic.state, State::Failed(_) | State::Backoff { .. }) {
-            // The step that follows decides; it reports the change.
-            dynamic.state = State::Backoff { until: Instant::default() };
-            let at = core::cmp::Reverse((Instant::default(), id));
-            self.deadlines.push(at);
+        match dynamic.state {
+            State::Failed(_) | State::Backoff { .. } => {
+                self.set_state(now, id, State::Waiting { blocked: false }, out);
+            }
+            State::Stopping(_, Then::Judge { .. }) => dynamic.restart = true,
+            _ => {}
         }
-        self.look_at(id);
     }
 
     pub(super) fn begin_shutdown(&mut self, now: Instant) {
@@ -99,35 +98,36 @@ impl Engine {
         for index in 0..self.dynamic.len() {
             let id = super::graph::id_of(index);
             let mut state = self.dynamic[index].state;
-            let Some(run) = self.live(id) else { continue };
-            if let Some(SendSignal(signal)) = state.process_mut().and_then(|p| p.kill(now)) {
+            let run = self.live(id);
+            let signal = state.process_mut().and_then(|process| process.kill(now));
+            if let (Some(run), Some(SendSignal(signal))) = (run, signal) {
                 out.push(Action::Signal(run, signal));
                 self.set_state(now, id, state, out);
             }
+            // Nobody waits for dependents any longer.
+            self.look_at(id);
         }
     }
 
-    /// Ends the orderly part when everything is down or its time is over.
-    pub(super) fn continue_shutdown(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if matches!(self.shutdown, Shutdown::No | Shutdown::Done) {
-            return;
-        }
-        if !self.dynamic.iter().any(|dynamic| dynamic.state.is_active()) {
-            self.shutdown = Shutdown::Done;
-            out.push(Action::AllStopped);
-            return;
-        }
+    /// Ends the orderly part when everything is down or its time is over; answers whether there is
+    /// more to do for it now.
+    pub(super) fn continue_shutdown(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
         match self.shutdown {
+            Shutdown::Orderly { .. } | Shutdown::Killing { .. } if self.active == 0 => {
+                self.shutdown = Shutdown::Done;
+                out.push(Action::AllStopped);
+                false
+            }
             Shutdown::Orderly { until } if now >= until => {
                 self.kill_all(now, out);
-                self.work_off(now, out);
-                self.continue_shutdown(now, out);
+                true
             }
             Shutdown::Killing { until } if now >= until => {
                 self.shutdown = Shutdown::Done;
                 out.push(Action::AllStopped);
+                false
             }
-            _ => {}
+            _ => false,
         }
     }
 
@@ -137,7 +137,7 @@ impl Engine {
         self.shutdown != Shutdown::No
     }
 
-    /// Whether dependents may be killed together with what they depend on.
+    /// Whether all ends at once: nobody waits for dependents, and nothing is cleaned up.
     pub(super) fn is_killing(&self) -> bool {
         matches!(self.shutdown, Shutdown::Killing { .. } | Shutdown::Done)
     }

@@ -71,6 +71,8 @@ pub struct Node {
     pub reads: Vec<NodeRead>,
     /// What it publishes, in the order of [`Service::outputs`].
     pub outputs: Vec<NodeOutput>,
+    /// Its place in an order in which everything that it relates to comes before it.
+    pub(super) rank: u16,
 }
 
 /// All nodes, checked.
@@ -80,6 +82,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The system record.
     pub system: System,
+    /// The services by rank.
+    pub(super) order: Vec<ServiceId>,
 }
 
 /// Why no engine can be made from a database.
@@ -138,31 +142,30 @@ impl Graph {
         if system.target.is_some_and(|target| target.index() >= count) {
             return Err(LoadError::Dangling(system.target.unwrap_or_default()));
         }
-        let graph = Self { nodes, system };
-        match graph.find_cycle() {
+        let mut graph = Self { nodes, system, order: Vec::with_capacity(count) };
+        match graph.sort() {
             Some(id) => Err(LoadError::Cycle(id)),
             None => Ok(graph),
         }
     }
 
-    /// Removes services without unresolved dependencies until none is left (Kahn); what remains
-    /// lies on a cycle or behind one.
-    fn find_cycle(&self) -> Option<ServiceId> {
+    /// Ranks services without unranked dependencies until none is left (Kahn); what remains lies on
+    /// a cycle or behind one, and one of them is the answer.
+    fn sort(&mut self) -> Option<ServiceId> {
         let mut open: Vec<usize> = self.nodes.iter().map(|node| node.edges.len()).collect();
-        let mut free: Vec<usize> = (0..open.len()).filter(|&i| open[i] == 0).collect();
-        let mut removed = 0;
-        while let Some(index) = free.pop() {
-            removed += 1;
-            for (dependent, _) in &self.nodes[index].dependents {
+        let free = (0..open.len()).filter(|&index| open[index] == 0).map(id_of);
+        self.order.extend(free);
+        let mut rank = 0;
+        while let Some(&id) = self.order.get(usize::from(rank)) {
+            self.nodes[id.index()].rank = rank;
+            rank += 1;
+            for (dependent, _) in &self.nodes[id.index()].dependents {
                 let left = &mut open[dependent.index()];
                 *left -= 1;
                 if *left == 0 {
-                    free.push(dependent.index());
+                    self.order.push(*dependent);
                 }
             }
-        }
-        if removed == self.nodes.len() {
-            return None;
         }
         open.iter().position(|&left| left > 0).map(id_of)
     }
@@ -208,7 +211,13 @@ impl Node {
             dependents: Vec::new(),
             reads,
             outputs: outputs.collect(),
+            rank: 0,
         }
+    }
+
+    /// The members of a bundle.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(|edge| edge.relation == Relation::Member)
     }
 
     /// Whether the loss of what `edge` points to stops this node.

@@ -17,9 +17,12 @@
 //! The engine must never read a clock or do anything itself, never act on a stale incarnation, and
 //! never spawn for a service while one of its needs is not ready or another of its processes lives.
 
+mod agenda;
+mod change;
 mod command;
 mod graph;
 mod process;
+mod run;
 mod state;
 mod step;
 #[cfg(test)]
@@ -32,9 +35,10 @@ pub use state::{Action, Incarnation, Notice, Phase, Role, Want, Why};
 pub use view::{Blocker, View};
 
 use crate::model::{Relation, ServiceId};
+use agenda::Agenda;
 use core::cmp::Reverse;
-use state::{Ask, Dynamic, State};
-use std::collections::{BinaryHeap, VecDeque};
+use state::{Ask, Dynamic, State, Step};
+use std::collections::BinaryHeap;
 use supervisor::{exit::Exit, time::Instant};
 
 /// What the shell observed, or was asked.
@@ -89,9 +93,11 @@ enum Shutdown {
 pub struct Engine {
     graph: Graph,
     dynamic: Vec<Dynamic>,
-    work: VecDeque<ServiceId>,
+    agenda: Agenda,
     /// Deadlines, earliest first. An entry whose service has another deadline by now is stale.
     deadlines: BinaryHeap<Reverse<(Instant, ServiceId)>>,
+    /// How many services are active: something of them may be running.
+    active: usize,
     target: Option<ServiceId>,
     settled: bool,
     shutdown: Shutdown,
@@ -116,14 +122,14 @@ impl Engine {
             bound: vec![None; node.reads.len()],
             revision: 0,
             seen: vec![0; node.edges.len()],
-            queued: false,
         };
         let dynamic = graph.nodes.iter().map(fresh).collect();
         Self {
+            agenda: Agenda::new(graph.nodes.len()),
             graph,
             dynamic,
-            work: VecDeque::new(),
             deadlines: BinaryHeap::new(),
+            active: 0,
             target: None,
             settled: false,
             shutdown: Shutdown::No,
@@ -138,9 +144,9 @@ impl Engine {
         match event {
             Event::Tick => {}
             Event::Boot(target) => self.boot(target),
-            Event::Start(id) => self.start(id),
+            Event::Start(id) => self.start(now, id, out),
             Event::Stop(id) => self.ask(id, Ask::Down),
-            Event::Restart(id) => self.restart(id),
+            Event::Restart(id) => self.restart(now, id, out),
             Event::Shutdown => self.begin_shutdown(now),
             Event::ShutdownNow => self.kill_all(now, out),
             Event::Published { service, generation, values } => {
@@ -152,9 +158,7 @@ impl Engine {
             Event::Written(run, result) => self.written(now, run, result, out),
             Event::Exited(run, exit) => self.exited(now, run, exit, out),
         }
-        self.expire(now, out);
-        self.work_off(now, out);
-        self.finish_turn(now, out);
+        self.take_turn(now, out);
     }
 
     /// When [`Self::handle`] must be called at the latest, if nothing happens before.
@@ -186,12 +190,13 @@ impl Engine {
         }
     }
 
-    /// Puts a service on the work list, once.
+    /// Puts a service on the agenda.
     fn look_at(&mut self, id: ServiceId) {
-        let dynamic = &mut self.dynamic[id.index()];
-        if !dynamic.queued {
-            dynamic.queued = true;
-            self.work.push_back(id);
+        let rank = usize::from(self.graph.nodes[id.index()].rank);
+        if matches!(self.dynamic[id.index()].state, State::Stopping(Step::Draining(_), _)) {
+            self.agenda.drain(rank);
+        } else {
+            self.agenda.look(rank);
         }
     }
 
@@ -204,9 +209,11 @@ impl Engine {
         }
         let (from, to) = (before.phase(), state.phase());
         if from != to {
-            self.dynamic[id.index()].since = now;
+            dynamic.since = now;
             out.push(Action::Notice(Notice::Changed { service: id, from, to }));
         }
+        self.active += usize::from(state.is_active());
+        self.active -= usize::from(before.is_active());
         if from != to
             || before.is_active() != state.is_active()
             || before.is_settled() != state.is_settled()
@@ -219,33 +226,58 @@ impl Engine {
     fn wake_neighbours(&mut self, id: ServiceId) {
         for position in 0..self.graph.nodes[id.index()].dependents.len() {
             let (dependent, _) = self.graph.nodes[id.index()].dependents[position];
-            self.look_at(dependent);
+            let state = self.dynamic[dependent.index()].state;
+            if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_)) {
+                self.look_at(dependent);
+            }
         }
         for position in 0..self.graph.nodes[id.index()].edges.len() {
             let to = self.graph.nodes[id.index()].edges[position].to;
-            self.look_at(to);
+            if matches!(self.dynamic[to.index()].state, State::Stopping(Step::Draining(_), _)) {
+                self.look_at(to);
+            }
         }
         self.look_at(id);
     }
 
-    /// Works until nothing more follows. Each step brings a service nearer to what is wanted, so a
-    /// turn is linear in what it touches; the bound is a guard against a defect, not a limit.
-    fn work_off(&mut self, now: Instant, out: &mut Vec<Action>) {
+    /// Works until nothing more follows from what is known at `now`. Each step brings a service
+    /// nearer to what is wanted, so a turn is linear in what it touches; the bound is a guard
+    /// against a defect, not a limit.
+    fn take_turn(&mut self, now: Instant, out: &mut Vec<Action>) {
         let mut budget = 1000 + 200 * self.dynamic.len();
-        while let Some(id) = self.work.pop_front() {
-            self.dynamic[id.index()].queued = false;
-            budget -= 1;
-            if budget == 0 {
-                self.bugs += 1;
-                out.push(Action::Notice(Notice::Bug { service: id }));
-                return;
+        loop {
+            while let Some(id) = self.next_on_agenda() {
+                budget -= 1;
+                if budget == 0 {
+                    self.bugs += 1;
+                    out.push(Action::Notice(Notice::Bug { service: id }));
+                    return;
+                }
+                self.step(now, id, out);
             }
-            self.step(now, id, out);
+            // A delay of no length ends in the turn in which it began.
+            if !self.expire(now, out) && !self.continue_shutdown(now, out) {
+                break;
+            }
         }
+        self.settle(out);
     }
 
-    /// Lets every process whose deadline has come escalate, and every backoff end.
-    fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
+    fn next_on_agenda(&mut self) -> Option<ServiceId> {
+        while let Some(rank) = self.agenda.next_look() {
+            let id = self.graph.order[rank];
+            if !matches!(self.dynamic[id.index()].state, State::Stopping(Step::Draining(_), _)) {
+                return Some(id);
+            }
+            self.agenda.drain(rank);
+        }
+        self.agenda.next_drain().map(|rank| self.graph.order[rank])
+    }
+
+    /// Lets every process whose deadline has come escalate, and every backoff end; answers whether
+    /// there was one. Afterwards the first deadline is one that still holds.
+    fn expire(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
+        let mut any = false;
         while let Some(&Reverse((at, id))) = self.deadlines.peek() {
             let current = self.dynamic[id.index()].state.deadline();
             if current == Some(at) && at > now {
@@ -254,23 +286,23 @@ impl Engine {
             self.deadlines.pop();
             if current == Some(at) {
                 self.deadline_of(now, id, out);
+                any = true;
             }
         }
         // Entries that went stale before their time are dropped when they outnumber the live ones.
         if self.deadlines.len() > 64 + 2 * self.dynamic.len() {
-            let live = |&Reverse((at, id)): &Reverse<(Instant, ServiceId)>| {
-                self.dynamic[id.index()].state.deadline() == Some(at)
-            };
-            let kept: BinaryHeap<_> = self.deadlines.iter().copied().filter(live).collect();
-            self.deadlines = kept;
+            let mut kept = core::mem::take(&mut self.deadlines).into_vec();
+            kept.retain(|&Reverse((at, id))| self.dynamic[id.index()].state.deadline() == Some(at));
+            self.deadlines = kept.into();
         }
+        any
     }
 
-    fn finish_turn(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.expire(now, out);
-        self.continue_shutdown(now, out);
+    /// Tells once that boot has come as far as it can.
+    fn settle(&mut self, out: &mut Vec<Action>) {
         if let Some(target) = self.target
             && !self.settled
+            && self.shutdown == Shutdown::No
             && self.dynamic[target.index()].state.is_settled()
         {
             self.settled = true;

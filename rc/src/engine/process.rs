@@ -37,13 +37,9 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let id = run.service;
-        let State::Starting(Some(mut process)) = self.dynamic[id.index()].state else { return };
-        let policy = self.graph.nodes[id.index()].policy.stop;
-        if let Some(supervisor::process::SendSignal(signal)) = process.stop(now, policy) {
-            out.push(Action::Signal(run, signal));
+        if let (Role::Run, State::Starting(process)) = (run.role, self.dynamic[id.index()].state) {
+            self.end_process(now, id, process, Then::NOT_READY, out);
         }
-        let then = Then::Judge { exit: Exit::Code(0), ready_ms: 0 };
-        self.set_state(now, id, State::Stopping(Step::Ending(process), then), out);
     }
 
     pub(super) fn exited(
@@ -89,11 +85,7 @@ impl Engine {
         if run.role == Role::Up && exit.is_success() {
             return self.became_ready(now, id, None, out);
         }
-        let dynamic = &self.dynamic[id.index()];
-        let ready_ms = match dynamic.state {
-            State::Ready(_) => now.since_ms(dynamic.since),
-            _ => 0,
-        };
+        let ready_ms = self.is_ready(id).then(|| now.since_ms(self.dynamic[id.index()].since));
         // Dependents learn of it by the change of state; they stop while this one starts again.
         self.clean_up(now, id, Then::Judge { exit, ready_ms }, out);
     }
@@ -121,42 +113,18 @@ impl Engine {
                 if changed {
                     self.bump_revision(id);
                 }
-                if self.is_ready(id) {
-                    self.tell_of_new_content(id, changed, out);
-                } else {
+                if !self.is_ready(id) {
                     self.became_ready(now, id, None, out);
+                } else if changed {
+                    self.tell_of_new_content(id, out);
                 }
             }
             Err(errno) => {
                 let failure = SpawnFailure { step: SpawnStep::Prepare, errno };
                 let exit = Exit::NotStarted(failure);
                 self.dynamic[id.index()].last_exit = Some(exit);
-                self.rest(now, id, Then::Judge { exit, ready_ms: 0 }, out);
+                self.rest(now, id, Then::Judge { exit, ready_ms: None }, out);
             }
         }
-    }
-
-    fn tell_of_new_content(
-        &mut self,
-        id: crate::model::ServiceId,
-        changed: bool,
-        out: &mut Vec<Action>,
-    ) {
-        if !changed {
-            return;
-        }
-        for position in 0..self.graph.nodes[id.index()].dependents.len() {
-            let (dependent, edge) = self.graph.nodes[id.index()].dependents[position];
-            let node = &self.graph.nodes[dependent.index()];
-            let up = matches!(
-                self.dynamic[dependent.index()].state,
-                State::Starting(_) | State::Ready(_)
-            );
-            let hard = node.edges.get(usize::from(edge)).is_some_and(|edge| node.is_hard(edge));
-            if up && hard {
-                self.act_on(dependent, crate::model::OnChange::Restart, out);
-            }
-        }
-        self.tell_soft_dependents(id, out);
     }
 }

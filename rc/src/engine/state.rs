@@ -79,9 +79,15 @@ pub(super) enum Then {
     Judge {
         /// How it ended.
         exit: Exit,
-        /// How long it had been ready, in milliseconds.
-        ready_ms: u64,
+        /// How long it had been ready, in milliseconds; `None`: it was not ready.
+        ready_ms: Option<u64>,
     },
+}
+
+impl Then {
+    /// It was told to end because it was not, or could never be, ready in time. How it ends is not
+    /// known yet.
+    pub(super) const NOT_READY: Self = Self::Judge { exit: Exit::Code(0), ready_ms: None };
 }
 
 /// What is so. What is valid in one state only lives in that state.
@@ -164,12 +170,13 @@ impl State {
         }
     }
 
-    /// Whether nothing more will happen to it without an event: those who only want it go on.
+    /// Whether it is ready, or will not be so soon: those who only want it go on.
     pub(super) const fn is_settled(&self) -> bool {
         match self {
             Self::Down | Self::Ready(_) | Self::Backoff { .. } | Self::Failed(_) => true,
             Self::Waiting { blocked } => *blocked,
-            Self::Starting(_) | Self::Stopping(..) => false,
+            Self::Starting(_) => false,
+            Self::Stopping(..) => !self.is_active(),
         }
     }
 
@@ -228,8 +235,6 @@ pub(super) struct Dynamic {
     pub revision: u32,
     /// The revisions that it has acted upon, in the order of its edges.
     pub seen: Vec<u32>,
-    /// It waits in the work list.
-    pub queued: bool,
 }
 
 /// What the shell has to do. The order matters: outputs are on disk before their readers start.

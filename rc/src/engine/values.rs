@@ -1,6 +1,6 @@
 //! Outputs: what services publish, what others were started with, and who reacts to a change.
 
-use super::{Action, Engine, graph::NodeKind, state::State};
+use super::{Action, Engine, state::State};
 use crate::{
     model::{Ready, ServiceId},
     text::expand,
@@ -36,7 +36,10 @@ impl Engine {
             out.push(Action::Publish(id));
         }
         self.check_outputs(now, id, out);
-        if changed {
+        // Readers of a service that is not ready (any more) see its values when it is, as a whole.
+        if changed && self.is_ready(id) {
+            // Some may have waited for just this one.
+            self.wake_neighbours(id);
             self.tell_readers(id, out);
         }
     }
@@ -59,21 +62,6 @@ impl Engine {
         }
     }
 
-    /// The readers of a service whose values changed react, each by its edge.
-    fn tell_readers(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        for position in 0..self.graph.nodes[id.index()].dependents.len() {
-            let (reader, edge) = self.graph.nodes[id.index()].dependents[position];
-            self.look_at(reader);
-            let node = &self.graph.nodes[reader.index()];
-            let Some(edge) = node.edges.get(usize::from(edge)).copied() else { continue };
-            let state = self.dynamic[reader.index()].state;
-            let up = matches!(state, State::Starting(_) | State::Ready(_));
-            if up && self.values_differ(reader, id) {
-                self.act_on(reader, edge.on_change, out);
-            }
-        }
-    }
-
     /// Whether what `reader` was started with differs from what `publisher` publishes now.
     pub(super) fn values_differ(&self, reader: ServiceId, publisher: ServiceId) -> bool {
         let bound = &self.dynamic[reader.index()].bound;
@@ -84,13 +72,23 @@ impl Engine {
         })
     }
 
+    /// Whether `publisher` does not publish something that `reader` cannot do without.
+    pub(super) fn lacks_value_of(&self, reader: ServiceId, publisher: ServiceId) -> bool {
+        let current = &self.dynamic[publisher.index()].values;
+        self.graph.nodes[reader.index()].reads.iter().any(|read| {
+            read.service == publisher
+                && read.required
+                && current[usize::from(read.output)].is_none()
+        })
+    }
+
     /// Takes over the present values of everything that the service reads.
     pub(super) fn bind(&mut self, id: ServiceId) {
         for position in 0..self.graph.nodes[id.index()].reads.len() {
             let read = self.graph.nodes[id.index()].reads[position];
             let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
             // While a publisher is away, what was read from it last stays good for soft readers.
-            if value.is_some() || self.is_ready(read.service) {
+            if self.is_ready(read.service) && (value.is_some() || !read.required) {
                 let value = value.clone();
                 self.dynamic[id.index()].bound[position] = value;
             }
@@ -140,11 +138,5 @@ impl Engine {
         let outputs = node.map(|node| node.outputs.as_slice()).unwrap_or_default();
         let values = values.map(|dynamic| dynamic.values.as_slice()).unwrap_or_default();
         outputs.iter().zip(values.iter().map(Option::as_deref))
-    }
-}
-
-impl super::Node {
-    pub(super) const fn is_bundle(&self) -> bool {
-        matches!(self.kind, NodeKind::Bundle { .. })
     }
 }

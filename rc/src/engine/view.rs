@@ -97,10 +97,9 @@ impl Engine {
     }
 
     fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
-        for edge in &self.graph.nodes[id.index()].edges {
-            if edge.relation == crate::model::Relation::Member && !self.is_ready(edge.to) {
-                found.push(Blocker::Service(edge.to));
-            }
+        if !self.has_members(id, Self::is_member_ready) {
+            let members = self.graph.nodes[id.index()].members().map(|edge| edge.to);
+            found.extend(members.filter(|&to| !self.is_ready(to)).map(Blocker::Service));
         }
     }
 
@@ -120,6 +119,12 @@ impl Engine {
     #[must_use]
     pub const fn bugs(&self) -> u64 {
         self.bugs
+    }
+
+    /// How much is remembered for later: entries of the deadline heap, services on the agenda.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, usize) {
+        (self.deadlines.len(), self.agenda.len())
     }
 
     /// Whether the boot target has been ready, or everything it lacked had failed, once.

@@ -1,0 +1,99 @@
+//! What dependents do about something that is new: restart, render, signal themselves, or nothing.
+
+use super::{
+    Action, Engine,
+    state::{Role, State},
+};
+use crate::model::{Edge, OnChange, ServiceId};
+
+impl Engine {
+    /// What it stands for is new.
+    pub(super) fn bump_revision(&mut self, id: ServiceId) {
+        let dynamic = &mut self.dynamic[id.index()];
+        dynamic.revision = dynamic.revision.wrapping_add(1);
+    }
+
+    /// The dependents that are starting or ready, with their edges to `id`.
+    fn next_dependent_up(&self, id: ServiceId, from: &mut usize) -> Option<(ServiceId, u16, Edge)> {
+        while let Some(&(dependent, position)) = self.graph.nodes[id.index()].dependents.get(*from)
+        {
+            *from += 1;
+            let edges = &self.graph.nodes[dependent.index()].edges;
+            let state = self.dynamic[dependent.index()].state;
+            if let (State::Starting(_) | State::Ready(_), Some(&edge)) =
+                (state, edges.get(usize::from(position)))
+            {
+                return Some((dependent, position, edge));
+            }
+        }
+        None
+    }
+
+    /// A file that was ready already has new content: those that stop with it take it as a restart.
+    pub(super) fn tell_of_new_content(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let mut from = 0;
+        while let Some((dependent, _, edge)) = self.next_dependent_up(id, &mut from) {
+            if self.graph.nodes[dependent.index()].is_hard(&edge) {
+                self.act_on(dependent, OnChange::Restart, out);
+            }
+        }
+        self.tell_soft_dependents(id, out);
+    }
+
+    /// Services that stayed up while this one was away act now, if it is different.
+    pub(super) fn tell_soft_dependents(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let mut from = 0;
+        while let Some((dependent, position, edge)) = self.next_dependent_up(id, &mut from) {
+            if edge.on_change == OnChange::Restart || self.lacks_value_of(dependent, id) {
+                continue;
+            }
+            let revision = self.dynamic[id.index()].revision;
+            let seen = &mut self.dynamic[dependent.index()].seen[usize::from(position)];
+            let newer = core::mem::replace(seen, revision) != revision;
+            let node = &self.graph.nodes[dependent.index()];
+            let reads = node.reads.iter().any(|read| read.service == id);
+            let changed = if reads { self.values_differ(dependent, id) } else { newer };
+            // A file is written again in any case: somebody may have touched it meanwhile.
+            if changed || (newer && edge.on_change == OnChange::Render) {
+                self.act_on(dependent, edge.on_change, out);
+            }
+        }
+    }
+
+    /// The readers of a ready service whose values changed react, each by its edge.
+    pub(super) fn tell_readers(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let mut from = 0;
+        while let Some((reader, _, edge)) = self.next_dependent_up(id, &mut from) {
+            // What stays up with the old value until there is a new one does not act on its loss.
+            let waits = edge.on_change != OnChange::Restart && self.lacks_value_of(reader, id);
+            if !waits && self.values_differ(reader, id) {
+                self.act_on(reader, edge.on_change, out);
+            }
+        }
+    }
+
+    /// A dependent acts on a change of what it needs or reads.
+    fn act_on(&mut self, id: ServiceId, action: OnChange, out: &mut Vec<Action>) {
+        // What is about to stop learns of it when it starts again.
+        if self.must_stop(id) {
+            return;
+        }
+        match action {
+            OnChange::Ignore => {}
+            OnChange::Restart => {
+                self.dynamic[id.index()].restart = true;
+                self.look_at(id);
+            }
+            OnChange::Signal(signal) => {
+                self.bind(id);
+                if let Some(run) = self.live(id) {
+                    out.push(Action::Signal(run, signal));
+                }
+            }
+            OnChange::Render => {
+                self.bind(id);
+                out.push(Action::Write(self.incarnation(id, Role::Write)));
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One run of a service from its first step to its last: begin, ready, end, clean up, rest.
+
+use super::{
+    Action, Engine,
+    graph::NodeKind,
+    state::{Incarnation, Role, State, Step, Then, Want, Why},
+};
+use crate::model::{Ready, Restart, ServiceId};
+use supervisor::{
+    backoff::STABLE_RUN,
+    process::{Process, SendSignal, StopPolicy},
+    signal::Signal,
+    time::Instant,
+};
+
+impl Engine {
+    /// Starts a service that nothing keeps from it.
+    pub(super) fn begin(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        let index = id.index();
+        self.bind(id);
+        for position in 0..self.graph.nodes[index].edges.len() {
+            let to = self.graph.nodes[index].edges[position].to;
+            self.dynamic[index].seen[position] = self.dynamic[to.index()].revision;
+        }
+        let dynamic = &mut self.dynamic[index];
+        dynamic.generation = dynamic.generation.wrapping_add(1);
+        dynamic.restart = false;
+        let timeout = self.graph.nodes[index].policy.start_timeout.map(|span| now.after(span));
+        let role = match self.graph.nodes[index].kind {
+            NodeKind::Longrun(_) => Role::Run,
+            NodeKind::Oneshot { up: true, .. } => Role::Up,
+            NodeKind::Oneshot { up: false, .. } | NodeKind::Bundle { .. } => {
+                return self.became_ready(now, id, None, out);
+            }
+            NodeKind::File => {
+                self.set_state(now, id, State::Starting(None), out);
+                out.push(Action::Write(self.incarnation(id, Role::Write)));
+                return;
+            }
+        };
+        self.set_state(now, id, State::Starting(Some(Process::started(timeout))), out);
+        out.push(Action::Spawn(self.incarnation(id, role)));
+    }
+
+    /// It is ready now: publishes what jamb publishes for it and tells its dependents.
+    pub(super) fn became_ready(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        mut process: Option<Process>,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(process) = &mut process {
+            process.clear_timeout();
+        }
+        self.publish_fixed(id, out);
+        if !matches!(self.graph.nodes[id.index()].kind, NodeKind::File) {
+            self.bump_revision(id);
+        }
+        self.set_state(now, id, State::Ready(process), out);
+        self.tell_soft_dependents(id, out);
+    }
+
+    /// Its dependents are down: tells its own process to end, or goes on if there is none.
+    pub(super) fn end_process(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        process: Option<Process>,
+        then: Then,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(mut process) = process else { return self.clean_up(now, id, then, out) };
+        let run = self.live(id);
+        let policy = self.graph.nodes[id.index()].policy.stop;
+        if let (Some(run), Some(SendSignal(signal))) = (run, process.stop(now, policy)) {
+            out.push(Action::Signal(run, signal));
+        }
+        self.set_state(now, id, State::Stopping(Step::Ending(process), then), out);
+    }
+
+    /// No process is left: runs what has to run afterwards, unless there is no time for it.
+    pub(super) fn clean_up(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        then: Then,
+        out: &mut Vec<Action>,
+    ) {
+        let node = &self.graph.nodes[id.index()];
+        let (role, span) = match node.kind {
+            _ if self.is_killing() => return self.rest(now, id, then, out),
+            NodeKind::Longrun(_) if node.finish => (Role::Finish, node.policy.finish_timeout),
+            // An `up` that failed has brought nothing up that `down` could know. One that was
+            // stopped in the middle may have left a half.
+            NodeKind::Oneshot { down: true, .. } if then == Then::Free => {
+                (Role::Down, node.policy.stop.grace)
+            }
+            _ => return self.rest(now, id, then, out),
+        };
+        let process = Process::started(Some(now.after(span)));
+        self.set_state(now, id, State::Stopping(Step::Cleanup(role, process), then), out);
+        out.push(Action::Spawn(self.incarnation(id, role)));
+    }
+
+    /// Everything of it is gone: decides whether and when it starts again.
+    pub(super) fn rest(&mut self, now: Instant, id: ServiceId, then: Then, out: &mut Vec<Action>) {
+        if matches!(self.graph.nodes[id.index()].kind, NodeKind::File) {
+            out.push(Action::Remove(id));
+        }
+        self.withdraw(id, out);
+        let policy = &self.graph.nodes[id.index()].policy;
+        let dynamic = &mut self.dynamic[id.index()];
+        let asked = core::mem::replace(&mut dynamic.restart, false);
+        let state = match then {
+            Then::Judge { exit, ready_ms } if !asked && dynamic.want == Want::Up => {
+                let (delay, failures) =
+                    policy.backoff.next(dynamic.failures, ready_ms.unwrap_or_default());
+                dynamic.failures = failures;
+                let leave = match policy.restart {
+                    Restart::Always => false,
+                    // What ended before it was ready has failed, whatever it says itself.
+                    Restart::OnFailure => ready_ms.is_some() && exit.is_success(),
+                    Restart::Never => true,
+                };
+                if leave {
+                    State::Failed(Why::Ended(exit))
+                } else if policy.max_restarts > 0 && failures > policy.max_restarts {
+                    State::Failed(Why::TooMany(exit))
+                } else {
+                    State::Backoff { until: now.after(delay) }
+                }
+            }
+            Then::Judge { .. } | Then::Free => {
+                if dynamic.want == Want::Down {
+                    dynamic.failures = 0;
+                }
+                State::Down
+            }
+        };
+        self.set_state(now, id, state, out);
+    }
+
+    /// Whether it is ready and has been so for as long as makes earlier failures meaningless.
+    pub(super) fn was_stable(&self, now: Instant, id: ServiceId) -> bool {
+        let since = self.dynamic[id.index()].since;
+        self.is_ready(id) && now.since_ms(since) >= u64::from(STABLE_RUN.0)
+    }
+
+    /// The deadline of its state has come.
+    pub(super) fn deadline_of(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        let node = &self.graph.nodes[id.index()];
+        let mut state = self.dynamic[id.index()].state;
+        if let State::Backoff { .. } = state {
+            return self.set_state(now, id, State::Waiting { blocked: false }, out);
+        }
+        let policy = match state {
+            State::Stopping(Step::Cleanup(Role::Finish, _), _) => {
+                StopPolicy { signal: Signal::Kill, ..node.policy.stop }
+            }
+            _ => node.policy.stop,
+        };
+        let run = self.live(id);
+        let signal = state.process_mut().and_then(|p| p.handle_deadline(now, policy));
+        if let (Some(run), Some(SendSignal(signal))) = (run, signal) {
+            out.push(Action::Signal(run, signal));
+        }
+        if let State::Starting(Some(process)) = state {
+            // It was not ready in time. Its dependents never started; nothing has to drain.
+            state = State::Stopping(Step::Ending(process), Then::NOT_READY);
+        }
+        self.set_state(now, id, state, out);
+    }
+
+    /// The incarnation whose process lives now.
+    pub(super) fn live(&self, id: ServiceId) -> Option<Incarnation> {
+        let dynamic = self.dynamic.get(id.index())?;
+        dynamic.state.process()?;
+        let role = match (dynamic.state, self.graph.nodes[id.index()].kind) {
+            (State::Stopping(Step::Cleanup(role, _), _), _) => role,
+            (_, NodeKind::Oneshot { .. }) => Role::Up,
+            _ => Role::Run,
+        };
+        Some(self.incarnation(id, role))
+    }
+
+    pub(super) fn incarnation(&self, id: ServiceId, role: Role) -> Incarnation {
+        Incarnation { service: id, generation: self.dynamic[id.index()].generation, role }
+    }
+
+    /// How a longrun becomes ready; `None` for other kinds.
+    pub(super) fn readiness(&self, id: ServiceId) -> Option<Ready> {
+        match self.graph.nodes[id.index()].kind {
+            NodeKind::Longrun(ready) => Some(ready),
+            _ => None,
+        }
+    }
+}
