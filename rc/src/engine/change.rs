@@ -86,6 +86,8 @@ impl Engine {
             }
             OnChange::Signal(signal) => {
                 self.bind(id);
+                self.dynamic[id.index()].rebound = true;
+                self.look_at(id);
                 if let Some(run) = self.live(id) {
                     out.push(Action::Signal(run, signal));
                 }

@@ -120,6 +120,7 @@ impl Engine {
             last_exit: None,
             values: vec![None; node.outputs.len()],
             bound: vec![None; node.reads.len()],
+            rebound: false,
             revision: 0,
             seen: vec![0; node.edges.len()],
         };

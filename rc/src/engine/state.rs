@@ -231,6 +231,8 @@ pub(super) struct Dynamic {
     pub values: Vec<Option<String>>,
     /// What it was started with, in the order of its reads.
     pub bound: Vec<Option<String>>,
+    /// `bound` has changed since it published what follows from it.
+    pub rebound: bool,
     /// Grows when what it stands for is new: a new start, or other content of a file.
     pub revision: u32,
     /// The revisions that it has acted upon, in the order of its edges.

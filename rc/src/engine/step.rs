@@ -20,6 +20,7 @@ impl Engine {
             State::Starting(_) | State::Ready(_) if self.must_stop(id) => {
                 self.leave(now, id, out);
             }
+            State::Ready(_) if self.dynamic[index].rebound => self.publish_again(id, out),
             State::Stopping(Step::Draining(process), then)
                 if self.is_killing() || !self.is_draining(id) =>
             {

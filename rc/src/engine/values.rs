@@ -95,9 +95,9 @@ impl Engine {
         }
     }
 
-    /// Publishes the outputs whose value the definition gives.
-    pub(super) fn publish_fixed(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let mut any = false;
+    /// Publishes the outputs whose value the definition gives; answers whether one is new.
+    pub(super) fn publish_fixed(&mut self, id: ServiceId, out: &mut Vec<Action>) -> bool {
+        let mut changed = false;
         for position in 0..self.graph.nodes[id.index()].outputs.len() {
             let output = &self.graph.nodes[id.index()].outputs[position];
             let Some(text) = &output.fixed else { continue };
@@ -105,11 +105,22 @@ impl Engine {
             let value = |read: u16| bound.get(usize::from(read))?.as_deref();
             // A reference without a value leaves the output unset; its readers wait for it.
             let value = expand(text, &value).ok().filter(|value| output.kind.accepts(value));
-            self.dynamic[id.index()].values[position] = value;
-            any = true;
+            let slot = &mut self.dynamic[id.index()].values[position];
+            changed |= *slot != value;
+            *slot = value;
         }
-        if any {
+        self.dynamic[id.index()].rebound = false;
+        if changed {
             out.push(Action::Publish(id));
+        }
+        changed
+    }
+
+    /// It took over other values while it was ready: what it publishes may follow from them.
+    pub(super) fn publish_again(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        if self.publish_fixed(id, out) {
+            self.wake_neighbours(id);
+            self.tell_readers(id, out);
         }
     }
 
