@@ -1,8 +1,8 @@
 //! The table of applets and the choice among them: by the exact name of the program, or by the first
 //! argument (`jamb svc status`).
 
-use crate::exit;
-use std::{ffi::OsString, io, path::Path};
+use crate::exit::{self, Stream};
+use std::{ffi::OsString, path::Path};
 
 /// jamb's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -109,7 +109,7 @@ pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
 }
 
 fn ifwait(call: Call) -> i32 {
-    ifwait::applet::applet_main(&call.args, &mut io::stdout(), &mut io::stderr())
+    ifwait::applet::applet_main(&call.args, &mut Stream::out(), &mut Stream::err())
 }
 
 fn collector(call: Call) -> i32 {

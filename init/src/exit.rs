@@ -1,6 +1,7 @@
 //! Exit codes of all applets, and the one way to write to people: best effort, never a panic.
 
-use std::io::Write;
+use rustix::fd::BorrowedFd;
+use std::io::{self, Write};
 
 /// It worked.
 pub const OK: i32 = 0;
@@ -17,27 +18,52 @@ pub const SYSTEM: i32 = 111;
 
 /// Writes to the standard output. If nobody reads it, nobody misses it.
 pub fn say(text: &str) {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    can_say(text);
 }
 
 /// The same, answering whether somebody took it.
 pub fn can_say(text: &str) -> bool {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+    Stream::out().write_all(text.as_bytes()).is_ok()
+}
+
+/// A standard stream without a buffer of its own; std's have locks and line buffers that nobody needs
+/// here.
+pub struct Stream(BorrowedFd<'static>);
+
+impl Stream {
+    /// The standard output.
+    pub fn out() -> Self {
+        Self(rustix::stdio::stdout())
+    }
+
+    /// The standard error.
+    pub fn err() -> Self {
+        Self(rustix::stdio::stderr())
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self.0, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes one line to the standard error, prefixed with who speaks.
 pub fn complain(who: &str, text: &str) {
     let line = format!("{who}: {text}\n");
-    std::io::stderr().write_all(line.as_bytes()).ok();
+    Stream::err().write_all(line.as_bytes()).ok();
 }
 
 /// What a number of errno(3) means, in words and as the number that manuals are searched for.
 pub fn reason(errno: i32) -> String {
-    let text = std::io::Error::from_raw_os_error(errno).to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => format!("{words} (errno {errno})"),
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    // std says "WORDS (os error N)".
+    match text.rfind('(') {
+        Some(at) => format!("{}(errno {errno})", &text[..at]),
         None => text,
     }
 }

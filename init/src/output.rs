@@ -6,7 +6,7 @@ use crate::{
     svc::{Connection, Error},
 };
 use rc::proto::{Reply, Request};
-use std::{collections::BTreeMap, env, ffi::OsString, fs, path::PathBuf};
+use std::{env, ffi::OsString, fs, path::PathBuf};
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -24,9 +24,12 @@ exit codes: 0 published, 1 refused (nothing changed), 100 usage,
 111 not called from a service, or jamb cannot be reached
 ";
 
+/// Keys in the order in which they were given, each once; `None` takes it back.
+type Values = Vec<(String, Option<String>)>;
+
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Change {
-    values: BTreeMap<String, Option<String>>,
+    values: Values,
     replace: bool,
     commit: bool,
 }
@@ -62,7 +65,7 @@ fn parse(args: Vec<OsString>) -> Result<Change, String> {
             "--commit" => change.commit = true,
             "--unset" => {
                 let key = args.next().and_then(|key| key.into_string().ok());
-                change.values.insert(key.ok_or("--unset needs a key")?, None);
+                *slot(&mut change.values, &key.ok_or("--unset needs a key")?) = None;
             }
             _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
             _ => {
@@ -78,15 +81,23 @@ fn parse(args: Vec<OsString>) -> Result<Change, String> {
 }
 
 /// Repeated keys become the lines of a list.
-fn add(values: &mut BTreeMap<String, Option<String>>, key: &str, value: &str) {
-    let slot = values.entry(key.to_owned()).or_default();
-    match slot {
+fn add(values: &mut Values, key: &str, value: &str) {
+    match slot(values, key) {
         Some(lines) => {
             lines.push('\n');
             lines.push_str(value);
         }
-        None => *slot = Some(value.to_owned()),
+        none => *none = Some(value.to_owned()),
     }
+}
+
+/// Where the value of a key is, or is going to be.
+fn slot<'a>(values: &'a mut Values, key: &str) -> &'a mut Option<String> {
+    let at = values.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
+        values.push((key.to_owned(), None));
+        values.len() - 1
+    });
+    &mut values[at].1
 }
 
 fn publish(mut change: Change) -> Result<(), (i32, String)> {
@@ -105,12 +116,8 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
         staged = take_staged(&variable("JAMB_OUTPUTS")?.into(), &mut change.values)
             .map_err(|problem| (exit::SYSTEM, problem))?;
     }
-    let request = Request::Publish {
-        service,
-        generation,
-        values: change.values.into_iter().collect(),
-        replace: change.replace,
-    };
+    let request =
+        Request::Publish { service, generation, values: change.values, replace: change.replace };
     let asked = Connection::open().and_then(|mut connection| connection.ask(&request));
     match asked {
         Ok(Reply::Done) => {}
@@ -130,10 +137,7 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
 }
 
 /// The files in the staging directory. Names that begin with a dot are files being written.
-fn take_staged(
-    directory: &PathBuf,
-    values: &mut BTreeMap<String, Option<String>>,
-) -> Result<Vec<PathBuf>, String> {
+fn take_staged(directory: &PathBuf, values: &mut Values) -> Result<Vec<PathBuf>, String> {
     let cannot = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
     let mut staged = Vec::new();
     for entry in fs::read_dir(directory).map_err(cannot)? {
@@ -145,7 +149,9 @@ fn take_staged(
         let text = fs::read_to_string(entry.path())
             .map_err(|error| format!("cannot read {}: {error}", entry.path().display()))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        values.entry(key).or_insert_with(|| Some(text.to_owned()));
+        if !values.iter().any(|(name, _)| *name == key) {
+            values.push((key, Some(text.to_owned())));
+        }
         staged.push(entry.path());
     }
     Ok(staged)
@@ -163,13 +169,14 @@ mod tests {
     fn repeated_keys_are_lists() {
         let change = read(&["ip=10.0.0.1", "dns=9.9.9.9", "dns=1.1.1.1", "--unset", "x"]).unwrap();
         let want = [
-            ("dns".to_owned(), Some("9.9.9.9\n1.1.1.1".to_owned())),
             ("ip".to_owned(), Some("10.0.0.1".to_owned())),
+            ("dns".to_owned(), Some("9.9.9.9\n1.1.1.1".to_owned())),
             ("x".to_owned(), None),
         ];
-        assert_eq!(change.values, BTreeMap::from(want));
-        assert_eq!(read(&["a=b=c"]).unwrap().values["a"].as_deref(), Some("b=c"));
-        assert_eq!(read(&["a="]).unwrap().values["a"].as_deref(), Some(""));
+        assert_eq!(change.values, want);
+        let first = |word| read(&[word]).unwrap().values[0].1.clone();
+        assert_eq!(first("a=b=c").as_deref(), Some("b=c"));
+        assert_eq!(first("a=").as_deref(), Some(""));
     }
 
     #[test]
@@ -190,9 +197,8 @@ mod tests {
         let mut values = read(&["a=2"]).unwrap().values;
         let staged = take_staged(&dir, &mut values).unwrap();
         assert_eq!(staged.len(), 2);
-        assert_eq!(values["a"].as_deref(), Some("2"));
-        assert_eq!(values["b"].as_deref(), Some("x\ny"));
-        assert_eq!(values.len(), 2);
+        let want = [("a".into(), Some("2".into())), ("b".into(), Some("x\ny".into()))];
+        assert_eq!(values, want);
         fs::remove_dir_all(&dir).unwrap();
     }
 }

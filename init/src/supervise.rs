@@ -2,6 +2,7 @@
 
 use crate::{
     applet::{Call, asked_for_help},
+    clock::Clock,
     exit,
     manager::{Manager, Paths, Report, Setup, Wish},
 };
@@ -115,6 +116,7 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
     };
     let log = options.log_dir.as_deref().map(absolute).transpose()?;
     let mut manager = Manager::new(Setup {
+        clock: Clock::new(),
         paths: Paths::of_directory(&absolute(run_dir)?, log),
         database,
         graph,

@@ -145,7 +145,7 @@ fn orphans_are_reaped_and_the_end_is_in_order() {
         });
         assert_eq!(zombies.count(), 0);
         kill(guest.pid(), signal);
-        guest.until("services are stopped");
+        guest.until("stopping the services");
         guest.until("farewell");
         guest.until("all services are down");
         assert_eq!(guest.outer.wait().unwrap().code(), Some(0), "{signal}");

@@ -173,23 +173,23 @@ fn killed_a_hundred_times_while_100_000_lines_are_written() {
         }
     });
     let mut kills = 0;
-    // Each time the writer has got a bit further: let the collector live for a random moment more,
-    // then kill it; every other time kill also the next one, while it repairs.
-    while told.recv().is_ok() {
+    // Each time the writer has got a bit further, which takes a collector that lives: let it live for
+    // a random moment more, then kill it, and the next one while it repairs.
+    let collector = loop {
+        let mut collector = keeper.collector();
+        if told.recv().is_err() {
+            break collector;
+        }
         for moment in [200, 8000] {
-            let mut collector = keeper.collector();
-            if moment == 200 && told.recv().is_err() {
-                collector.kill().unwrap();
-                collector.wait().unwrap();
-                break;
-            }
             spin(Duration::from_micros(pauses.below(moment)));
             collector.kill().unwrap();
             collector.wait().unwrap();
             kills += 1;
+            if moment == 200 {
+                collector = keeper.collector();
+            }
         }
-    }
-    let collector = keeper.collector();
+    };
     writer.join().unwrap();
     keeper.end(collector);
     let texts = keeper.texts("w");

@@ -13,6 +13,7 @@ mod swap;
 
 use crate::{
     applet::{Call, VERSION, asked_for_help},
+    clock::Clock,
     exit,
     manager::{Manager, NO_OOM_PROTECTION, Paths, Report, Setup, Wish},
     supervise,
@@ -71,6 +72,7 @@ pub fn main(call: Call) -> i32 {
             exit::USAGE
         });
     }
+    let clock = Clock::new();
     let trouble = mounts::early();
     let cmdline = Cmdline::read();
     // ctrl-alt-del shall be a signal, not a reboot behind our back. Only a real machine lets us say so.
@@ -82,11 +84,17 @@ pub fn main(call: Call) -> i32 {
     }
     let oom_protected = std::fs::write("/proc/self/oom_score_adj", "-1000").is_ok();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let ending = run(report, &cmdline, is_machine, oom_protected);
+    let ending = run(clock, report, &cmdline, is_machine, oom_protected);
     power::finish(ending, is_machine, console::open(&cmdline))
 }
 
-fn run(mut report: Report, cmdline: &Cmdline, is_machine: bool, oom_protected: bool) -> Ending {
+fn run(
+    clock: Clock,
+    mut report: Report,
+    cmdline: &Cmdline,
+    is_machine: bool,
+    oom_protected: bool,
+) -> Ending {
     let path = cmdline.database.as_deref().unwrap_or(DATABASE);
     let mut why = None;
     if cmdline.single {
@@ -119,6 +127,7 @@ fn run(mut report: Report, cmdline: &Cmdline, is_machine: bool, oom_protected: b
     }
     let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
     let setup = Setup {
+        clock,
         database,
         graph,
         paths: Paths::of_machine(),

@@ -198,7 +198,7 @@ impl Manager {
             }
             Notice::Settled { ready } => {
                 self.settled_at = Some(now);
-                self.report.say("boot", &messages::settled(ready, now));
+                self.report.say("boot", &messages::settled(ready, now, self.clock.used_ms()));
             }
             Notice::Bug { .. } => {
                 self.report

@@ -11,7 +11,7 @@ use rustix::{
     fd::{AsRawFd, OwnedFd},
     process::Pid,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 use supervisor::{
     notify::{Heard, hear_pipe, hear_socket},
     reap,
@@ -45,7 +45,8 @@ struct Listening {
 
 /// The table.
 pub struct Children {
-    runs: BTreeMap<i32, Incarnation>,
+    /// One entry for each live process of a service; a router has dozens.
+    runs: Vec<(Pid, Incarnation)>,
     /// By service number: the pid of its live process.
     pids: Vec<Option<Pid>>,
     ears: Vec<Option<Listening>>,
@@ -56,7 +57,7 @@ impl Children {
     /// No children of this many services.
     pub fn new(services: usize) -> Self {
         Self {
-            runs: BTreeMap::new(),
+            runs: Vec::with_capacity(services),
             pids: vec![None; services],
             ears: core::iter::repeat_with(|| None).take(services).collect(),
             reap: false,
@@ -76,19 +77,20 @@ impl Children {
     /// The pid of exactly this incarnation.
     pub fn pid_of(&self, run: Incarnation) -> Option<Pid> {
         let pid = self.pid(run.service)?;
-        (self.runs.get(&pid.as_raw_nonzero().get()) == Some(&run)).then_some(pid)
+        self.runs.contains(&(pid, run)).then_some(pid)
     }
 
     /// A process was started.
     pub fn born(&mut self, pid: Pid, run: Incarnation) {
-        self.runs.insert(pid.as_raw_nonzero().get(), run);
+        self.runs.push((pid, run));
         if let Some(slot) = self.pids.get_mut(run.service.index()) {
             *slot = Some(pid);
         }
     }
 
     fn forget(&mut self, pid: Pid) -> Option<Incarnation> {
-        let run = self.runs.remove(&pid.as_raw_nonzero().get())?;
+        let at = self.runs.iter().position(|(live, _)| *live == pid)?;
+        let (_, run) = self.runs.swap_remove(at);
         let slot = self.pids.get_mut(run.service.index())?;
         if *slot == Some(pid) {
             *slot = None;

@@ -68,23 +68,14 @@ pub fn changed(from: Phase, to: Phase, view: Option<&View>, now: Instant) -> Str
 }
 
 /// The boot is over.
-pub fn settled(ready: bool, now: Instant) -> String {
+pub fn settled(ready: bool, now: Instant, used_ms: u64) -> String {
     let what = if ready {
         "everything is ready"
     } else {
         "some services are not ready (see svc status); the rest is,"
     };
-    let own = own_time().map_or(String::new(), |ns| {
-        format!(", of which jamb itself used {} ms of processor time", ns / 1_000_000)
-    });
-    format!("{what} {} after jamb was started{own}", seconds(now.ms))
-}
-
-/// Nanoseconds that this process has run, from Documentation/scheduler/sched-stats.rst; not every
-/// kernel tells.
-fn own_time() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+    let own = format!("of which jamb itself used {used_ms} ms of processor time");
+    format!("{what} {} after jamb was started, {own}", seconds(now.ms))
 }
 
 /// What kind of end begins.

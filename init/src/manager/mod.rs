@@ -17,6 +17,7 @@ mod messages;
 mod paths;
 mod prepare;
 mod report;
+mod signals;
 mod users;
 
 pub use paths::{PATH, Paths};
@@ -40,20 +41,14 @@ use rustix::{
     fd::OwnedFd,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
-use std::{
-    collections::VecDeque,
-    io,
-    os::{fd::AsRawFd, unix::net::UnixStream},
-    time::Duration,
-};
+use signals::Signals;
+use std::{collections::VecDeque, io, time::Duration};
 use supervisor::{
     spawn::Spawner,
     time::{Instant, Millis},
 };
 
-const SIGNALS: Token = Token(0);
+const SIGNAL: Token = Token(0);
 const CONTROL: Token = Token(1);
 /// Tokens from here on are clients, by their place.
 const CLIENTS: usize = 16;
@@ -92,6 +87,8 @@ pub enum Wish {
 
 /// How it is set up.
 pub struct Setup {
+    /// The clock, which began with the program.
+    pub clock: Clock,
     /// The services.
     pub database: Database,
     /// The engine's half of them.
@@ -138,7 +135,7 @@ pub struct Manager {
     control: Control,
     feed: Feed,
     poll: Poll,
-    signals: SignalDelivery<UnixStream, SignalOnly>,
+    signals: Signals,
     meaning: Meaning,
     attendant: Option<Box<dyn Attendant>>,
     attend_at: Option<Instant>,
@@ -179,18 +176,15 @@ impl Manager {
             .map_err(|errno| cannot("make the log pipes")(errno.into()))?;
         report.set_log(logs.own_writer().map_err(|e| cannot("make the log pipes")(e.into()))?);
         let poll = Poll::new().map_err(cannot("make the poll"))?;
-        let (ours, theirs) = UnixStream::pair().map_err(cannot("make the signal pipe"))?;
-        let signals = SignalDelivery::with_pipe(ours, theirs, SignalOnly, setup.signals)
-            .map_err(cannot("listen to signals"))?;
-        let fd = signals.get_read().as_raw_fd();
+        let signals = Signals::catch(setup.signals).map_err(cannot("catch signals"))?;
         poll.registry()
-            .register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)
-            .map_err(cannot("watch the signal pipe"))?;
+            .register(&mut SourceFd(&signals.fd()), SIGNAL, Interest::READABLE)
+            .map_err(cannot("watch for signals"))?;
         let control = Control::open(&paths.control, &poll)
             .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
         let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
         let mut manager = Self {
-            clock: Clock::new(),
+            clock: setup.clock,
             children: Children::new(database.len()),
             engine: Engine::new(graph),
             database,
@@ -259,7 +253,7 @@ impl Manager {
 
     fn turn_of(&mut self, token: Token) {
         match token {
-            SIGNALS => self.more = true,
+            SIGNAL => {}
             CONTROL => self.control.accept_later(),
             Token(number) if number >= CHANNELS => {
                 let index = u16::try_from(number - CHANNELS).unwrap_or(u16::MAX);
@@ -270,7 +264,7 @@ impl Manager {
     }
 
     fn take_signals(&mut self) {
-        let pending: Vec<c_int> = self.signals.pending().collect();
+        let pending: Vec<c_int> = self.signals.take().collect();
         for signal in pending {
             match (self.meaning)(signal) {
                 Some(Wish::Reap) => self.children.reap_later(),
@@ -320,7 +314,7 @@ impl Manager {
         if self.ending.is_none() {
             self.ending = Some(ending);
             let text = messages::ending(ending);
-            self.report.say("shutdown", &format!("{text}; services are stopped"));
+            self.report.say("shutdown", &format!("{text}; stopping the services"));
             self.feed.push(self.clock.now(), "", What::Shutdown(ending));
             self.tell(Event::Shutdown);
         }

@@ -3,10 +3,7 @@
 use super::{Connection, Failure, args::Args, query, run_dir};
 use crate::exit;
 use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// `svc log`
 pub fn log(args: &Args) -> Result<i32, Failure> {
@@ -21,7 +18,7 @@ pub fn log(args: &Args) -> Result<i32, Failure> {
         follow: args.follow,
         since: since.transpose()?,
     };
-    match log_main(&directory(), &options, &mut io::stdout()) {
+    match log_main(&directory(), &options, &mut exit::Stream::out()) {
         Ok(()) => Ok(exit::OK),
         Err(Error::Unknown { name, known }) => {
             let known = if known.is_empty() { "no logs".to_owned() } else { known.join(" ") };

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::exit;
 use rc::proto::{Reply, Request, What};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
 /// How often a generation that vanishes while it is read is looked for again.
 const ATTEMPTS: usize = 10;
 
-type Values = BTreeMap<String, String>;
+/// Keys in their order, and values.
+type Values = Vec<(String, String)>;
 
 /// `svc outputs`
 pub fn outputs(args: &Args) -> Result<i32, Failure> {
@@ -31,7 +32,7 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
     let directory = query::info(&mut connection)?.outputs_dir;
     let directory = Path::new(&directory).join(name);
     let mut values = read(&directory)?;
-    let missing = key.filter(|key| !values.contains_key(*key));
+    let missing = key.filter(|key| !values.iter().any(|(name, _)| name == *key));
     match missing {
         None => exit::say(&show(&values, key, args.json)),
         Some(_) if args.follow => {}
@@ -55,8 +56,8 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         }
         let fresh = read(&directory)?;
         let of_interest = |values: &Values| match key {
-            Some(key) => values.get(key).cloned().into_iter().collect::<Vec<_>>(),
-            None => values.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            Some(key) => values.iter().filter(|(name, _)| name == key).cloned().collect::<Vec<_>>(),
+            None => values.clone(),
         };
         if of_interest(&fresh) != of_interest(&values)
             && !exit::can_say(&show(&fresh, key, args.json))
@@ -81,8 +82,9 @@ fn read(link: &Path) -> Result<Values, Failure> {
 }
 
 fn read_once(link: &Path) -> io::Result<Values> {
-    let generation = match fs::canonicalize(link) {
-        Ok(generation) => generation,
+    let generation = match fs::read_link(link) {
+        // Beside the link, whose name stands in for the generation's.
+        Ok(generation) => link.with_file_name(generation),
         // It publishes nothing.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
         Err(error) => return Err(error),
@@ -93,8 +95,9 @@ fn read_once(link: &Path) -> io::Result<Values> {
         let text = fs::read(entry.path())?;
         let text = String::from_utf8_lossy(&text);
         let value = text.strip_suffix('\n').unwrap_or(&text).to_owned();
-        values.insert(entry.file_name().to_string_lossy().into_owned(), value);
+        values.push((entry.file_name().to_string_lossy().into_owned(), value));
     }
+    values.sort_unstable();
     Ok(values)
 }
 
@@ -102,13 +105,16 @@ fn read_once(link: &Path) -> io::Result<Values> {
 /// as the `output` applet takes it.
 fn show(values: &Values, key: Option<&String>, json: bool) -> String {
     if json {
-        let chosen = values.iter().filter(|(name, _)| key.is_none_or(|key| *name == key));
+        let chosen = values.iter().filter(|(name, _)| key.is_none_or(|key| name == key));
         let fields: Vec<(&str, String)> =
             chosen.map(|(key, value)| (key.as_str(), string(value))).collect();
         return object(&fields) + "\n";
     }
     match key {
-        Some(key) => values.get(key).map_or(String::new(), |value| format!("{value}\n")),
+        Some(key) => {
+            let chosen = values.iter().filter(|(name, _)| name == key);
+            chosen.map(|(_, value)| format!("{value}\n")).collect()
+        }
         None => {
             let mut text = String::new();
             for (key, value) in values {
@@ -127,7 +133,7 @@ mod tests {
 
     #[test]
     fn lists_are_shown_as_they_are_published() {
-        let values = Values::from([("a".into(), "1".into()), ("list".into(), "x\ny".into())]);
+        let values: Values = vec![("a".into(), "1".into()), ("list".into(), "x\ny".into())];
         assert_eq!(show(&values, None, false), "a=1\nlist=x\nlist=y\n");
         assert_eq!(show(&values, Some(&"list".into()), false), "x\ny\n");
         assert_eq!(show(&values, None, true), "{\"a\":\"1\",\"list\":\"x\\ny\"}\n");

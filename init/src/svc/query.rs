@@ -69,7 +69,7 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
         if args.json {
             print_json(&items);
         } else {
-            exit::say(&show::table(&items, isatty(std::io::stdout())));
+            exit::say(&show::table(&items, isatty(rustix::stdio::stdout())));
         }
         return Ok(exit::OK);
     }

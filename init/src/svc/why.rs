@@ -3,7 +3,6 @@
 use super::{Connection, Failure, args::Args, logs, query, show};
 use crate::exit;
 use rc::{engine::Phase, engine::Want, proto::Item};
-use std::collections::HashMap;
 
 /// Log lines shown for a service that failed.
 const LINES: usize = 5;
@@ -16,7 +15,6 @@ pub fn why(args: &Args) -> Result<i32, Failure> {
     }
     let directory = query::info(&mut connection)?.log_dir;
     let items = query::all(&mut connection)?;
-    let items: HashMap<&str, &Item> = items.iter().map(|item| (item.name.as_str(), item)).collect();
     let tail = |name: &str| logs::tail(directory.as_ref(), name, LINES);
     for name in &args.names {
         let mut chain = Chain { items: &items, tail: &tail, told: Vec::new(), text: String::new() };
@@ -27,7 +25,7 @@ pub fn why(args: &Args) -> Result<i32, Failure> {
 }
 
 struct Chain<'a> {
-    items: &'a HashMap<&'a str, &'a Item>,
+    items: &'a [Item],
     tail: &'a dyn Fn(&str) -> Vec<String>,
     told: Vec<String>,
     text: String,
@@ -40,7 +38,7 @@ impl Chain<'_> {
             Some((name, key)) => (name, Some(key)),
             None => (blocker, None),
         };
-        let Some(item) = self.items.get(name) else { return };
+        let Some(item) = self.items.iter().find(|item| item.name == name) else { return };
         let again = self.told.iter().any(|told| told == name);
         let missing = key.map_or(String::new(), |key| format!(" does not publish {key};"));
         let reason = if again { "see above".to_owned() } else { reason(item) };
@@ -121,9 +119,8 @@ mod tests {
             item("route", Phase::Waiting, &["wan.router"]),
             item("wan", Phase::Backoff, &[]),
         ];
-        let items = all.iter().map(|item| (item.name.as_str(), item)).collect();
         let tail = |_: &str| vec!["udhcpc: no lease".to_owned()];
-        let mut chain = Chain { items: &items, tail: &tail, told: vec![], text: String::new() };
+        let mut chain = Chain { items: &all, tail: &tail, told: vec![], text: String::new() };
         chain.tell("default", 0);
         let want = "\
 default is waiting for 4s: for route dns
