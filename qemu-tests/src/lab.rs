@@ -40,6 +40,16 @@ pub struct Lab {
     _bench: Bench,
 }
 
+/// One machine without peers; its only card, `eth0`, leads to ssh.
+pub struct Alone {
+    /// The way into it.
+    pub ssh: Ssh,
+    /// The machine.
+    pub machine: Machine,
+    /// Removes the sockets, last of all.
+    _bench: Bench,
+}
+
 impl Bench {
     /// A bench for machines whose logs go to `target/images/NAME`.
     ///
@@ -95,24 +105,14 @@ impl Bench {
     ) -> Result<(Plan, Plan)> {
         let (wan, peer_wan) = self.cable("wan");
         let (lan, peer_lan) = self.cable("lan");
-        let mgmt = Link::Forward { host_port, guest: GUEST_SSH.to_owned() };
-        let router = Plan {
-            name: "router".to_owned(),
-            board: board.machine.clone(),
-            image,
-            cmdline: String::new(),
-            links: vec![wan, lan, mgmt],
-            ports: Vec::new(),
-            ends_at_reboot: true,
-            options: Vec::new(),
-        };
+        let router = router(board, image, vec![wan, lan, mgmt(host_port)]);
         let peers = peers::plan(places, &format!("{}-peers", self.name), peer_wan, peer_lan)?;
         Ok((router, peers))
     }
 }
 
 impl Lab {
-    /// Starts both. `change` may change how the router is started.
+    /// Starts both. `change` may change how the router and its peers are started.
     ///
     /// # Errors
     /// A machine cannot be started, or the peers do not come up.
@@ -121,11 +121,11 @@ impl Lab {
         bench: Bench,
         board: &Board,
         image: Image,
-        change: impl FnOnce(&mut Plan),
+        change: impl FnOnce(&mut Plan, &mut Plan),
     ) -> Result<Self> {
         let port = free_port()?;
-        let (mut router, peers) = bench.plans(places, board, image, port)?;
-        change(&mut router);
+        let (mut router, mut peers) = bench.plans(places, board, image, port)?;
+        change(&mut router, &mut peers);
         let at = |machine: &str| bench.sockets().join(machine);
         // Started one after the other, but they boot at the same time.
         let peers = peers.start(&at("p"), &bench.log("peers"))?;
@@ -134,6 +134,44 @@ impl Lab {
         let ssh = Ssh::new(places, port, bench.sockets())?;
         Ok(Self { ssh, router, peers, _bench: bench })
     }
+}
+
+impl Alone {
+    /// Starts it. `change` may change how.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(
+        places: &Places,
+        bench: Bench,
+        board: &Board,
+        image: Image,
+        change: impl FnOnce(&mut Plan),
+    ) -> Result<Self> {
+        let port = free_port()?;
+        let mut plan = router(board, image, vec![mgmt(port)]);
+        change(&mut plan);
+        let machine = plan.start(&bench.sockets().join("r"), &bench.log("router"))?;
+        let ssh = Ssh::new(places, port, bench.sockets())?;
+        Ok(Self { ssh, machine, _bench: bench })
+    }
+}
+
+fn router(board: &Board, image: Image, links: Vec<Link>) -> Plan {
+    Plan {
+        name: "router".to_owned(),
+        board: board.machine.clone(),
+        image,
+        cmdline: String::new(),
+        links,
+        ports: Vec::new(),
+        ends_at_reboot: true,
+        options: Vec::new(),
+    }
+}
+
+fn mgmt(host_port: u16) -> Link {
+    Link::Forward { host_port, guest: GUEST_SSH.to_owned() }
 }
 
 /// A port of the loopback that nobody uses now.

@@ -8,13 +8,14 @@ use crate::{
     serial::{Serial, Socket},
 };
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What a network card is connected to.
@@ -57,9 +58,13 @@ pub struct Plan {
     pub options: Vec<String>,
 }
 
+/// What no console may ever say: PID 1 has died, or says itself that it is broken.
+const DISGRACES: &[&str] = &["Kernel panic", "a defect of jamb"];
+
 /// A running machine. It is killed when this is dropped, and by the kernel when the thread that
-/// started it ends.
+/// started it ends. Dropping it fails the test if its console ever told of a panic.
 pub struct Machine {
+    name: String,
     child: Child,
     /// Its console.
     pub console: Serial,
@@ -153,7 +158,9 @@ impl Plan {
         let mut child =
             command.spawn().context("cannot run QEMU: scripts/setup qemu installs it")?;
         match self.connect(&mut child, &words, log, console, qmp, ports) {
-            Ok((console, qmp, ports)) => Ok(Machine { child, console, qmp, ports }),
+            Ok((console, qmp, ports)) => {
+                Ok(Machine { name: self.name.clone(), child, console, qmp, ports })
+            }
             Err(error) => {
                 // Both fail only if it has ended, which is what is wanted.
                 child.kill().ok();
@@ -216,15 +223,75 @@ impl Machine {
     /// It did not end within `limit`.
     pub fn wait_shutdown(&mut self, limit: Duration) -> Result<String> {
         let data = self.qmp.wait_event("SHUTDOWN", limit)?;
-        let reason = data.get("reason").and_then(|reason| reason.as_str());
+        let reason = data.get("reason").and_then(Value::as_str);
         Ok(reason.unwrap_or("unknown").to_owned())
+    }
+}
+
+impl Machine {
+    /// Waits for the guest to reset itself, of a machine that does not end then; what its console
+    /// said up to now is left out of further waits.
+    ///
+    /// # Errors
+    /// It did not within `limit`, or somebody else reset it.
+    pub fn wait_reset(&mut self, limit: Duration) -> Result<()> {
+        let data = self.qmp.wait_event("RESET", limit)?;
+        let by_guest = data.get("guest").and_then(Value::as_bool) == Some(true);
+        if !by_guest {
+            bail!("{} was reset, but not by its guest: {data}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Presses the reset button.
+    ///
+    /// # Errors
+    /// QEMU has ended.
+    pub fn press_reset(&mut self) -> Result<()> {
+        self.qmp.execute("system_reset", &json!({}))?;
+        self.qmp.wait_event("RESET", Duration::from_secs(30)).map(drop)
+    }
+
+    /// Waits until the one processor of a PC stands still with its interrupts off: nothing that the
+    /// guest does can happen from then on.
+    ///
+    /// # Errors
+    /// It did not within `limit`.
+    pub fn wait_stands_still(&mut self, limit: Duration) -> Result<()> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        /// The interrupt flag in EFLAGS.
+        const IF: u32 = 0x200;
+        let deadline = Instant::now() + limit;
+        loop {
+            let command = json!({ "command-line": "info registers" });
+            let answer = self.qmp.execute("human-monitor-command", &command)?;
+            let text = answer.as_str().unwrap_or_default();
+            let flags = text.split("FL=").nth(1).and_then(|rest| rest.split(' ').next());
+            let flags = flags.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            if flags.is_some_and(|flags| flags & IF == 0) && text.contains("HLT=1") {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                bail!("{} does not stand still:\n{text}", self.name);
+            }
+            // QEMU tells nobody when a processor halts.
+            self.console.wait_for_more(PAUSE);
+        }
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        const LAST_WORDS: Duration = Duration::from_secs(5);
         // Both fail only if it has ended, which is what is wanted.
         self.child.kill().ok();
         self.child.wait().ok();
+        let text = self.console.text_at_end(LAST_WORDS);
+        let said = DISGRACES.iter().find(|word| text.contains(**word));
+        if let Some(word) = said
+            && !thread::panicking()
+        {
+            panic!("{}'s console says {word:?}:\n{text}", self.name);
+        }
     }
 }

@@ -141,6 +141,21 @@ impl Serial {
         lock(&self.shared).text.clone()
     }
 
+    /// Waits until nothing more can come, since the machine has ended, or for the end of `limit`;
+    /// answers all that was printed.
+    #[must_use]
+    pub fn text_at_end(&self, limit: Duration) -> String {
+        let deadline = Instant::now() + limit;
+        let mut printed = lock(&self.shared);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if printed.ended || left.is_zero() {
+                return printed.text.clone();
+            }
+            printed = wait(&self.shared, printed, left);
+        }
+    }
+
     /// Where the next wait begins to look: leaves out all that was printed up to now.
     pub fn skip(&mut self) {
         let end = lock(&self.shared).text.len();

@@ -87,6 +87,19 @@ impl Tree {
         self.add(path, Node::Host(file.to_owned()), about.permissions().mode() & 0o7777, part)
     }
 
+    /// Takes an entry out again, for images that lack what others have.
+    ///
+    /// # Errors
+    /// There is none, or it is a directory with something in it.
+    pub fn remove(&mut self, path: &str) -> Result<()> {
+        let path = merged(path)?;
+        let inside = format!("{path}/");
+        if self.entries.keys().any(|other| other.starts_with(&inside)) {
+            bail!("{path} cannot be taken out of the image: there is something in it");
+        }
+        self.entries.remove(&path).map(drop).with_context(|| format!("no {path} in the image"))
+    }
+
     /// Links the old top-level directories to those below `/usr`.
     ///
     /// # Errors
@@ -165,5 +178,8 @@ mod tests {
         assert!(tree.holds("/bin"));
         assert!(tree.add("/usr/bin/x/y", Node::Directory, 0o755, "a").is_err());
         assert!(tree.add("etc/motd", Node::Directory, 0o755, "a").is_err());
+        assert!(tree.remove("/usr/bin").is_err());
+        tree.remove("/bin/x").unwrap();
+        assert!(!tree.holds("/usr/bin/x") && tree.remove("/bin/x").is_err());
     }
 }

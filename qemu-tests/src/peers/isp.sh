@@ -3,4 +3,8 @@
 ip address add 198.51.100.1/24 dev eth0
 ip address add 203.0.113.1/32 dev lo
 ip link set dev eth0 up
-isp-pool 198.51.100.100 198.51.100.109
+# A test may want to be the one who lets it speak first.
+case " $(cat /proc/cmdline) " in
+    *" isp=silent "*) ;;
+    *) isp-pool 198.51.100.100 198.51.100.109 ;;
+esac
