@@ -80,3 +80,81 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     lab.router.console.wait_for("shutdown: powering off", LIMIT).unwrap();
     assert_eq!(lab.router.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
 }
+
+/// What needs the line to the provider.
+const NEEDS_LINE: [&str; 4] = ["default", "default-route", "resolv-conf", "wan"];
+
+/// Who must be down before whom.
+const BEFORE: [(&str, &str); 6] = [
+    ("dnsmasq", "dnsmasq-conf"),
+    ("dnsmasq", "lan"),
+    ("lan", "link-lan"),
+    ("link-lan", "modules"),
+    ("dropbear-mgmt", "mgmt"),
+    ("ip-forward", "nftables"),
+];
+
+/// Without the provider the LAN is served all the same, jamb says what is missing, and the end is in
+/// order; when the provider appears, so does the rest.
+#[test]
+fn the_house_is_served_without_a_provider() {
+    let mut lab = lab("test-no-provider", |router, peers| {
+        // Every change of state on the console: how the end goes is seen nowhere else.
+        router.cmdline = "jamb.debug".to_owned();
+        router.ends_at_reboot = false;
+        peers.cmdline += " isp=silent";
+    })
+    .unwrap();
+    lab.ssh.wait_up(&lab.router.console, BOOT).unwrap();
+    let names = lab.ssh.must("svc list").unwrap();
+    let others: Vec<&str> = names.lines().filter(|name| !NEEDS_LINE.contains(name)).collect();
+    lab.ssh.must(&format!("svc wait -t 60 {} ready", others.join(" "))).unwrap();
+    let lease = lab.peers.lan.must("lan-lease", LIMIT).unwrap();
+    assert!(lease.contains("leased 192.168.77.1"), "{lease}");
+    what_is_missing_is_told(&lab);
+
+    lab.ssh.run("reboot").unwrap();
+    lab.router.console.wait_for("shutdown: all services are down", LIMIT).unwrap();
+    lab.router.wait_reset(LIMIT).unwrap();
+    the_end_was_in_order(&lab.router.console.text());
+
+    lab.router.console.wait_for("jamb: init: jamb .* starts", BOOT).unwrap();
+    lab.ssh.wait_up(&lab.router.console, BOOT).unwrap();
+    assert_ne!(lab.ssh.run("svc status default").unwrap().status.code(), Some(0));
+    lab.peers.isp.must("isp-pool 198.51.100.100 198.51.100.109", LIMIT).unwrap();
+    lab.ssh.must("svc wait default ready -t 60").unwrap();
+    use_the_lan(&mut lab);
+}
+
+fn what_is_missing_is_told(lab: &Lab) {
+    let status = Status::of(&lab.ssh).unwrap();
+    for service in status.services() {
+        let is_expected = NEEDS_LINE.contains(&service.name.as_str());
+        assert_eq!(service.state != "ready", is_expected, "{} is {}", service.name, service.state);
+    }
+    assert_eq!(status.service("default-route").unwrap().waiting_on, ["wan"]);
+    for (name, code) in [("wan", 3), ("default", 3), ("dnsmasq", 0), ("nobody", 4)] {
+        let answer = lab.ssh.run(&format!("svc status {name}")).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "svc status {name}");
+    }
+    let why = lab.ssh.must("svc why default-route").unwrap();
+    let line = |number: usize| why.lines().nth(number).unwrap_or_default();
+    assert!(line(0).starts_with("default-route is waiting for "), "{why}");
+    assert!(line(0).ends_with(": for wan"), "{why}");
+    assert!(line(1).starts_with("  wan is "), "{why}");
+}
+
+/// jamb's own log, as the collector copies it to the console, is in the order in which things happened.
+/// A console drops what it cannot take, so not every line need be there.
+fn the_end_was_in_order(console: &str) {
+    let end = console.split_once("shutdown: reboot; stopping the services").unwrap().1;
+    let down = |name: &str| end.find(&format!("Z jamb: jamb: {name}: down (was stopping)"));
+    let mut compared = 0;
+    for (first, then) in BEFORE {
+        if let (Some(first_at), Some(then_at)) = (down(first), down(then)) {
+            assert!(first_at < then_at, "{then} was down before {first}:\n{end}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 0, "the console tells of nothing:\n{end}");
+}
