@@ -20,6 +20,7 @@ mod report;
 mod signals;
 mod users;
 
+pub use logs::OWN_NAME;
 pub use paths::{PATH, Paths};
 pub use prepare::NO_OOM_PROTECTION;
 pub use report::Report;

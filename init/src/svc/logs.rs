@@ -1,7 +1,7 @@
 //! `svc log`, and the last lines of one log for others.
 
 use super::{Connection, Failure, args::Args, query, run_dir};
-use crate::exit;
+use crate::{exit, manager::OWN_NAME};
 use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
 use std::path::{Path, PathBuf};
 
@@ -41,13 +41,21 @@ fn usual_directory() -> PathBuf {
     if run == Path::new("/run/jamb") { "/run/log".into() } else { run.join("log") }
 }
 
-/// The last lines of one service; none if they cannot be had, as they only illustrate.
+/// The last lines of one service and of what jamb itself said about it; none if they cannot be had, as
+/// they only illustrate.
 pub fn tail(directory: &Path, name: &str, lines: usize) -> Vec<String> {
-    let options =
-        LogOptions { names: vec![name.to_owned()], lines: Some(lines), ..LogOptions::default() };
+    let names = vec![name.to_owned(), OWN_NAME.to_owned()];
+    let options = LogOptions { names, ..LogOptions::default() };
     let mut text = Vec::new();
     if log_main(directory, &options, &mut text).is_err() {
         return Vec::new();
     }
-    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+    let marks = [format!(" {name}: "), format!(" {OWN_NAME}: jamb: {name}: ")];
+    let text = String::from_utf8_lossy(&text);
+    let is_about = |line: &&str| {
+        let rest = line.find(' ').map_or("", |at| &line[at..]);
+        marks.iter().any(|mark| rest.starts_with(mark.as_str()))
+    };
+    let about: Vec<&str> = text.lines().filter(is_about).collect();
+    about[about.len().saturating_sub(lines)..].iter().map(|&line| line.to_owned()).collect()
 }
