@@ -41,12 +41,15 @@ fn watch(lab: &mut Lab, neutral: &str, change: impl FnOnce(&mut Lab)) -> (Status
     (before, happened)
 }
 
+/// What has to happen, in words, and how it is known.
+type Step<'a> = (&'a str, &'a dyn Fn(&Event) -> bool);
+
 /// Asserts that these things happened, in this order.
-fn assert_order(happened: &[Event], order: &[(&str, &dyn Fn(&Event) -> bool)]) {
+fn assert_order(happened: &[Event], order: &[Step<'_>]) {
     let mut rest = happened.iter();
     for (what, is_it) in order {
         let all = || happened.iter().map(|event| event.0.to_string() + "\n").collect::<String>();
-        assert!(rest.any(|event| is_it(event)), "{what}: missing or too early in\n{}", all());
+        assert!(rest.any(is_it), "{what}: missing or too early in\n{}", all());
     }
 }
 
