@@ -7,7 +7,6 @@ use crate::monitor::{Monitor, Turn, Watch};
 use crate::predicate::Predicate;
 use crate::table::Table;
 use mio::{Events, Interest, Poll, Token};
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Instant;
@@ -22,7 +21,7 @@ pub const USAGE: i32 = 2;
 pub const SYSTEM: i32 = 111;
 
 /// Runs the applet with the words after its name; answers its exit code.
-pub fn applet_main(args: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
+pub fn applet_main(args: &[String], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     let result = match args::parse(args) {
         Ok(Command::Help) => print(out, format_args!("{HELP}")).map(|()| MET),
         Ok(Command::Version) => {

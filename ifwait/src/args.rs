@@ -2,7 +2,6 @@
 //! what is wrong, and never guesses.
 
 use crate::predicate::Predicate;
-use std::ffi::OsString;
 use std::time::Duration;
 
 /// What `--help` prints.
@@ -60,13 +59,13 @@ pub struct Verbose;
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: &[OsString]) -> Result<Command, String> {
+pub fn parse(args: &[String]) -> Result<Command, String> {
     let (mut verbose, mut timeout, mut options) = (None, None, true);
     let mut ifname: Option<String> = None;
     let mut predicates = Vec::new();
-    let mut args = args.iter().map(|arg| arg.to_string_lossy());
+    let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let word = &*arg;
+        let word = arg.as_str();
         match word {
             "--" if options => options = false,
             "-h" | "--help" if options => return Ok(Command::Help),
@@ -80,9 +79,9 @@ pub fn parse(args: &[OsString]) -> Result<Command, String> {
                             let attached = letters.as_str();
                             let value = match attached {
                                 "" => args.next().ok_or("-t needs a number of seconds")?,
-                                _ => attached.into(),
+                                _ => attached,
                             };
-                            timeout = Some(seconds(&value)?);
+                            timeout = Some(seconds(value)?);
                             break;
                         }
                         _ => return Err(["unknown option ", word].concat()),
@@ -114,9 +113,7 @@ fn valid_name(word: &str) -> Result<String, String> {
     let refused = |byte: u8| byte == b'/' || byte == 0 || byte.is_ascii_whitespace();
     let valid = !matches!(word, "" | "." | "..")
         && word.len() <= NAME_LONGEST
-        && !word.bytes().any(refused)
-        // It was not UTF-8: other bytes than these would be looked for.
-        && !word.contains(char::REPLACEMENT_CHARACTER);
+        && !word.bytes().any(refused);
     if valid { Ok(word.to_string()) } else { Err(["no interface can be called ", word].concat()) }
 }
 
@@ -143,7 +140,7 @@ mod tests {
     use crate::predicate::Family;
 
     fn parse(line: &str) -> Result<Command, String> {
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         super::parse(&words)
     }
 
@@ -210,7 +207,7 @@ mod tests {
             assert!(message.contains(part), "{line}: {message}");
         }
         assert!(super::parse(&[]).is_err());
-        assert!(super::parse(&[OsString::new()]).is_err());
+        assert!(super::parse(&[String::new()]).is_err());
         assert_eq!(parse("wan0 --help"), Ok(Command::Help));
         assert_eq!(parse("-V"), Ok(Command::Version));
     }

@@ -2,10 +2,9 @@
 //! never do more than call the applet.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
 use std::io;
 
 fn main() {
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     std::process::exit(ifwait::applet::applet_main(&args, &mut io::stdout(), &mut io::stderr()));
 }

@@ -2,7 +2,6 @@
 //! argument (`jamb svc status`).
 
 use crate::exit::{self, Stream};
-use std::{ffi::OsString, path::Path};
 
 /// jamb's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -19,7 +18,7 @@ pub struct Call {
     /// The name it was called by.
     pub name: &'static str,
     /// The arguments after that name.
-    pub args: Vec<OsString>,
+    pub args: Vec<String>,
 }
 
 const APPLETS: &[Applet] = &[
@@ -40,25 +39,26 @@ const APPLETS: &[Applet] = &[
 ];
 
 /// Runs what was asked for; answers the exit code.
-pub fn run(mut args: Vec<OsString>) -> i32 {
+pub fn run(mut args: Vec<String>) -> i32 {
     if args.is_empty() {
-        args.push(OsString::from("jamb"));
+        args.push("jamb".to_owned());
     }
     let program = args.remove(0);
     // The kernel's and the applets' links decide by their own name alone.
-    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    if std::process::id() != 1 && args.iter().any(|arg| arg.contains(char::REPLACEMENT_CHARACTER)) {
+        exit::complain(name, "an argument is not UTF-8; nothing was done");
+        return exit::USAGE;
+    }
     // A login shell's leading minus is not part of the name; nothing else is forgiven.
-    if let Some(applet) = find(&name) {
+    if let Some(applet) = find(name) {
         return (applet.run)(Call { name: applet.name, args });
     }
     // PID 1 under another name (init=/jamb) is PID 1 all the same.
-    if args.first().and_then(|first| find(&first.to_string_lossy())).is_none()
-        && std::process::id() == 1
-    {
+    if args.first().and_then(|first| find(first)).is_none() && std::process::id() == 1 {
         return crate::machine::main(Call { name: "init", args });
     }
-    let Some(first) = args.first().map(|first| first.to_string_lossy().into_owned()) else {
+    let Some(first) = args.first().cloned() else {
         exit::say(&help());
         return exit::USAGE;
     };
@@ -100,7 +100,7 @@ fn help() -> String {
 
 /// Answers `--help` and `--version`, which every applet has; `None` if neither was asked for.
 pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
-    match call.args.first()?.to_str()? {
+    match call.args.first()?.as_str() {
         "--help" | "-h" => exit::say(help),
         "--version" | "-V" => exit::say(&format!("{} (jamb {VERSION})\n", call.name)),
         _ => return None,

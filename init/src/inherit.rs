@@ -5,18 +5,17 @@
 
 use core::ffi::{CStr, c_char, c_int};
 use rustix::fd::{FromRawFd, OwnedFd, RawFd};
-use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
-/// The arguments as the C runtime got them.
+/// The arguments as the C runtime got them; what is not UTF-8 in them becomes U+FFFD.
 ///
 /// # Safety
 /// `argv` must point to `argc` pointers to NUL-terminated strings.
-pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<String> {
     let count = usize::try_from(argc).unwrap_or(0);
     let one = |index| {
         // SAFETY: `index` is below `argc`, and each pointer is to a NUL-terminated string.
         let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
-        OsString::from_vec(argument.to_bytes().to_vec())
+        argument.to_string_lossy().into_owned()
     };
     (0..count).map(one).collect()
 }

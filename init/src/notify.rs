@@ -30,8 +30,7 @@ pub fn main(call: Call) -> i32 {
     }
     let mut message = Vec::new();
     for word in &call.args {
-        if !word.as_bytes().contains(&b'=') {
-            let word = word.to_string_lossy();
+        if !word.contains('=') {
             exit::complain(
                 "notify",
                 &format!("{word} is no assignment like READY=1; nothing sent"),

@@ -6,7 +6,7 @@ use crate::{
     svc::{Connection, Error},
 };
 use rc::proto::{Reply, Request};
-use std::{env, ffi::OsString, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -55,17 +55,16 @@ pub fn main(call: Call) -> i32 {
     }
 }
 
-fn parse(args: Vec<OsString>) -> Result<Change, String> {
+fn parse(args: Vec<String>) -> Result<Change, String> {
     let mut change = Change::default();
     let mut args = args.into_iter();
     while let Some(word) = args.next() {
-        let word = word.into_string().map_err(|_| "a value is not UTF-8".to_owned())?;
         match word.as_str() {
             "--replace" => change.replace = true,
             "--commit" => change.commit = true,
             "--unset" => {
-                let key = args.next().and_then(|key| key.into_string().ok());
-                *slot(&mut change.values, &key.ok_or("--unset needs a key")?) = None;
+                let key = args.next().ok_or("--unset needs a key")?;
+                *slot(&mut change.values, &key) = None;
             }
             _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
             _ => {
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     fn read(words: &[&str]) -> Result<Change, String> {
-        parse(words.iter().map(OsString::from).collect())
+        parse(words.iter().map(|&word| word.to_owned()).collect())
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub fn main(call: Call) -> i32 {
     if let Some(code) = asked_for_help(&call, HELP) {
         return code;
     }
-    let words = call.args.iter().map(|word| word.to_string_lossy().into_owned());
-    let options = match parse(words) {
+    let options = match parse(call.args) {
         Ok(options) => options,
         Err(problem) => {
             exit::complain(call.name, &format!("{problem}; nothing was done; see --help"));
@@ -102,7 +101,8 @@ fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
 }
 
 /// BusyBox's options, which may be written together.
-fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+fn parse(words: Vec<String>) -> Result<Options, String> {
+    let mut words = words.into_iter();
     let mut options = Options::default();
     while let Some(word) = words.next() {
         let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty());
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn options_may_be_written_together() {
-        let read = |words: &[&str]| parse(words.iter().map(|&word| word.to_owned()));
+        let read = |words: &[&str]| parse(words.iter().map(|&word| word.to_owned()).collect());
         let want = Options { force: true, no_sync: true, delay: 3, ..Options::default() };
         assert_eq!(read(&["-fnd3"]).as_ref(), Ok(&want));
         assert_eq!(read(&["-f", "-n", "-d", "3"]).as_ref(), Ok(&want));

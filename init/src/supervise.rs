@@ -14,7 +14,6 @@ use rustix::{
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use std::{
-    ffi::OsString,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -81,24 +80,24 @@ fn usage(problem: &str) -> i32 {
     exit::USAGE
 }
 
-fn parse(args: Vec<OsString>) -> Result<Options, String> {
+fn parse(args: Vec<String>) -> Result<Options, String> {
     let mut options = Options::default();
     let mut args = args.into_iter();
     while let Some(option) = args.next() {
-        let name = option.to_string_lossy().into_owned();
+        let name = option.as_str();
         if name == "--verbose" {
             options.verbose = true;
             continue;
         }
-        if !matches!(name.as_str(), "--db" | "--run-dir" | "--log-dir" | "--target") {
+        if !matches!(name, "--db" | "--run-dir" | "--log-dir" | "--target") {
             return Err(format!("unknown option {name}"));
         }
         let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
-        match name.as_str() {
+        match name {
             "--db" => options.db = Some(value.into()),
             "--run-dir" => options.run_dir = Some(value.into()),
             "--log-dir" => options.log_dir = Some(value.into()),
-            _ => options.target = Some(value.to_string_lossy().into_owned()),
+            _ => options.target = Some(value),
         }
     }
     Ok(options)

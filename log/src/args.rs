@@ -4,7 +4,6 @@
 use crate::names::valid_name;
 use crate::spool::CHUNK;
 use crate::store::Limits;
-use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -36,21 +35,21 @@ pub struct Args {
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: Vec<OsString>) -> Result<Args, String> {
+pub fn parse(args: Vec<String>) -> Result<Args, String> {
     let (mut map, mut spool, mut console, mut dir) = (None, None, None, None);
     let (mut max_file, mut max_total) = (MAX_FILE, MAX_TOTAL);
     let mut args = args.into_iter();
     while let Some(option) = args.next() {
-        let name = option.to_string_lossy();
+        let name = option.as_str();
         let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
         if name == "--dir" {
             dir = Some(PathBuf::from(value));
             continue;
         }
-        let wrong = || format!("{name}: {} is not a number", value.to_string_lossy());
-        let number: u64 = value.to_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+        let wrong = || format!("{name}: {value} is not a number");
+        let number: u64 = value.parse().map_err(|_| wrong())?;
         let fd = || RawFd::try_from(number).map_err(|_| wrong());
-        match &*name {
+        match name {
             "--map-fd" => map = Some(fd()?),
             "--spool-fd" => spool = Some(fd()?),
             "--console-fd" => console = Some(fd()?),
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Args, String> {
-        parse(line.split_whitespace().map(OsString::from).collect())
+        parse(line.split_whitespace().map(str::to_owned).collect())
     }
 
     #[test]

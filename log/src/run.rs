@@ -10,7 +10,6 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
 use rustix::io::{self, Errno};
-use std::ffi::OsString;
 use std::io::{Error, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -40,7 +39,7 @@ const EVENTS: usize = 64;
 /// is not open or was asked for before. The umask becomes 022.
 pub fn collector_main(
     inherited: &mut dyn FnMut(RawFd) -> Option<OwnedFd>,
-    args: Vec<OsString>,
+    args: Vec<String>,
 ) -> i32 {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     match args::parse(args) {

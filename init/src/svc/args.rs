@@ -1,6 +1,6 @@
 //! The command line of one `svc` command: options anywhere, names in their order. Pure.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
 /// What a command understands.
 #[derive(Clone, Copy)]
@@ -49,11 +49,10 @@ pub struct Args {
 pub fn parse(
     command: &str,
     allowed: &Allowed,
-    words: impl Iterator<Item = OsString>,
+    mut words: std::vec::IntoIter<String>,
 ) -> Result<Option<Args>, String> {
     let mut args = Args::default();
     let mut only_names = false;
-    let mut words = words.map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
         if only_names || !word.starts_with('-') || word == "-" {
             args.names.push(word);
@@ -127,7 +126,11 @@ mod tests {
     };
 
     fn read(words: &[&str]) -> Result<Option<Args>, String> {
-        parse("cmd", &ALL, words.iter().map(OsString::from))
+        parse(
+            "cmd",
+            &ALL,
+            words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().into_iter(),
+        )
     }
 
     #[test]

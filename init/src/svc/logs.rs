@@ -38,7 +38,7 @@ fn directory() -> PathBuf {
 
 fn usual_directory() -> PathBuf {
     let run = run_dir();
-    if run == Path::new("/run/jamb") { "/run/log".into() } else { run.join("log") }
+    if run.as_os_str() == "/run/jamb" { "/run/log".into() } else { run.join("log") }
 }
 
 /// The last lines of one service and of what jamb itself said about it; none if they cannot be had, as

@@ -153,7 +153,7 @@ pub fn main(call: Call) -> i32 {
     let found = COMMANDS.iter().find(|command| name == command.name);
     let Some(command) = found else {
         let known: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
-        let text = format!("no command {}; there are: ", name.to_string_lossy());
+        let text = format!("no command {name}; there are: ");
         return Failure::Usage(text + &known.join(" ")).report();
     };
     let result = match args::parse(command.name, &command.allowed, words) {
