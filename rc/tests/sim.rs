@@ -1,0 +1,120 @@
+//! The engine under random databases, worlds and commands: all laws after every step.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SIM_SEEDS=N` | so many seeds, instead of a number that suits every test run |
+//! | `SIM_SEED=S` | the first seed, 1 otherwise |
+//! | `SIM_STEPS=N` | so many operations a seed, instead of a random number |
+//! | `SIM_TRACE=1` | prints every event and action of the last run: with one seed, of the smallest |
+//!
+//! A seed that fails is shrunk to the smallest script that breaks the same law. It is printed as the
+//! call that replays it; with it in `sim/scripts.rs` it stays fixed.
+
+#![allow(clippy::expect_used, reason = "a simulation that cannot go on has failed")]
+
+#[path = "sim/mod.rs"]
+mod sim;
+
+use sim::{
+    dice::{self, Dice},
+    laws::{Met, Violation},
+    plan::Plan,
+    script::{Op, Run},
+    shrink::{finish, guarded, shrink},
+};
+use std::{collections::BTreeMap, env};
+
+/// Seeds of an ordinary test run: about ten seconds.
+const SEEDS: u64 = 4000;
+/// Operations of one seed at most.
+const OPERATIONS: usize = 250;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn seeds() -> core::ops::Range<u64> {
+    let first = number("SIM_SEED").unwrap_or(1);
+    first..first + number("SIM_SEEDS").unwrap_or(SEEDS)
+}
+
+/// A seed that broke a law.
+struct Failure {
+    plan: Plan,
+    ops: Vec<Op>,
+    broken: Violation,
+}
+
+/// Makes up and runs the script of one seed; answers how often the engine was called.
+fn run_seed(seed: u64, met: &mut Met) -> Result<u64, Failure> {
+    let mut dice = Dice::new(seed);
+    let plan = dice::plan(&mut dice);
+    let length = 20 + dice.below(OPERATIONS);
+    let length = number("SIM_STEPS").map_or(length, |n| usize::try_from(n).unwrap_or(length));
+    let mut ops = vec![Op::Boot(dice.below16(plan.services.len()))];
+    let mut run = Run::new(&plan).expect("a random plan is a possible database");
+    let verdict = guarded(|| {
+        run.apply(ops[0])?;
+        for _ in 0..length {
+            let op = run.think_of(&mut dice);
+            ops.push(op);
+            run.apply(op)?;
+        }
+        finish(&mut run)
+    });
+    met.add(run.met());
+    let steps = run.steps;
+    match verdict {
+        Ok(()) => Ok(steps),
+        Err(broken) => Err(Failure { plan, ops, broken }),
+    }
+}
+
+/// The call that replays a script.
+fn code(plan: &Plan, ops: &[Op]) -> String {
+    let services = format!("{:?}", plan.services).replace('[', "vec![");
+    let services = services.replace("Svc {", "\n    Svc {");
+    format!("check({services},\n    {}, &{ops:?});", plan.shutdown_ms)
+}
+
+#[test]
+fn every_law_holds_after_every_step() {
+    let (mut steps, mut met) = (0, Met::default());
+    for seed in seeds() {
+        match run_seed(seed, &mut met) {
+            Ok(more) => steps += more,
+            Err(Failure { plan, ops, broken }) => {
+                let first = format!("{}: {}", broken.law, broken.text);
+                let (plan, ops, broken) = shrink(plan, ops, broken);
+                panic!(
+                    "SIM_SEED={seed} SIM_SEEDS=1: {first}\n\
+                     the smallest script that breaks this law: {}: {}\n{}",
+                    broken.law,
+                    broken.text,
+                    code(&plan, &ops)
+                );
+            }
+        }
+    }
+    println!("{} seeds, {steps} steps", seeds().count());
+    if seeds().count() >= 1000 {
+        met.must_be_complete();
+    }
+}
+
+/// Which laws the seeds break, for judging changes of the engine and of the laws.
+#[test]
+#[ignore = "tells more than it checks"]
+fn survey() {
+    let mut counts: BTreeMap<&str, (u64, u64, String)> = BTreeMap::new();
+    for seed in seeds() {
+        if let Err(failure) = run_seed(seed, &mut Met::default()) {
+            let first = || (0, seed, failure.broken.text.clone());
+            counts.entry(failure.broken.law).or_insert_with(first).0 += 1;
+        }
+    }
+    for (law, (count, seed, text)) in &counts {
+        println!("{count:6} {law}; first by seed {seed}: {text}");
+    }
+    assert!(counts.is_empty(), "{} laws broken", counts.len());
+}

@@ -1,0 +1,135 @@
+//! Reproducible chance (splitmix64), and random plans.
+
+use super::plan::{Again, Link, Look, On, Out, PLAIN, Plan, Svc, Tells, Tie, VALUES, What};
+use rc::Signal;
+
+pub struct Dice(u64);
+
+impl Dice {
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        let bound = bound.max(1) as u64;
+        usize::try_from(self.next() % bound).unwrap_or(0)
+    }
+
+    /// A number below `bound`.
+    pub fn below16(&mut self, bound: usize) -> u16 {
+        u16::try_from(self.below(bound)).unwrap_or(0)
+    }
+
+    /// True `percent` times in a hundred.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of them.
+    pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// A random plan; mostly small, since small ones meet themselves more often.
+pub fn plan(dice: &mut Dice) -> Plan {
+    let count = match dice.below(100) {
+        0..70 => 2 + dice.below(7),
+        70..97 => 2 + dice.below(16),
+        97..99 => 20 + dice.below(30),
+        _ => 60 + dice.below(140),
+    };
+    // The order of numbers must not be the order of dependencies.
+    let mut places: Vec<usize> = (0..count).collect();
+    for at in (1..count).rev() {
+        places.swap(at, dice.below(at + 1));
+    }
+    let mut services = vec![PLAIN; count];
+    for at in 0..count {
+        services[places[at]] = service(dice, &services, &places[..at]);
+    }
+    Plan { services, shutdown_ms: dice.of(&[0, 1000, 5000, 30_000]) }
+}
+
+fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
+    let mut svc = PLAIN;
+    svc.what = match dice.below(100) {
+        0..55 => What::Longrun,
+        55..73 => What::Oneshot,
+        73..87 => What::Bundle,
+        _ => What::File,
+    };
+    svc.tells = dice.of(&[Tells::AtOnce, Tells::ByFd, Tells::ByNotify, Tells::ByOutputs]);
+    svc.up = dice.chance(75);
+    svc.end = dice.chance(35);
+    svc.again = dice.of(&[Again::Always, Again::Always, Again::Failing, Again::NotAtAll]);
+    svc.max = dice.of(&[0, 0, 1, 3]);
+    svc.delays_ms = dice.of(&[(0, 0), (1, 20), (100, 30_000), (1000, 2000), (500, 500)]);
+    svc.start_ms = dice.of(&[0, 0, 0, 1, 3000, 20_000]);
+    svc.grace_ms = dice.of(&[0, 1, 500, 10_000]);
+    svc.finish_ms = dice.of(&[0, 1, 5000]);
+    svc.stop = dice.of(&[Signal::Term, Signal::Term, Signal::Int, Signal::Kill]);
+    relate(dice, &mut svc, services, below);
+    if matches!(svc.what, What::Longrun | What::Oneshot) {
+        for _ in 0..dice.of(&[0, 0, 1, 1, 2, 3]) {
+            let copy = (!svc.looks.is_empty()).then(|| dice.below16(svc.looks.len()));
+            let out = match (dice.below(6), copy) {
+                (0, _) => Out::Fixed(dice.below(VALUES.len())),
+                (1, Some(look)) => Out::Copy(look),
+                (2, Some(look)) => Out::CopyInt(look),
+                _ => Out::Own,
+            };
+            svc.outs.push(out);
+        }
+    }
+    svc
+}
+
+fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
+    let wish = if svc.what == What::Bundle { 1 + dice.below(5) } else { dice.below(4) };
+    for _ in 0..wish.min(below.len()) {
+        // Mostly neighbours: long chains rather than stars.
+        let near = dice.chance(60);
+        let from = if near { below.len().saturating_sub(4) } else { 0 };
+        let number = below[from + dice.below(below.len() - from)];
+        let to = u16::try_from(number).unwrap_or(0);
+        if svc.links.iter().any(|link| link.to == to) {
+            continue;
+        }
+        let tie = match dice.below(100) {
+            0..70 if svc.what == What::Bundle => Tie::Member,
+            0..60 => Tie::Needs,
+            60..85 => Tie::Wants,
+            _ => Tie::After,
+        };
+        let on = match (dice.below(100), svc.what) {
+            (0..60, _) => On::Stop,
+            (60..85, What::Longrun) => On::Hup,
+            (60..90, What::File) => On::Render,
+            (60..70, _) => On::Nothing,
+            _ => On::Stop,
+        };
+        svc.links.push(Link { to, tie, on });
+        let outputs = services[number].outs.len();
+        if tie == Tie::Needs && outputs > 0 && svc.what != What::Bundle {
+            for _ in 0..dice.below(3) {
+                let output = dice.below16(outputs);
+                svc.looks.push(Look { of: to, output, must: dice.chance(70) });
+            }
+        }
+    }
+    if svc.what == What::Bundle && dice.chance(50) {
+        let members = svc.links.iter().filter(|link| link.tie == Tie::Member).count();
+        svc.count = 1 + dice.below16(members.max(1));
+    }
+    svc.links.sort_by_key(|link| link.to);
+}

@@ -1,0 +1,223 @@
+//! Laws about the state between events: nothing may be left to do, and everything that is not as
+//! wanted must have somebody who will do something about it.
+
+use super::{Ask, Ending, Laws, Verdict, law};
+use crate::sim::{
+    plan::{Tie, What, id},
+    world::World,
+};
+use rc::{
+    Instant, Millis,
+    engine::{Blocker, Engine, Phase, Role, View, Want},
+    model::ServiceId,
+};
+
+impl Laws<'_> {
+    pub(super) fn rest(&mut self, now: Instant, engine: &Engine, world: &World) -> Verdict {
+        let count = self.phase.len();
+        law!("7 bounded: no bug", engine.bugs() == 0, "{}", engine.bugs());
+        let (deadlines, agenda) = engine.backlog();
+        law!("7 bounded: the agenda is worked off", agenda == 0, "{agenda} left");
+        law!("7 bounded: the deadlines", deadlines <= 64 + 4 * count, "{deadlines} of {count}");
+        law!(
+            "7 bounded: the actions",
+            self.turn.actions <= 30 * count + 10,
+            "{}",
+            self.turn.actions
+        );
+        law!(
+            "3 stale events are counted",
+            engine.stale_events() == self.stale,
+            "{} instead of {}",
+            engine.stale_events(),
+            self.stale
+        );
+        let (settled, blocked) = self.settlement();
+        for (number, &blocked) in blocked.iter().enumerate() {
+            let Some(view) = engine.view(id(number)) else {
+                return super::violation("7 every service can be seen", Self::name(number));
+            };
+            self.view_right(number, &view, blocked)?;
+            self.state_right(now, number, world)?;
+            self.waiting_on_right(number, engine, &settled)?;
+        }
+        let due = self.next_deadline();
+        law!(
+            "4 liveness: the next deadline is the earliest wait, and to come",
+            engine.next_deadline() == due && due.is_none_or(|at| at > now),
+            "{:?} instead of {due:?} at {now:?}",
+            engine.next_deadline()
+        );
+        law!(
+            "5 all stopped is told",
+            !matches!(self.ending, Ending::Orderly(_) | Ending::Killing(_))
+                || (0..count).any(|number| self.is_active(number)),
+            "nothing is active"
+        );
+        Ok(())
+    }
+
+    /// The engine's account of a service is what its actions said.
+    fn view_right(&self, number: usize, view: &View, blocked: bool) -> Verdict {
+        let want = if self.wants[number] { Want::Up } else { Want::Down };
+        let name = Self::name(number);
+        law!("4 wanted is what is reached and not stopped", view.want == want, "{name}: {want:?}");
+        law!("7 changes are told", view.phase == self.phase[number], "{name}: {:?}", view.phase);
+        law!("7 times are right", view.since == self.since[number], "{name}: {:?}", view.since);
+        law!(
+            "3 generations are told",
+            view.generation == self.generation[number],
+            "{name}: {}",
+            view.generation
+        );
+        let live = self.live[number].map(|live| live.run);
+        law!("3 one live incarnation", view.live == live, "{name}: {:?}, not {live:?}", view.live);
+        law!(
+            "6 failures are counted",
+            view.failures == self.failures[number],
+            "{name}: {} instead of {}",
+            view.failures,
+            self.failures[number]
+        );
+        let retry_at = self.retry_at[number].filter(|_| self.phase[number] == Phase::Backoff);
+        law!(
+            "6 delays grow",
+            view.retry_at == retry_at,
+            "{name}: {:?}, not {retry_at:?}",
+            view.retry_at
+        );
+        law!("7 the last exit is kept", view.last_exit == self.last_exit[number], "{name}");
+        law!("9 blocked by what has failed", view.blocked == blocked, "{name}: {}", view.blocked);
+        law!(
+            "9 a stop by command is told",
+            view.stopped_by_command == (self.asks[number] == Ask::Down),
+            "{name}"
+        );
+        Ok(())
+    }
+
+    /// The state fits what is wanted and what surrounds it, and somebody will move it on.
+    fn state_right(&self, now: Instant, number: usize, world: &World) -> Verdict {
+        let (want, phase) = (self.wants[number], self.phase[number]);
+        let what = self.plan.services[number].what;
+        let name = format!("service {number} is {}", phase.name());
+        let fits = match phase {
+            Phase::Down => !want,
+            Phase::Stopping => true,
+            _ => want,
+        };
+        law!("4 the state follows what is wanted", fits, "{name}, wanted: {want}");
+        let live = self.live[number].as_ref();
+        if let Phase::Starting | Phase::Ready = phase {
+            law!("2 no dependent without its need", !self.lacks_hard_need(number), "{name}");
+            law!("2 no bundle without members", self.has_members(number, true), "{name}");
+            law!(
+                "5 nothing that is up was told to end",
+                live.is_none_or(|l| l.told.is_none()),
+                "{name}"
+            );
+        }
+        let runs = match phase {
+            Phase::Starting => what != What::File,
+            Phase::Ready => what == What::Longrun,
+            Phase::Stopping => live.is_some(),
+            _ => false,
+        };
+        law!("3 who runs has a process, others none", live.is_some() == runs, "{name}: {live:?}");
+        if let Some(live) = live {
+            let in_world = world.children.iter().any(|child| child.run == live.run);
+            let reported = world.pending.iter().any(
+                |event| matches!(event, rc::engine::Event::Exited(run, _) if *run == live.run),
+            );
+            law!("4 liveness: its end is still to come", in_world || reported, "{name}: {live:?}");
+            let due = match (live.told, live.killed) {
+                (None, _) => live.timeout,
+                (Some(told), None) => {
+                    Some(told.after(self.plan.services[number].effective_policy().stop.grace))
+                }
+                (_, Some(killed)) => (!live.stuck).then(|| killed.after(Millis(3000))),
+            };
+            law!(
+                "5 a stop ends: no step is late",
+                due.is_none_or(|at| at > now),
+                "{name}: {live:?}"
+            );
+        }
+        if phase == Phase::Stopping {
+            let told = live.is_some_and(|live| {
+                live.told.is_some() || matches!(live.run.role, Role::Finish | Role::Down)
+            });
+            law!(
+                "4 liveness: a stop goes on, or waits for dependents",
+                told || (!self.is_killing() && !self.holders(number).is_empty()),
+                "{name}, told: {told}"
+            );
+        }
+        Ok(())
+    }
+
+    fn waiting_on_right(&self, number: usize, engine: &Engine, settled: &[bool]) -> Verdict {
+        let service = |other: usize| id(other);
+        let mut right: Vec<Blocker> = Vec::new();
+        let svc = &self.plan.services[number];
+        match self.phase[number] {
+            Phase::Waiting => {
+                let links = svc.links.iter().filter(|link| self.waits_for(link, settled));
+                right.extend(links.map(|link| Blocker::Service(ServiceId(link.to))));
+                let missing = self.missing_outputs(number).into_iter();
+                right.extend(missing.map(|(of, output)| Blocker::Output(ServiceId(of), output)));
+                if !self.has_members(number, false) {
+                    let lost = svc.links.iter().filter(|link| {
+                        link.tie == Tie::Member && !self.is_ready(usize::from(link.to))
+                    });
+                    right.extend(lost.map(|link| Blocker::Service(ServiceId(link.to))));
+                }
+                law!("9 who waits, waits for something", !right.is_empty(), "service {number}");
+            }
+            Phase::Stopping => {
+                let draining = self.live[number].as_ref().is_none_or(|live| {
+                    live.told.is_none() && matches!(live.run.role, Role::Run | Role::Up)
+                });
+                if draining {
+                    right.extend(
+                        self.holders(number).into_iter().map(service).map(Blocker::Dependent),
+                    );
+                }
+            }
+            _ => {}
+        }
+        let key = |blocker: &Blocker| match blocker {
+            Blocker::Service(id) => (0, id.0, 0),
+            Blocker::Output(id, output) => (1, id.0, *output),
+            Blocker::Dependent(id) => (2, id.0, 0),
+        };
+        let mut told = engine.waiting_on(id(number));
+        told.sort_by_key(key);
+        right.sort_by_key(key);
+        law!(
+            "9 what it waits for is told, and nothing else",
+            told == right,
+            "service {number}: {told:?} instead of {right:?}"
+        );
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let of = |number: usize| {
+            let live = self.live[number].as_ref().and_then(|live| match (live.told, live.killed) {
+                (None, _) => live.timeout,
+                (Some(told), None) => {
+                    Some(told.after(self.plan.services[number].effective_policy().stop.grace))
+                }
+                (_, Some(killed)) => (!live.stuck).then(|| killed.after(Millis(3000))),
+            });
+            let retry = self.retry_at[number].filter(|_| self.phase[number] == Phase::Backoff);
+            live.into_iter().chain(retry).min()
+        };
+        let shutdown = match self.ending {
+            Ending::Orderly(until) | Ending::Killing(until) => Some(until),
+            Ending::No | Ending::Done => None,
+        };
+        (0..self.phase.len()).filter_map(of).chain(shutdown).min()
+    }
+}

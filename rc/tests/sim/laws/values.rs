@@ -1,0 +1,198 @@
+//! Laws about outputs: what is published, who is bound to what, what files hold, and who may be
+//! stopped because of it.
+
+use super::{Laws, Verdict, law};
+use crate::sim::{
+    plan::{On, Out, Tells, What, id},
+    world::World,
+};
+use rc::engine::{Engine, Event, Incarnation, Phase, Role};
+
+type Values = Vec<Option<String>>;
+
+impl Laws<'_> {
+    fn bound_now(&self, engine: &Engine, number: usize) -> Values {
+        let looks = 0..self.plan.services[number].looks.len();
+        let looks = looks.filter_map(|look| u16::try_from(look).ok());
+        looks.map(|look| engine.bound(id(number), look).map(str::to_owned)).collect()
+    }
+
+    pub(super) fn values_hold(&mut self, engine: &Engine, world: &World) -> Verdict {
+        let before = core::mem::take(&mut self.present);
+        for number in 0..self.phase.len() {
+            let outputs = engine.outputs(id(number));
+            self.present.push(outputs.map(|(_, value)| value.map(str::to_owned)).collect());
+        }
+        let bound = (0..self.phase.len()).map(|number| self.bound_now(engine, number)).collect();
+        let bound_before = core::mem::replace(&mut self.bound, bound);
+        for (number, before) in before.iter().enumerate() {
+            self.published_right(number, before)?;
+            self.bound_right(number)?;
+            self.file_right(number, world)?;
+        }
+        self.stopped_right(&bound_before)
+    }
+
+    /// What is published is what the service published, or what follows from what it reads.
+    fn published_right(&self, number: usize, before: &Values) -> Verdict {
+        let svc = &self.plan.services[number];
+        let up = matches!(self.phase[number], Phase::Starting | Phase::Ready);
+        let gone = matches!(
+            self.phase[number],
+            Phase::Down | Phase::Waiting | Phase::Backoff | Phase::Failed
+        );
+        let read = |look: u16| self.bound[number][usize::from(look)].clone();
+        for (at, out) in svc.outs.iter().enumerate() {
+            let is = &self.present[number][at];
+            let right = match out {
+                Out::Own => *is == self.own[number][at],
+                _ if gone => is.is_none(),
+                out => self.phase[number] != Phase::Ready || *is == svc.fixed(*out, &read),
+            };
+            law!("8 what is published is right", right, "service {number} output {at}: {is:?}");
+        }
+        let withdrawn = self.turn.withdrawn.contains(&number);
+        // Withdrawn values are gone; what is there after a new start was published since.
+        let before = if withdrawn { &vec![None; before.len()] } else { before };
+        law!(
+            "8 what is new is made visible",
+            !up || *before == self.present[number] || self.turn.published.contains(&number),
+            "service {number}: {before:?} became {:?}",
+            self.present[number]
+        );
+        let had = before.iter().any(Option::is_some);
+        law!("8 what is gone is withdrawn", !(had && gone), "service {number}");
+        law!(
+            "8 what is up is not withdrawn",
+            !withdrawn || self.rested(number),
+            "service {number}"
+        );
+        let own = svc.outs.iter().zip(&self.own[number]);
+        let complete = own.clone().all(|(out, value)| *out != Out::Own || value.is_some());
+        let any = own.clone().any(|(out, _)| *out == Out::Own);
+        if svc.what == What::Longrun && svc.tells == Tells::ByOutputs {
+            let ready = self.phase[number] == Phase::Ready;
+            let may_wait = !complete || !any;
+            law!(
+                "4 ready with all its outputs, and no longer",
+                !up || (ready && complete) || (!ready && may_wait),
+                "service {number} is {}, complete: {complete}",
+                self.phase[number].name()
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether it came to rest in this turn.
+    fn rested(&self, number: usize) -> bool {
+        let rest = |phase: &Phase| matches!(phase, Phase::Down | Phase::Backoff | Phase::Failed);
+        self.turn.entered.iter().any(|(at, phase)| *at == number && rest(phase))
+    }
+
+    /// A reader that is up has what there is to read, unless its links let it keep older values.
+    fn bound_right(&self, number: usize) -> Verdict {
+        let svc = &self.plan.services[number];
+        if !matches!(self.phase[number], Phase::Starting | Phase::Ready) {
+            return Ok(());
+        }
+        for (at, look) in svc.looks.iter().enumerate() {
+            let of = usize::from(look.of);
+            let bound = &self.bound[number][at];
+            law!(
+                "1 nothing runs without a value that it cannot do without",
+                !look.must || bound.is_some(),
+                "service {number} look {at}"
+            );
+            let Some(link) = svc.on(look.of) else { continue };
+            let mut whole = svc.looks.iter().filter(|one| one.of == look.of && one.must);
+            let whole = whole.all(|one| self.present[of][usize::from(one.output)].is_some());
+            let current = match link.on {
+                On::Stop => true,
+                On::Hup | On::Render => whole,
+                On::Nothing => false,
+            };
+            law!(
+                "8 who reads a changed value reacts",
+                !current
+                    || !self.is_ready(of)
+                    || *bound == self.present[of][usize::from(look.output)],
+                "service {number} has {bound:?}, service {of} publishes {:?}",
+                self.present[of][usize::from(look.output)]
+            );
+        }
+        Ok(())
+    }
+
+    /// A file that is up holds what its text says; one that is down does not exist.
+    fn file_right(&self, number: usize, world: &World) -> Verdict {
+        let svc = &self.plan.services[number];
+        if svc.what != What::File {
+            return Ok(());
+        }
+        let run = Incarnation {
+            service: id(number),
+            generation: self.generation[number],
+            role: Role::Write,
+        };
+        let disk = &world.disk[number];
+        match self.phase[number] {
+            Phase::Starting => law!(
+                "4 liveness: a file that starts is being written",
+                world.is_writing(run),
+                "service {number}"
+            ),
+            Phase::Ready if world.touched[number] || world.is_writing(run) => {}
+            Phase::Ready => {
+                let read = |look: u16| self.bound[number][usize::from(look)].clone();
+                let content = svc.content(&read);
+                law!(
+                    "8 a file holds what it should",
+                    *disk == content,
+                    "{disk:?}, not {content:?}"
+                );
+            }
+            Phase::Stopping => {}
+            _ => law!("2 a file that is down is gone", disk.is_none(), "service {number}"),
+        }
+        Ok(())
+    }
+
+    /// Whoever was stopped although it is wanted was so for a reason.
+    fn stopped_right(&self, bound_before: &[Values]) -> Verdict {
+        for &(number, from) in &self.turn.stopped {
+            let svc = &self.plan.services[number];
+            let lost = |to: u16| {
+                let to = usize::from(to);
+                !self.is_ready(to) || self.turn.left_ready.contains(&to)
+            };
+            let hard = |link: &&crate::sim::plan::Link| {
+                link.is_hard() || (link.tie == crate::sim::plan::Tie::Member && link.on == On::Stop)
+            };
+            let need = svc.links.iter().filter(hard).any(|link| lost(link.to));
+            let value = svc.looks.iter().enumerate().any(|(at, look)| {
+                svc.on(look.of).is_some_and(|link| link.on == On::Stop)
+                    && bound_before[number][at]
+                        != self.present[usize::from(look.of)][usize::from(look.output)]
+            });
+            let of_it = |run: &Incarnation| run.service.index() == number;
+            let event = match &self.turn.event {
+                // Its own end, or that of its hope to become ready.
+                Some(Event::Exited(run, _)) => of_it(run),
+                Some(Event::ReadyClosed(run)) => of_it(run) && from == Phase::Starting,
+                Some(Event::Written(run, Ok(true))) => {
+                    svc.on(run.service.0).is_some_and(crate::sim::plan::Link::is_hard)
+                }
+                _ => false,
+            };
+            let told = self.live[number].is_some_and(|live| live.told.is_some());
+            let late = from == Phase::Starting && told;
+            let bounced = self.turn.bounced == Some(number);
+            law!(
+                "8 nobody is stopped without a reason",
+                !self.wants[number] || need || value || event || late || bounced,
+                "service {number}"
+            );
+        }
+        Ok(())
+    }
+}

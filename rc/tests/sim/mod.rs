@@ -1,0 +1,8 @@
+//! The simulation: plans and scripts from chance, the engine among them, and the laws as judges.
+
+pub mod dice;
+pub mod laws;
+pub mod plan;
+pub mod script;
+pub mod shrink;
+pub mod world;

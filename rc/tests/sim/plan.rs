@@ -1,0 +1,346 @@
+//! A database in few words: what random generation makes, shrinking takes apart, and a failure
+//! prints. Its `Debug` form, with `[` read as `vec![`, is the Rust expression that makes it again.
+
+use rc::{
+    Backoff, Millis, Signal, StopPolicy,
+    db::{Database, encode},
+    engine::{Engine, Graph},
+    model::{
+        Command, Edge, Exec, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
+        Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
+    },
+    outputs::{OutputType, Scalar},
+    text::{Piece, Text},
+};
+
+/// What services publish; plans and scripts name values by position.
+pub const VALUES: [&str; 3] = ["1", "2", "x"];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    Longrun,
+    Oneshot,
+    Bundle,
+    File,
+}
+
+/// How a longrun tells that it is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tells {
+    AtOnce,
+    ByFd,
+    ByNotify,
+    ByOutputs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tie {
+    Needs,
+    Wants,
+    After,
+    Member,
+}
+
+/// What happens when the other service changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum On {
+    Stop,
+    Hup,
+    Render,
+    Nothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    Always,
+    Failing,
+    NotAtAll,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    pub to: u16,
+    pub tie: Tie,
+    pub on: On,
+}
+
+/// An output that is read; with a default unless it `must` be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    pub of: u16,
+    pub output: u16,
+    pub must: bool,
+}
+
+/// An output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Out {
+    /// Published by the service.
+    Own,
+    /// Published by jamb: one of [`VALUES`].
+    Fixed(usize),
+    /// Published by jamb: what this look sees.
+    Copy(u16),
+    /// The same, but only an integer will do.
+    CopyInt(u16),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Svc {
+    pub what: What,
+    pub tells: Tells,
+    /// Whether a oneshot has `up`.
+    pub up: bool,
+    /// Whether it has `finish` or `down`.
+    pub end: bool,
+    /// How many members make a bundle ready; 0: all.
+    pub count: u16,
+    pub links: Vec<Link>,
+    pub looks: Vec<Look>,
+    pub outs: Vec<Out>,
+    pub again: Again,
+    pub max: u32,
+    pub delays_ms: (u32, u32),
+    /// 0: none.
+    pub start_ms: u32,
+    pub grace_ms: u32,
+    pub finish_ms: u32,
+    pub stop: Signal,
+}
+
+/// A longrun without anything special.
+pub const PLAIN: Svc = Svc {
+    what: What::Longrun,
+    tells: Tells::AtOnce,
+    up: true,
+    end: false,
+    count: 0,
+    links: Vec::new(),
+    looks: Vec::new(),
+    outs: Vec::new(),
+    again: Again::Always,
+    max: 0,
+    delays_ms: (100, 30_000),
+    start_ms: 0,
+    grace_ms: 10_000,
+    finish_ms: 5000,
+    stop: Signal::Term,
+};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    pub services: Vec<Svc>,
+    pub shutdown_ms: u32,
+}
+
+pub fn id(number: usize) -> ServiceId {
+    ServiceId(u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+impl Link {
+    /// Whether the loss of the other stops this one.
+    pub fn is_hard(self) -> bool {
+        self.tie == Tie::Needs && self.on == On::Stop
+    }
+}
+
+impl Svc {
+    /// How many members make it ready.
+    pub fn members_needed(&self) -> usize {
+        let members = self.links.iter().filter(|link| link.tie == Tie::Member).count();
+        if self.count == 0 { members } else { members.min(usize::from(self.count)) }
+    }
+
+    /// What it does about changes of `other`.
+    pub fn on(&self, other: u16) -> Option<Link> {
+        self.links.iter().copied().find(|link| link.to == other)
+    }
+
+    /// The value that an output published by jamb has, given what is read.
+    pub fn fixed(&self, out: Out, read: &dyn Fn(u16) -> Option<String>) -> Option<String> {
+        let see = |look: u16| {
+            let default = (!self.looks[usize::from(look)].must).then(|| "0".to_owned());
+            read(look).or(default)
+        };
+        match out {
+            Out::Own => None,
+            Out::Fixed(value) => Some(VALUES[value].to_owned()),
+            Out::Copy(look) => see(look),
+            Out::CopyInt(look) => see(look).filter(|value| value.parse::<i64>().is_ok()),
+        }
+    }
+
+    /// The content of a file, given what is read; `None` if something is missing.
+    pub fn content(&self, read: &dyn Fn(u16) -> Option<String>) -> Option<String> {
+        let mut content = "file".to_owned();
+        for (position, look) in self.looks.iter().enumerate() {
+            let value = read(u16::try_from(position).ok()?);
+            content += &value.or((!look.must).then(|| "0".to_owned()))?;
+        }
+        Some(content)
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            restart: match self.again {
+                Again::Always => Restart::Always,
+                Again::Failing => Restart::OnFailure,
+                Again::NotAtAll => Restart::Never,
+            },
+            backoff: Backoff { min: Millis(self.delays_ms.0), max: Millis(self.delays_ms.1) },
+            max_restarts: self.max,
+            start_timeout: (self.start_ms > 0).then_some(Millis(self.start_ms)),
+            stop: StopPolicy { signal: self.stop, grace: Millis(self.grace_ms) },
+            finish_timeout: Millis(self.finish_ms),
+        }
+    }
+
+    /// The policy that holds: bundles and files have no own one.
+    pub fn effective_policy(&self) -> Policy {
+        match self.what {
+            What::Longrun | What::Oneshot => self.policy(),
+            What::Bundle | What::File => Policy::default(),
+        }
+    }
+
+    fn record(&self) -> Service {
+        let piece = |look: u16| Piece::Value {
+            read: look,
+            index: None,
+            default: (!self.looks[usize::from(look)].must).then(|| "0".to_owned()),
+        };
+        let looks = || (0..self.looks.len()).filter_map(|at| u16::try_from(at).ok());
+        let command = || Command { argv: vec![vec![Piece::Literal("program".to_owned())]] };
+        let mut text: Text = vec![Piece::Literal("file".to_owned())];
+        text.extend(looks().map(piece));
+        let kind = match self.what {
+            What::Longrun => Kind::Longrun(Longrun {
+                run: command(),
+                finish: self.end.then(command),
+                ready: match self.tells {
+                    Tells::AtOnce => Ready::Started,
+                    Tells::ByFd => Ready::Fd(3),
+                    Tells::ByNotify => Ready::Notify,
+                    Tells::ByOutputs => Ready::Outputs,
+                },
+                policy: self.policy(),
+            }),
+            What::Oneshot => Kind::Oneshot(Oneshot {
+                up: self.up.then(command),
+                down: self.end.then(command),
+                policy: self.policy(),
+            }),
+            What::Bundle if self.count == 0 => Kind::Bundle(ReadyWhen::All),
+            What::Bundle => Kind::Bundle(ReadyWhen::AtLeast(self.count)),
+            What::File => {
+                Kind::File(File { path: "/f".to_owned(), mode: 0o644, text: text.clone() })
+            }
+        };
+        let edge = |link: &Link| Edge {
+            to: ServiceId(link.to),
+            relation: match link.tie {
+                Tie::Needs => Relation::Needs,
+                Tie::Wants => Relation::Wants,
+                Tie::After => Relation::After,
+                Tie::Member => Relation::Member,
+            },
+            on_change: match link.on {
+                On::Stop => OnChange::Restart,
+                On::Hup => OnChange::Signal(Signal::Hup),
+                On::Render => OnChange::Render,
+                On::Nothing => OnChange::Ignore,
+            },
+        };
+        let output = |(number, out): (usize, &Out)| {
+            let (scalar, value) = match *out {
+                Out::Own => (Scalar::String, None),
+                Out::Fixed(value) => {
+                    (Scalar::String, Some(vec![Piece::Literal(VALUES[value].to_owned())]))
+                }
+                Out::Copy(look) => (Scalar::String, Some(vec![piece(look)])),
+                Out::CopyInt(look) => (Scalar::Int, Some(vec![piece(look)])),
+            };
+            OutputDecl { key: format!("k{number}"), kind: OutputType::One(scalar), value }
+        };
+        // A file reads in its text, all others in a variable.
+        let env = match self.what {
+            What::File => Vec::new(),
+            _ => vec![("READ".to_owned(), text)],
+        };
+        Service {
+            description: String::new(),
+            kind,
+            edges: self.links.iter().map(edge).collect(),
+            reads: self
+                .looks
+                .iter()
+                .map(|look| Read { service: ServiceId(look.of), output: look.output })
+                .collect(),
+            outputs: self.outs.iter().enumerate().map(output).collect(),
+            exec: Exec { env, ..Exec::default() },
+        }
+    }
+}
+
+impl Plan {
+    /// An engine for it, over the real encoding. `None`: it is no possible database.
+    pub fn engine(&self) -> Option<Engine> {
+        let records = self.services.iter().enumerate();
+        let records: Vec<_> =
+            records.map(|(number, svc)| (format!("s{number:05}"), svc.record())).collect();
+        let system = System { shutdown_timeout: Millis(self.shutdown_ms), ..System::default() };
+        let bytes = encode([0; 16], &system, &records).ok()?;
+        let graph = Graph::load(&Database::new(bytes).ok()?).ok()?;
+        Some(Engine::new(graph))
+    }
+
+    /// The services, dependencies first.
+    pub fn sorted(&self) -> Vec<usize> {
+        let mut done = vec![false; self.services.len()];
+        let mut order = Vec::new();
+        while order.len() < done.len() {
+            let before = order.len();
+            for (number, svc) in self.services.iter().enumerate() {
+                if !done[number] && svc.links.iter().all(|link| done[usize::from(link.to)]) {
+                    done[number] = true;
+                    order.push(number);
+                }
+            }
+            assert!(order.len() > before, "the plan has a cycle");
+        }
+        order
+    }
+
+    /// Without one service.
+    pub fn without(&self, gone: usize) -> Self {
+        let Ok(gone16) = u16::try_from(gone) else { return self.clone() };
+        let mut plan = self.clone();
+        plan.services.remove(gone);
+        let moved = |number: u16| if number > gone16 { number - 1 } else { number };
+        for svc in &mut plan.services {
+            while let Some(at) = svc.looks.iter().position(|look| look.of == gone16) {
+                svc.drop_look(at);
+            }
+            svc.links.retain(|link| link.to != gone16);
+            svc.links.iter_mut().for_each(|link| link.to = moved(link.to));
+            svc.looks.iter_mut().for_each(|look| look.of = moved(look.of));
+        }
+        plan
+    }
+}
+
+impl Svc {
+    /// Without one look; an output that copied it becomes a constant.
+    pub fn drop_look(&mut self, gone: usize) {
+        self.looks.remove(gone);
+        for out in &mut self.outs {
+            if let Out::Copy(at) | Out::CopyInt(at) = out {
+                match usize::from(*at).cmp(&gone) {
+                    core::cmp::Ordering::Less => {}
+                    core::cmp::Ordering::Equal => *out = Out::Fixed(0),
+                    core::cmp::Ordering::Greater => *at -= 1,
+                }
+            }
+        }
+    }
+}

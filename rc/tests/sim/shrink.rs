@@ -1,0 +1,174 @@
+//! From a failing script a smaller one that fails by the same law: leaves out operations, services
+//! and features, one after the other, for as long as anything can be left out.
+
+use super::{
+    laws::{Verdict, Violation},
+    plan::{Again, PLAIN, Plan, Tells, What},
+    script::{Op, Run},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a script to its end: then all goes well, and then a shutdown meets a world that does nothing.
+pub fn replay(plan: &Plan, ops: &[Op]) -> Verdict {
+    guarded(|| {
+        let Some(mut run) = Run::new(plan) else { return Ok(()) };
+        ops.iter().try_for_each(|op| run.apply(*op))?;
+        finish(&mut run)
+    })
+}
+
+/// The end of every script. Some are shut down from where they are, others from rest.
+pub fn finish(run: &mut Run<'_>) -> Verdict {
+    if !run.steps.is_multiple_of(3) {
+        run.apply(Op::GoWell)?;
+    }
+    run.must_end()
+}
+
+/// A panic is a violation, too.
+pub fn guarded(play: impl FnOnce() -> Verdict) -> Verdict {
+    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        super::laws::violation("7 no panic", text.unwrap_or_default())
+    })
+}
+
+/// A smaller plan and script that break the same law, with the violation.
+pub fn shrink(plan: Plan, ops: Vec<Op>, broken: Violation) -> (Plan, Vec<Op>, Violation) {
+    let mut best = (plan, ops, broken);
+    loop {
+        let size = format!("{:?}{:?}", best.0, best.1).len();
+        shorten(&mut best);
+        fewer_services(&mut best);
+        simpler_services(&mut best);
+        simpler_times(&mut best);
+        if format!("{:?}{:?}", best.0, best.1).len() >= size {
+            return best;
+        }
+    }
+}
+
+type Case = (Plan, Vec<Op>, Violation);
+
+/// Takes the candidate if it breaks the same law.
+fn try_take(best: &mut Case, plan: Plan, ops: Vec<Op>) -> bool {
+    match replay(&plan, &ops) {
+        Err(broken) if broken.law == best.2.law => {
+            *best = (plan, ops, broken);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn shorten(best: &mut Case) {
+    let mut part = best.1.len().div_ceil(2);
+    while part > 0 {
+        let mut from = 0;
+        while from < best.1.len() {
+            let mut ops = best.1.clone();
+            ops.drain(from..(from + part).min(ops.len()));
+            if !try_take(best, best.0.clone(), ops) {
+                from += part;
+            }
+        }
+        part /= 2;
+    }
+}
+
+fn fewer_services(best: &mut Case) {
+    let mut number = best.0.services.len();
+    while number > 0 {
+        number -= 1;
+        if best.0.services.len() > 1 {
+            let ops = best.1.iter().filter_map(|op| op.without(number)).collect();
+            let plan = best.0.without(number);
+            try_take(best, plan, ops);
+        }
+    }
+}
+
+fn simpler_services(best: &mut Case) {
+    for number in 0..best.0.services.len() {
+        let mut change = |change: &dyn Fn(&mut super::plan::Svc)| {
+            let mut plan = best.0.clone();
+            change(&mut plan.services[number]);
+            if plan != best.0 {
+                let ops = best.1.clone();
+                return try_take(best, plan, ops);
+            }
+            false
+        };
+        for at in (0..8).rev() {
+            change(&|svc| {
+                if at < svc.looks.len() {
+                    svc.drop_look(at);
+                }
+            });
+            change(&|svc| {
+                if let Some(link) = svc.links.get(at)
+                    && !svc.looks.iter().any(|look| look.of == link.to)
+                {
+                    svc.links.remove(at);
+                }
+            });
+        }
+        change(&|svc| svc.what = What::Longrun);
+        change(&|svc| svc.what = What::Oneshot);
+        change(&|svc| svc.tells = Tells::AtOnce);
+        change(&|svc| svc.up = true);
+        change(&|svc| svc.end = false);
+        change(&|svc| svc.count = 0);
+        change(&|svc| svc.again = Again::Always);
+        change(&|svc| svc.max = 0);
+        change(&|svc| svc.delays_ms = PLAIN.delays_ms);
+        change(&|svc| svc.start_ms = 0);
+        change(&|svc| svc.grace_ms = PLAIN.grace_ms);
+        change(&|svc| svc.finish_ms = PLAIN.finish_ms);
+        change(&|svc| svc.stop = PLAIN.stop);
+    }
+}
+
+fn simpler_times(best: &mut Case) {
+    for at in 0..best.1.len() {
+        let simpler = match best.1.get(at) {
+            Some(Op::ToDeadline(1..)) => Op::ToDeadline(0),
+            Some(Op::ArriveTwice(number)) => Op::Arrive(*number),
+            Some(Op::Arrive(1..)) => Op::Arrive(0),
+            _ => continue,
+        };
+        let mut ops = best.1.clone();
+        ops[at] = simpler;
+        try_take(best, best.0.clone(), ops);
+    }
+}
+
+impl Op {
+    /// The same among services without one; `None` if it was about that one.
+    fn without(self, gone: usize) -> Option<Self> {
+        let moved = |service: u16| match usize::from(service).cmp(&gone) {
+            core::cmp::Ordering::Less => Some(service),
+            core::cmp::Ordering::Equal => None,
+            core::cmp::Ordering::Greater => Some(service - 1),
+        };
+        Some(match self {
+            Self::Boot(s) => Self::Boot(moved(s)?),
+            Self::Start(s) => Self::Start(moved(s)?),
+            Self::Stop(s) => Self::Stop(moved(s)?),
+            Self::Restart(s) => Self::Restart(moved(s)?),
+            Self::FailSpawn(s) => Self::FailSpawn(moved(s)?),
+            Self::FailWrite(s) => Self::FailWrite(moved(s)?),
+            Self::Exit(s, end) => Self::Exit(moved(s)?, end),
+            Self::Obey(s) => Self::Obey(moved(s)?),
+            Self::Ready(s) => Self::Ready(moved(s)?),
+            Self::Close(s) => Self::Close(moved(s)?),
+            Self::Publish(s, output, value) => Self::Publish(moved(s)?, output, value),
+            Self::PublishAll(s, value) => Self::PublishAll(moved(s)?, value),
+            Self::TakeBack(s, output) => Self::TakeBack(moved(s)?, output),
+            Self::PublishLate(s, value) => Self::PublishLate(moved(s)?, value),
+            Self::Touch(s) => Self::Touch(moved(s)?),
+            other => other,
+        })
+    }
+}
