@@ -9,6 +9,7 @@
 pub mod applet;
 mod clock;
 mod exit;
+mod file;
 pub mod inherit;
 mod machine;
 mod manager;

@@ -5,7 +5,10 @@ use crate::{
     exit,
     svc::{Connection, Error},
 };
-use rc::proto::{Reply, Request};
+use rc::{
+    outputs::MAX_VALUE,
+    proto::{Reply, Request},
+};
 use std::{env, fs, path::PathBuf};
 
 const HELP: &str = "\
@@ -145,13 +148,17 @@ fn take_staged(directory: &PathBuf, values: &mut Values) -> Result<Vec<PathBuf>,
         if key.starts_with('.') {
             continue;
         }
-        let text = fs::read_to_string(entry.path())
-            .map_err(|error| format!("cannot read {}: {error}", entry.path().display()))?;
+        let path = entry.path();
+        // A byte too long is enough to be refused.
+        let text = crate::file::read(&path, MAX_VALUE + 2)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text =
+            String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         if !values.iter().any(|(name, _)| *name == key) {
             values.push((key, Some(text.to_owned())));
         }
-        staged.push(entry.path());
+        staged.push(path);
     }
     Ok(staged)
 }

@@ -13,11 +13,7 @@ use rustix::{
     fs::{Mode, OFlags, open},
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 const HELP: &str = "\
 usage: jamb supervise --db FILE --run-dir DIR [--log-dir DIR] [--target NAME] [--verbose]
@@ -134,10 +130,9 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
 /// Reads and checks a database; an error is for people.
 pub fn load(path: &Path) -> Result<(Database, Graph), String> {
     let refuse = |problem: String| format!("cannot use {}: {problem}", path.display());
-    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
-    let mut bytes = Vec::new();
-    let limit = rc::db::MAX_LENGTH as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+    // One byte more than is valid, so that what is too long is seen to be so.
+    let bytes = crate::file::read(path, rc::db::MAX_LENGTH + 1);
+    let bytes = bytes.map_err(|error| refuse(exit::reason(error.raw_os_error())))?;
     let database = Database::new(bytes).map_err(|error| refuse(error.to_string()))?;
     debug_assert!(database.len() <= MAX_SERVICES);
     let graph = Graph::load(&database).map_err(|error| refuse(error.to_string()))?;

@@ -1,11 +1,9 @@
 //! The kernel command line: what is meant for jamb, and which consoles there are. Input:
 //! `/proc/cmdline`, which anybody may have written; everything unknown is left alone.
 
-use std::{fs::File, io::Read};
-
 /// The longest command line that is read, in bytes; COMMAND_LINE_SIZE is at most this on every
 /// architecture that jamb runs on.
-const MAX: u64 = 4096;
+const MAX: usize = 4096;
 
 /// What was found.
 #[derive(Default, PartialEq, Eq, Debug)]
@@ -28,9 +26,7 @@ pub struct Cmdline {
 impl Cmdline {
     /// Reads it; without `/proc` nothing was said.
     pub fn read() -> Self {
-        let mut text = String::new();
-        File::open("/proc/cmdline").and_then(|file| file.take(MAX).read_to_string(&mut text)).ok();
-        Self::parse(&text)
+        Self::parse(&crate::file::text("/proc/cmdline", MAX))
     }
 
     fn parse(text: &str) -> Self {

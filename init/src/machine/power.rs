@@ -1,6 +1,7 @@
 //! The end of a machine: what is left of processes is killed, what can be is written and unmounted, and
 //! the kernel is told to reboot, power off or halt. Bounded, whatever hangs.
 
+use crate::file::text;
 use rc::proto::Ending;
 use rustix::{
     fd::OwnedFd,
@@ -19,6 +20,8 @@ use supervisor::reap;
 const TERM_GRACE: Duration = Duration::from_millis(1000);
 /// And this long after SIGKILL.
 const KILL_GRACE: Duration = Duration::from_millis(500);
+/// Bytes read of a table of mounts or swaps.
+const MAX_TABLE: usize = 1 << 20;
 /// Rounds of unmounting: what is mounted on something must go before it.
 const ROUNDS: usize = 4;
 
@@ -102,7 +105,7 @@ fn others_live() -> bool {
 
 /// Swap must go before the file system it may lie on.
 fn swap_off() {
-    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let swaps = text("/proc/swaps", MAX_TABLE);
     for line in swaps.lines().skip(1) {
         if let Some(path) = line.split_whitespace().next() {
             super::swap::off(path);
@@ -149,8 +152,8 @@ fn is_kernel_only(point: &str) -> bool {
 
 /// In the order in which they were mounted, proc(5) on mountinfo.
 fn mount_points() -> Vec<String> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect()
+    let table = text("/proc/self/mountinfo", MAX_TABLE);
+    table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect()
 }
 
 /// Blanks and backslashes are octal in mountinfo.

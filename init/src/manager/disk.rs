@@ -82,13 +82,13 @@ pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
         && metadata.is_file()
         && metadata.mode() & 0o7777 == mode
         && metadata.len() == content.len() as u64
-        && fs::read(path)? == content
+        && crate::file::read(path, content.len() + 1)? == content
     {
         return Ok(false);
     }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory)?;
+    crate::file::make_directories(directory)?;
     let aside = directory.join(format!(".{name}.jamb"));
     unlink_if_there(&aside)?;
     let written = write_new(&aside, content, mode).and_then(|()| fs::rename(&aside, path));

@@ -1,5 +1,6 @@
 //! Where things are at run time: everything that jamb writes or listens on has its path here.
 
+use crate::file::make_directories;
 use std::path::{Path, PathBuf};
 
 /// The programs that services may name without a slash are looked up here.
@@ -63,7 +64,7 @@ impl Paths {
     pub fn make(&self) -> Result<(), (PathBuf, std::io::Error)> {
         let notify = self.run.join("notify");
         for dir in [&self.run, &notify, &self.outputs, &self.staging, &self.state, &self.log] {
-            std::fs::create_dir_all(dir).map_err(|error| (dir.clone(), error))?;
+            make_directories(dir).map_err(|error| (dir.clone(), error.into()))?;
         }
         Ok(())
     }

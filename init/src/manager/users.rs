@@ -2,11 +2,11 @@
 //!
 //! libc's functions would load modules and may ask the network; these two files are all a router has.
 
-use std::{fs::File, io::Read};
+use crate::file::text;
 use supervisor::spawn::Identity;
 
 /// The longest file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
+const MAX_FILE: usize = 256 * 1024;
 
 /// A line of `/etc/passwd`, as far as it is needed.
 struct User {
@@ -35,8 +35,9 @@ pub fn account(
     if user.is_none() && group.is_none() && groups.is_empty() {
         return Ok(None);
     }
-    let passwd = read("/etc/passwd");
-    let listed = read("/etc/group");
+    // Without the files there are no names, only numbers.
+    let passwd = text("/etc/passwd", MAX_FILE);
+    let listed = text("/etc/group", MAX_FILE);
     let user_line = user.and_then(|name| find_user(&passwd, name));
     let uid = match (user, &user_line) {
         (None, _) => rustix::process::geteuid().as_raw(),
@@ -62,13 +63,6 @@ pub fn account(
     }
     let home = user_line.map(|line| line.home);
     Ok(Some(Account { identity: Identity { uid, gid, groups: numbers }, home }))
-}
-
-fn read(path: &str) -> String {
-    let mut text = String::new();
-    // Without the file there are no names, only numbers.
-    File::open(path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)).ok();
-    text
 }
 
 fn number(text: &str) -> Option<u32> {

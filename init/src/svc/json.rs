@@ -1,38 +1,88 @@
 //! JSON as `svc --json` writes it. Just enough of RFC 8259: objects, arrays, strings, numbers.
 
-/// A string with its quotes. Bytes that are not text do not occur: names and values are checked.
-pub fn string(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+/// A value under construction, written from the front to the back.
+#[derive(Default)]
+pub struct Json {
+    text: String,
+}
+
+impl Json {
+    /// The text of a value that `fill` writes.
+    pub fn text(fill: impl FnOnce(&mut Self)) -> String {
+        let mut json = Self::default();
+        fill(&mut json);
+        json.text
+    }
+
+    /// An object; `fill` writes its fields.
+    pub fn object(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.begin('{');
+        fill(self);
+        self.text.push('}');
+    }
+
+    /// An array; `fill` writes its elements.
+    pub fn array(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.begin('[');
+        fill(self);
+        self.text.push(']');
+    }
+
+    /// The key of a field, which needs no escapes; its value follows.
+    pub fn key(&mut self, key: &str) -> &mut Self {
+        self.string(key);
+        self.text.push(':');
+        self
+    }
+
+    /// A string. Bytes that are not text do not occur: names and values are checked.
+    pub fn string(&mut self, text: &str) {
+        self.begin('"');
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => {
+                    self.text.push('\\');
+                    self.text.push(c);
+                }
+                '\n' => self.text.push_str("\\n"),
+                c if c < ' ' || c == '\u{7f}' => {
+                    self.text.push_str(&format!("\\u{:04x}", u32::from(c)));
+                }
+                c => self.text.push(c),
+            }
+        }
+        self.text.push('"');
+    }
+
+    /// A number, or null.
+    pub fn number(&mut self, value: Option<u64>) {
+        match value {
+            Some(value) => self.bare(&value.to_string()),
+            None => self.bare("null"),
         }
     }
-    out.push('"');
-    out
-}
 
-/// An array of values that are JSON already.
-pub fn array(values: impl IntoIterator<Item = String>) -> String {
-    let values: Vec<String> = values.into_iter().collect();
-    format!("[{}]", values.join(","))
-}
+    /// True or false.
+    pub fn truth(&mut self, value: bool) {
+        self.bare(if value { "true" } else { "false" });
+    }
 
-/// An object of keys, which need no escapes, and values that are JSON already.
-pub fn object(fields: &[(&str, String)]) -> String {
-    let fields: Vec<String> =
-        fields.iter().map(|(key, value)| format!("{}:{value}", string(key))).collect();
-    format!("{{{}}}", fields.join(","))
-}
+    fn bare(&mut self, text: &str) {
+        self.separate();
+        self.text.push_str(text);
+    }
 
-/// A number, or null.
-pub fn number(value: Option<u64>) -> String {
-    value.map_or_else(|| "null".to_owned(), |value| value.to_string())
+    fn begin(&mut self, opening: char) {
+        self.separate();
+        self.text.push(opening);
+    }
+
+    /// A comma, unless this is the first after an opening or a key.
+    fn separate(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with(['{', '[', ':']) {
+            self.text.push(',');
+        }
+    }
 }
 
 #[cfg(test)]
@@ -41,8 +91,24 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        assert_eq!(string("a\"b\\c\nd\u{1}é"), "\"a\\\"b\\\\c\\nd\\u0001é\"");
-        let object = object(&[("a", number(None)), ("b", array([string("x"), number(Some(1))]))]);
-        assert_eq!(object, "{\"a\":null,\"b\":[\"x\",1]}");
+        let text = Json::text(|json| json.string("a\"b\\c\nd\u{1}é"));
+        assert_eq!(text, "\"a\\\"b\\\\c\\nd\\u0001é\"");
+    }
+
+    #[test]
+    fn values_are_separated() {
+        let text = Json::text(|json| {
+            json.object(|json| {
+                json.key("a").number(None);
+                json.key("b").array(|json| {
+                    json.string("x:");
+                    json.number(Some(1));
+                    json.array(|_| ());
+                });
+                json.key("c").object(|_| ());
+                json.key("d").truth(true);
+            });
+        });
+        assert_eq!(text, "{\"a\":null,\"b\":[\"x:\",1,[]],\"c\":{},\"d\":true}");
     }
 }

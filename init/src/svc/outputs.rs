@@ -1,13 +1,11 @@
 //! `svc outputs`: the values that a service publishes, from the files that any script may read.
 
-use super::{
-    Connection, Failure,
-    args::Args,
-    json::{object, string},
-    query,
-};
+use super::{Connection, Failure, args::Args, json::Json, query};
 use crate::exit;
-use rc::proto::{Reply, Request, What};
+use rc::{
+    outputs::MAX_VALUE,
+    proto::{Reply, Request, What},
+};
 use std::{fs, io, path::Path};
 
 /// How often a generation that vanishes while it is read is looked for again.
@@ -92,7 +90,7 @@ fn read_once(link: &Path) -> io::Result<Values> {
     let mut values = Values::new();
     for entry in fs::read_dir(&generation)? {
         let entry = entry?;
-        let text = fs::read(entry.path())?;
+        let text = crate::file::read(&entry.path(), MAX_VALUE + 1)?;
         let text = String::from_utf8_lossy(&text);
         let value = text.strip_suffix('\n').unwrap_or(&text).to_owned();
         values.push((entry.file_name().to_string_lossy().into_owned(), value));
@@ -105,10 +103,13 @@ fn read_once(link: &Path) -> io::Result<Values> {
 /// as the `output` applet takes it.
 fn show(values: &Values, key: Option<&String>, json: bool) -> String {
     if json {
-        let chosen = values.iter().filter(|(name, _)| key.is_none_or(|key| name == key));
-        let fields: Vec<(&str, String)> =
-            chosen.map(|(key, value)| (key.as_str(), string(value))).collect();
-        return object(&fields) + "\n";
+        let fields = |json: &mut Json| {
+            for (name, value) in values.iter().filter(|(name, _)| key.is_none_or(|key| name == key))
+            {
+                json.key(name).string(value);
+            }
+        };
+        return Json::text(|json| json.object(fields)) + "\n";
     }
     match key {
         Some(key) => {

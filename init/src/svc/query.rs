@@ -1,11 +1,6 @@
 //! The commands that read: status, list, events, version.
 
-use super::{
-    Connection, Failure,
-    args::Args,
-    json::{array, number, object, string},
-    show,
-};
+use super::{Connection, Failure, args::Args, json::Json, show};
 use crate::{applet::VERSION, exit};
 use rc::{
     engine::Phase,
@@ -100,15 +95,17 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
 }
 
 fn print_json(items: &[Item]) {
-    let services = array(items.iter().map(show::item_json));
-    exit::say(&(object(&[("services", services)]) + "\n"));
+    let list = |json: &mut Json| items.iter().for_each(|item| show::item_json(json, item));
+    let text = Json::text(|json| json.object(|json| json.key("services").array(list)));
+    exit::say(&(text + "\n"));
 }
 
 /// `svc list`
 pub fn list(args: &Args) -> Result<i32, Failure> {
     let items = all(&mut Connection::open()?)?;
     let text = if args.json {
-        array(items.iter().map(|item| string(&item.name))) + "\n"
+        let names = |json: &mut Json| items.iter().for_each(|item| json.string(&item.name));
+        Json::text(|json| json.array(names)) + "\n"
     } else {
         items.iter().map(|item| format!("{}\n", item.name)).collect()
     };
@@ -128,7 +125,11 @@ pub fn events(args: &Args) -> Result<i32, Failure> {
             Reply::Event(event) if args.json => show::event_json(&event),
             Reply::Event(event) => show::event_text(&event),
             Reply::Lost(count) if args.json => {
-                object(&[("event", string("lost")), ("count", count.to_string())])
+                let lost = |json: &mut Json| {
+                    json.key("event").string("lost");
+                    json.key("count").number(Some(count));
+                };
+                Json::text(|json| json.object(lost))
             }
             Reply::Lost(count) => format!("{count} events were lost: this reader is too slow"),
             other => return Err(unexpected(other)),
@@ -143,31 +144,19 @@ pub fn events(args: &Args) -> Result<i32, Failure> {
 /// `svc version`
 pub fn version(args: &Args) -> Result<i32, Failure> {
     let info = info(&mut Connection::open()?)?;
-    let database: String = info.database.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = if args.json {
-        object(&[
-            ("client", string(VERSION)),
-            ("version", string(&info.version)),
-            ("pid", info.pid.to_string()),
-            ("database", string(&database)),
-            ("up_ms", info.up_ms.to_string()),
-            ("settled_ms", number(info.settled_ms)),
-            ("collector_pid", number(info.collector_pid.map(u64::from))),
-            ("collector_starts", info.collector_starts.to_string()),
-            ("stale_events", info.stale_events.to_string()),
-            ("bugs", info.bugs.to_string()),
-            ("ending", info.ending.map_or_else(|| "null".into(), |e| string(show::ending(e)))),
-        ])
+        Json::text(|json| json.object(|json| info_fields(json, &info)))
     } else {
         let settled = info.settled_ms.map_or_else(
             || "boot goes on".to_owned(),
             |ms| format!("boot took {}.{:03} s", ms / 1000, ms % 1000),
         );
         let mut text = format!(
-            "svc {VERSION}, jamb {} (pid {}), up for {}; {settled}\ndatabase {database}",
+            "svc {VERSION}, jamb {} (pid {}), up for {}; {settled}\ndatabase {}",
             info.version,
             info.pid,
             show::span(info.up_ms),
+            hexadecimal(&info.database),
         );
         if let Some(ending) = info.ending {
             text.push_str(&format!("\n{} is in progress", show::ending(ending)));
@@ -176,4 +165,26 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
     };
     exit::say(&(text + "\n"));
     Ok(exit::OK)
+}
+
+fn info_fields(json: &mut Json, info: &Info) {
+    json.key("client").string(VERSION);
+    json.key("version").string(&info.version);
+    json.key("pid").number(Some(info.pid.into()));
+    json.key("database").string(&hexadecimal(&info.database));
+    json.key("up_ms").number(Some(info.up_ms));
+    json.key("settled_ms").number(info.settled_ms);
+    json.key("collector_pid").number(info.collector_pid.map(u64::from));
+    json.key("collector_starts").number(Some(info.collector_starts.into()));
+    json.key("stale_events").number(Some(info.stale_events));
+    json.key("bugs").number(Some(info.bugs));
+    json.key("ending");
+    match info.ending {
+        Some(ending) => json.string(show::ending(ending)),
+        None => json.number(None),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

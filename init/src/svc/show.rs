@@ -1,6 +1,6 @@
 //! How services and events look: tables for people, JSON for programs. Pure; input is what PID 1 said.
 
-use super::json::{array, number, object, string};
+use super::json::Json;
 use crate::exit::reason;
 use rc::{
     engine::{Notice, Phase, Role, Want, Why},
@@ -178,75 +178,83 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// One service as an object.
-pub fn item_json(item: &Item) -> String {
-    object(&[
-        ("name", string(&item.name)),
-        ("kind", string(kind(item.kind))),
-        ("want", string(want(item.want))),
-        ("state", string(item.phase.name())),
-        ("pid", number(item.pid.map(u64::from))),
-        ("generation", item.generation.to_string()),
-        ("since_ms", item.since_ms.to_string()),
-        ("waiting_on", array(item.waiting_on.iter().map(|name| string(name)))),
-        ("last_exit", item.last_exit.map_or_else(|| "null".to_owned(), exit_json)),
-        ("failures", item.failures.to_string()),
-        ("retry_ms", number(item.retry_ms)),
-        ("stopped_by_command", item.stopped_by_command.to_string()),
-    ])
+pub fn item_json(json: &mut Json, item: &Item) {
+    json.object(|json| {
+        json.key("name").string(&item.name);
+        json.key("kind").string(kind(item.kind));
+        json.key("want").string(want(item.want));
+        json.key("state").string(item.phase.name());
+        json.key("pid").number(item.pid.map(u64::from));
+        json.key("generation").number(Some(item.generation.into()));
+        json.key("since_ms").number(Some(item.since_ms));
+        json.key("waiting_on").array(|json| item.waiting_on.iter().for_each(|on| json.string(on)));
+        json.key("last_exit");
+        match item.last_exit {
+            Some(how) => exit_json(json, how),
+            None => json.number(None),
+        }
+        json.key("failures").number(Some(item.failures.into()));
+        json.key("retry_ms").number(item.retry_ms);
+        json.key("stopped_by_command").truth(item.stopped_by_command);
+    });
 }
 
-fn exit_json(how: Exit) -> String {
-    let text = ("text", string(&exit(how)));
-    match how {
-        Exit::Code(code) => object(&[("code", code.to_string()), text]),
-        Exit::Signal(number) => object(&[("signal", number.to_string()), text]),
-        Exit::NotStarted(failure) => {
-            let step = string(failure.step.verb());
-            object(&[("step", step), ("errno", failure.errno.to_string()), text])
+fn exit_json(json: &mut Json, how: Exit) {
+    json.object(|json| {
+        match how {
+            Exit::Code(code) => json.key("code").number(Some(code.into())),
+            Exit::Signal(number) => json.key("signal").number(Some(u64::from(number))),
+            Exit::NotStarted(failure) => {
+                json.key("step").string(failure.step.verb());
+                json.key("errno").number(Some(failure.errno.unsigned_abs().into()));
+            }
         }
-    }
+        json.key("text").string(&exit(how));
+    });
 }
 
 /// One event as an object on one line.
 pub fn event_json(event: &Event) -> String {
-    let mut fields = vec![
-        ("number", event.number.to_string()),
-        ("at_ms", event.at_ms.to_string()),
-        ("service", string(&event.service)),
-    ];
+    Json::text(|json| json.object(|json| event_fields(json, event)))
+}
+
+fn event_fields(json: &mut Json, event: &Event) {
+    json.key("number").number(Some(event.number));
+    json.key("at_ms").number(Some(event.at_ms));
+    json.key("service").string(&event.service);
+    json.key("event");
     match &event.what {
         What::Engine(Notice::Changed { from, to, .. }) => {
-            fields.push(("event", string("state")));
-            fields.push(("from", string(from.name())));
-            fields.push(("to", string(to.name())));
+            json.string("state");
+            json.key("from").string(from.name());
+            json.key("to").string(to.name());
         }
         What::Engine(Notice::Exited { incarnation, exit, timed_out }) => {
-            fields.push(("event", string("exited")));
-            fields.push(("role", string(role(incarnation.role))));
-            fields.push(("generation", incarnation.generation.to_string()));
-            fields.push(("exit", exit_json(*exit)));
-            fields.push(("timed_out", timed_out.to_string()));
+            json.string("exited");
+            json.key("role").string(role(incarnation.role));
+            json.key("generation").number(Some(incarnation.generation.into()));
+            exit_json(json.key("exit"), *exit);
+            json.key("timed_out").truth(*timed_out);
         }
         What::Engine(Notice::Settled { ready }) => {
-            fields.push(("event", string("settled")));
-            fields.push(("ready", ready.to_string()));
+            json.string("settled");
+            json.key("ready").truth(*ready);
         }
-        What::Engine(Notice::Bug { .. }) => fields.push(("event", string("bug"))),
+        What::Engine(Notice::Bug { .. }) => json.string("bug"),
         What::Spawned { pid, role: of } => {
-            fields.push(("event", string("spawned")));
-            fields.push(("role", string(role(*of))));
-            fields.push(("pid", pid.to_string()));
+            json.string("spawned");
+            json.key("role").string(role(*of));
+            json.key("pid").number(Some((*pid).into()));
         }
         What::Outputs(keys) => {
-            fields.push(("event", string("outputs")));
-            fields.push(("keys", array(keys.iter().map(|key| string(key)))));
+            json.string("outputs");
+            json.key("keys").array(|json| keys.iter().for_each(|key| json.string(key)));
         }
         What::Shutdown(how) => {
-            fields.push(("event", string("shutdown")));
-            fields.push(("how", string(ending(*how))));
+            json.string("shutdown");
+            json.key("how").string(ending(*how));
         }
     }
-    object(&fields)
 }
 
 /// One event for people.
