@@ -49,6 +49,7 @@ impl Laws<'_> {
         );
         self.cleaned_up(number)?;
         self.generation[number] = generation;
+        self.turn.begun.insert(number);
         self.done[number].clear();
         self.was_ready[number] = false;
         self.judgement[number] = Judgement::Free;
@@ -101,6 +102,11 @@ impl Laws<'_> {
             );
             law!("3 the same run", self.generation[number] == run.generation, "{run:?}");
             if run.role == Role::Down {
+                law!(
+                    "2 what failed to start is not taken down",
+                    self.judgement[number] == Judgement::Free,
+                    "{run:?}"
+                );
                 self.drained(number)?;
             }
         }
@@ -110,7 +116,8 @@ impl Laws<'_> {
             "{run:?}"
         );
         let timeout = timeout.map(|span| now.after(span));
-        self.live[number] = Some(Live { run, timeout, told: None, killed: None, stuck: false });
+        self.live[number] =
+            Some(Live { run, timeout, told: None, killed: None, stuck: false, late: Some(false) });
         self.turn.spawned.push(run);
         Ok(())
     }
@@ -195,6 +202,7 @@ impl Laws<'_> {
                 );
                 self.told_first(now, number, run)?;
                 live.told = Some(now);
+                live.late = (!self.is_killing()).then_some(overdue);
                 live.killed = (signal == Signal::Kill).then_some(now);
             }
             (Some(told), None) => {

@@ -78,6 +78,8 @@ struct Live {
     told: Option<Instant>,
     killed: Option<Instant>,
     stuck: bool,
+    /// Whether it was told to end because it took too long; when all is killed, nobody asks.
+    late: Option<bool>,
 }
 
 /// What follows when a service that is stopping is down.
@@ -93,8 +95,12 @@ enum Judgement {
 #[derive(Default)]
 struct Turn {
     event: Option<Event>,
-    /// Services whose report was of a live process.
+    /// The event is of a live run.
     fresh: bool,
+    /// The process that is dead now, until its end is told.
+    dead: Option<Incarnation>,
+    /// Whether it took too long.
+    late: Option<bool>,
     /// Every phase that a service entered.
     entered: Vec<(usize, Phase)>,
     /// Services that left ready.
@@ -102,6 +108,8 @@ struct Turn {
     /// Services that were stopped from starting or ready, and from which.
     stopped: Vec<(usize, Phase)>,
     spawned: Vec<Incarnation>,
+    /// Services that began a new run.
+    begun: BTreeSet<usize>,
     written: Vec<Incarnation>,
     signalled: Vec<usize>,
     published: BTreeSet<usize>,
@@ -312,6 +320,7 @@ impl<'p> Laws<'p> {
     /// Judges the state after a turn.
     pub fn after(&mut self, now: Instant, engine: &Engine, world: &World) -> Verdict {
         self.forget_dead();
+        law!("3 an exit is told", self.turn.dead.is_none(), "{:?}", self.turn.dead);
         self.values_hold(engine, world)?;
         self.rest(now, engine, world)?;
         self.soft_needs_were_waited_for()?;
@@ -322,8 +331,9 @@ impl<'p> Laws<'p> {
     fn forget_dead(&mut self) {
         if let (true, Some(Event::Exited(run, _))) = (self.turn.fresh, &self.turn.event) {
             let number = run.service.index();
-            if self.live[number].is_some_and(|live| live.run == *run) {
-                self.live[number] = None;
+            if let Some(live) = self.live[number].take_if(|live| live.run == *run) {
+                self.turn.dead = Some(live.run);
+                self.turn.late = live.late;
             }
         }
     }
@@ -442,11 +452,16 @@ impl Laws<'_> {
     fn notice(&mut self, now: Instant, notice: Notice) -> Verdict {
         match notice {
             Notice::Changed { service, from, to } => self.changes(now, service.index(), from, to),
-            Notice::Exited { incarnation, exit, .. } => {
+            Notice::Exited { incarnation, exit, timed_out } => {
                 let told = Event::Exited(incarnation, exit);
                 law!(
                     "3 one incarnation: an exit is told once, and no other",
-                    self.turn.fresh && self.turn.event == Some(told),
+                    self.turn.dead.take().is_some() && self.turn.event == Some(told),
+                    "{incarnation:?}"
+                );
+                law!(
+                    "5 a timeout is told",
+                    self.turn.late.is_none_or(|late| late == timed_out),
                     "{incarnation:?}"
                 );
                 Ok(())

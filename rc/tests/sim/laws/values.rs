@@ -29,8 +29,77 @@ impl Laws<'_> {
             self.published_right(number, before)?;
             self.bound_right(number)?;
             self.file_right(number, world)?;
+            self.reacted_right(number, &bound_before[number])?;
         }
         self.stopped_right(&bound_before)
+    }
+
+    /// Whether a service is up in the same run as before this turn.
+    fn stayed_up(&self, number: usize) -> bool {
+        let up = |phase: Phase| matches!(phase, Phase::Starting | Phase::Ready);
+        up(self.turn.at_first[number])
+            && up(self.phase[number])
+            && !self.turn.begun.contains(&number)
+    }
+
+    /// Whoever stays up while another changes signals itself or is written again, then and only then.
+    fn reacted_right(&self, number: usize, bound_before: &Values) -> Verdict {
+        let svc = &self.plan.services[number];
+        if !self.stayed_up(number) {
+            return self.restarted_right(number);
+        }
+        let rebound = *bound_before != self.bound[number];
+        let back = |on: On| {
+            svc.links.iter().any(|link| {
+                let mut looks = svc.looks.iter().filter(|look| look.of == link.to);
+                let none = looks.clone().count() == 0;
+                let of = usize::from(link.to);
+                let whole = looks
+                    .all(|look| !look.must || self.present[of][usize::from(look.output)].is_some());
+                link.on == on && self.is_new(of) && (none || (on == On::Render && whole))
+            })
+        };
+        if svc.what == What::Longrun {
+            let signalled = self.turn.signalled.contains(&number);
+            let due = rebound || back(On::Hup);
+            law!(
+                "8 who is told of changes by a signal gets it, then and only then",
+                due == signalled,
+                "service {number}, due: {due}"
+            );
+        } else if svc.what == What::File {
+            let written = self.turn.written.iter().any(|run| run.service.index() == number);
+            let due = rebound || back(On::Render);
+            law!("8 who is told of changes is written", !due || written, "service {number}");
+        }
+        self.restarted_right(number)
+    }
+
+    /// Whether what a service stands for is new since this turn.
+    fn is_new(&self, number: usize) -> bool {
+        let written = matches!(
+            &self.turn.event,
+            Some(Event::Written(run, Ok(true))) if self.turn.fresh && run.service.index() == number
+        );
+        match self.plan.services[number].what {
+            What::File => written && self.is_ready(number),
+            _ => self.turn.entered.contains(&(number, Phase::Ready)) && self.is_ready(number),
+        }
+    }
+
+    /// A file that has new content while it is up restarts who depends on it.
+    fn restarted_right(&self, number: usize) -> Verdict {
+        for link in self.plan.services[number].links.iter().filter(|link| link.is_hard()) {
+            let of = usize::from(link.to);
+            let file = self.plan.services[of].what == What::File;
+            let renewed = self.is_new(of) && self.turn.at_first[of] == Phase::Ready;
+            law!(
+                "8 who needs a file restarts when it is new",
+                !(file && renewed && self.stayed_up(number)),
+                "service {number} needs {of}"
+            );
+        }
+        Ok(())
     }
 
     /// What is published is what the service published, or what follows from what it reads.
