@@ -1,7 +1,10 @@
 //! How often a process wakes up while nothing happens, told by the kernel's own counters.
 
 use crate::ssh::Ssh;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+
+/// Ends the text about one process.
+const END: &str = "end of look";
 
 /// The counters of one process before and after.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,22 +18,26 @@ pub struct Idle {
     pub state: String,
 }
 
-/// Watches a process for so many seconds of the machine's time. All is read by one shell that has
+/// Watches processes for so many seconds of the machine's time. All is read by one shell that has
 /// nothing to do with jamb: it is ssh's child, started before the first look.
 ///
 /// # Errors
 /// There is no connection, or the kernel does not tell.
-pub fn watch(ssh: &Ssh, pid: u32, seconds: u32) -> Result<Idle> {
+pub fn watch<const N: usize>(ssh: &Ssh, pids: [u32; N], seconds: u32) -> Result<[Idle; N]> {
     // proc(5) for status; Documentation/scheduler/sched-stats.rst for schedstat.
-    let look = format!("cat /proc/{pid}/status /proc/{pid}/schedstat");
-    let text = ssh.must(&format!("{look}; echo after; sleep {seconds}; {look}"))?;
-    let (before, after) = text.split_once("after\n").context("only one look")?;
-    let (before, after) = (Look::read(before)?, Look::read(after)?);
-    Ok(Idle {
+    let look = pids.map(|pid| format!("cat /proc/{pid}/status /proc/{pid}/schedstat; echo {END}"));
+    let look = look.join("; ");
+    let text = ssh.must(&format!("{look}; sleep {seconds}; {look}"))?;
+    let looks: Vec<Look> =
+        text.split_terminator(&format!("{END}\n")).map(Look::read).collect::<Result<_>>()?;
+    let (before, after) = looks.split_at_checked(N).context("too few looks")?;
+    let between = before.iter().zip(after).map(|(before, after)| Idle {
         wakeups: after.switches - before.switches,
         ran_ns: after.ran_ns - before.ran_ns,
-        state: after.state,
-    })
+        state: after.state.clone(),
+    });
+    let all: Vec<Idle> = between.collect();
+    all.try_into().map_err(|all| anyhow!("{all:?} instead of {N} processes"))
 }
 
 struct Look {

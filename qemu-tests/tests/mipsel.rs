@@ -41,7 +41,7 @@ fn a_small_router_boots_and_follows_its_line() {
     wan::another_address(&mut lab, NEUTRAL);
     lab.ssh.must(&format!("ping -c 1 -W 5 {}", qemu_tests::peers::FAR_HOST)).unwrap();
 
-    let idle = idle::watch(&lab.ssh, 1, 10).unwrap();
+    let [idle] = idle::watch(&lab.ssh, [1], 10).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
 
     lab.ssh.run("reboot").unwrap();

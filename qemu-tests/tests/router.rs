@@ -73,7 +73,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     reach_the_internet(&mut lab);
 
     // Longer than what is left of any deadline of the boot, so that a forgotten timer shows.
-    let idle = idle::watch(&lab.ssh, 1, 20).unwrap();
+    let [idle] = idle::watch(&lab.ssh, [1], 20).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
 
     lab.ssh.run("poweroff").unwrap();
