@@ -11,7 +11,6 @@ use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::{self, Errno};
 use rustix::pipe::{SpliceFlags, splice};
 use std::fmt::Arguments;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The machine.
@@ -83,6 +82,11 @@ impl Linux {
     }
 }
 
+/// Writes one line to the standard error. If nobody listens there is nobody to tell that either.
+pub fn complain(text: &str) {
+    io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes()).ok();
+}
+
 impl System for Linux {
     type File = OwnedFd;
 
@@ -91,8 +95,7 @@ impl System for Linux {
     }
 
     fn warn(&mut self, text: Arguments<'_>) {
-        // If nobody listens to stderr there is nobody to tell that either.
-        std::io::stderr().write_fmt(format_args!("{text}\n")).ok();
+        complain(&text.to_string());
     }
 
     fn console(&mut self, bytes: &[u8]) -> usize {

@@ -4,13 +4,13 @@
 
 use crate::args::{self, Args};
 use crate::collector::{Collector, Turn};
-use crate::linux::Linux;
+use crate::linux::{Linux, complain};
 use crate::system::System;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
 use rustix::io::{self, Errno};
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -150,9 +150,4 @@ fn read_map(fd: &OwnedFd) -> Result<Vec<u8>, Error> {
         text.extend_from_slice(&part[..bytes]);
     }
     Err(Error::from(Errno::FBIG))
-}
-
-fn complain(text: &str) {
-    // If nobody listens to stderr there is nobody to tell that either.
-    std::io::stderr().write_fmt(format_args!("{text}\n")).ok();
 }

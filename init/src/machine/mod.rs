@@ -21,6 +21,7 @@ use crate::{
 use cmdline::Cmdline;
 use core::ffi::c_int;
 use rc::{db::Database, engine::Graph, model::System, proto::Ending};
+use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::path::Path;
@@ -82,8 +83,8 @@ pub fn main(call: Call) -> i32 {
     for problem in trouble {
         report.say("init", &problem);
     }
-    let oom_protected = std::fs::write("/proc/self/oom_score_adj", "-1000").is_ok();
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let oom_protected = protect_from_oom();
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     let ending = run(clock, report, &cmdline, is_machine, oom_protected);
     power::finish(ending, is_machine, console::open(&cmdline))
 }
@@ -152,6 +153,13 @@ fn nothing() -> Option<(Database, Graph)> {
     let database = Database::new(bytes).ok()?;
     let graph = Graph::load(&database).ok()?;
     Some((database, graph))
+}
+
+/// Memory must be got from anybody else; proc(5) on oom_score_adj.
+fn protect_from_oom() -> bool {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open("/proc/self/oom_score_adj", flags, Mode::empty());
+    fd.is_ok_and(|fd| rustix::io::write(fd, b"-1000").is_ok())
 }
 
 /// What a child of PID 1 that is no service gets back.

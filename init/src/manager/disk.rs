@@ -2,15 +2,12 @@
 //! one before, never a mixture: everything is written aside and renamed, rename(2).
 
 use rustix::{
-    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, mkdir, open, symlink, unlinkat},
+    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, fchmod, mkdir, open, symlink, unlinkat},
     io::Errno,
 };
 use std::{
     fs, io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -128,12 +125,19 @@ pub fn nothing() -> io::Result<OwnedFd> {
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)?;
+    let mode = Mode::from_raw_mode(mode);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let fd = open(path, flags, mode)?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        match rustix::io::write(&fd, rest) {
+            Ok(length) => rest = &rest[length..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     // The umask has no say in it.
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+    Ok(fchmod(&fd, mode)?)
 }
 
 fn unlink_if_there(path: &Path) -> io::Result<()> {
