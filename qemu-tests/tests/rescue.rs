@@ -7,6 +7,7 @@ use qemu_tests::{
     board::Board,
     image::{DATABASE, Image, Recipe},
     lab::{Alone, Bench},
+    machine::Plan,
     places::Places,
     tree::Node,
 };
@@ -23,10 +24,10 @@ const FUTURE: &str = "/etc/jamb/future.db";
 const GOOD: &str = "/etc/jamb/good.db";
 
 /// One image for all of them, with no database where it is looked for.
-fn image(places: &Places, board: &Board) -> Image {
+fn image(places: &Places, board: &Board, name: &str) -> Image {
     let folder = places.root.join("qemu-tests/machines/bare");
     let mut recipe = Recipe::new(places, board.clone(), Some(folder));
-    recipe.name = "test-rescue".to_owned();
+    recipe.name = name.to_owned();
     let mut builder = recipe.start(places).unwrap();
     let good = builder.compile(&recipe).unwrap();
     let mut corrupt = good.clone();
@@ -47,18 +48,34 @@ fn image(places: &Places, board: &Board) -> Image {
     builder.finish(&recipe.name).unwrap()
 }
 
+/// Starts such a machine with these words for the kernel.
+struct Starter {
+    places: Places,
+    board: Board,
+    image: Image,
+    name: String,
+}
+
+impl Starter {
+    fn new(name: &str) -> Self {
+        let places = Places::find().unwrap();
+        let board = Board::load(&places.root, "qemu-x86_64").unwrap();
+        let image = image(&places, &board, name);
+        Self { places, board, image, name: name.to_owned() }
+    }
+
+    fn start(&self, cmdline: &str) -> Alone {
+        let bench = Bench::for_test(&self.places, &self.name).unwrap();
+        let change = |plan: &mut Plan| plan.cmdline = cmdline.to_owned();
+        Alone::start(&self.places, bench, &self.board, self.image.clone(), change).unwrap()
+    }
+}
+
 #[test]
 fn without_devices_or_a_usable_database_there_is_a_way_on() {
-    let places = Places::find().unwrap();
-    let board = Board::load(&places.root, "qemu-x86_64").unwrap();
-    let image = image(&places, &board);
-    let start = |cmdline: &str| {
-        let bench = Bench::for_test(&places, "test-rescue").unwrap();
-        let change = |plan: &mut qemu_tests::machine::Plan| plan.cmdline = cmdline.to_owned();
-        Alone::start(&places, bench, &board, image.clone(), change).unwrap()
-    };
+    let starter = Starter::new("test-rescue");
 
-    let mut good = start(&format!("jamb.db={GOOD}"));
+    let mut good = starter.start(&format!("jamb.db={GOOD}"));
     let console = &mut good.machine.console;
     console.wait_for("unable to open an initial console", LIMIT).unwrap();
     // What was closed is taken by something, or the first file that is opened would be the output.
@@ -82,7 +99,7 @@ fn without_devices_or_a_usable_database_there_is_a_way_on() {
             format!("{FUTURE}: .*format version 99, this jamb reads version 1"),
         ),
     ] {
-        let mut alone = start(cmdline);
+        let mut alone = starter.start(cmdline);
         let console = &mut alone.machine.console;
         console.wait_for(&format!("jamb: rescue: .*{why}.*; here is a shell"), LIMIT).unwrap();
         console.send("echo answer=$((40+2))\n").unwrap();
@@ -95,4 +112,12 @@ fn without_devices_or_a_usable_database_there_is_a_way_on() {
         console.wait_for("shutdown: rebooting", LIMIT).unwrap();
         assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-reset");
     }
+}
+
+/// What all tests of machines rest on: one whose PID 1 dies fails its test, even if it ends as expected.
+#[test]
+#[should_panic(expected = "Kernel panic")]
+fn a_kernel_panic_does_not_go_unnoticed() {
+    let mut alone = Starter::new("test-panic").start("rdinit=/bin/true");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-reset");
 }
