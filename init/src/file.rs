@@ -1,11 +1,17 @@
-//! Small files, read whole and with a bound, and directories with their parents. Without std's, whose
-//! generality would be a tenth of this program.
+//! Small files, read whole and with a bound, and directories: made, listed, removed. Without std's,
+//! whose generality would be a tenth of this program.
 
 use rustix::{
-    fs::{Mode, OFlags, mkdir, open},
+    fd::{AsFd, BorrowedFd},
+    fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdir, openat, unlinkat},
     io::{Errno, read as read_some},
 };
-use std::path::Path;
+use std::{ffi::OsStr, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+
+/// Room for directory entries; the longest takes 280 bytes.
+const DIRECTORY_CHUNK: usize = 2048;
+/// How deep a tree may be that is removed. What is deeper stays, and with it what is above.
+const DEPTH: usize = 32;
 
 /// Bytes read at once.
 const CHUNK: usize = 4096;
@@ -15,7 +21,7 @@ const CHUNK: usize = 4096;
 /// # Errors
 /// As open(2) and read(2) have it.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
-    let fd = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::new();
     loop {
         let start = bytes.len();
@@ -40,20 +46,81 @@ pub fn text(path: &str, limit: usize) -> String {
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The directory that a path is in, and its name there.
+pub fn split(path: &Path) -> (&Path, &str) {
+    let bytes = path.as_os_str().as_bytes();
+    let at = bytes.iter().rposition(|byte| *byte == b'/');
+    let (directory, name) = match at {
+        None => (&b"."[..], bytes),
+        Some(0) => (&b"/"[..], &bytes[1..]),
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+    };
+    (Path::new(OsStr::from_bytes(directory)), core::str::from_utf8(name).unwrap_or(""))
+}
+
 /// Makes a directory, and those above it that are missing, mode 0755.
 ///
 /// # Errors
-/// As mkdir(2) has it.
+/// As mkdir(2) has it, but for what is there already.
 pub fn make_directories(path: &Path) -> Result<(), Errno> {
-    let made = mkdir(path, Mode::from_raw_mode(0o755));
-    match (made, path.parent()) {
-        (Err(Errno::NOENT), Some(parent)) if !parent.as_os_str().is_empty() => {
-            make_directories(parent)?;
-            mkdir(path, Mode::from_raw_mode(0o755))
+    let mode = Mode::from_raw_mode(0o755);
+    match mkdir(path, mode) {
+        Err(Errno::NOENT) => {
+            make_directories(split(path).0)?;
+            mkdir(path, mode)
         }
-        (Err(Errno::EXIST), _) if path.is_dir() => Ok(()),
-        (made, _) => made,
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
     }
+}
+
+/// The names in a directory, sorted; those that are not text are left out.
+///
+/// # Errors
+/// As open(2) and getdents(2) have it.
+pub fn names(path: &Path) -> Result<Vec<String>, Errno> {
+    let fd = openat(CWD, path, DIRECTORY, Mode::empty())?;
+    let mut names = Vec::new();
+    each_name(fd.as_fd(), &mut |name| names.extend(name.to_str().map(str::to_owned)))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn each_name(directory: BorrowedFd<'_>, found: &mut dyn FnMut(&OsStr)) -> Result<(), Errno> {
+    let mut buffer = [MaybeUninit::uninit(); DIRECTORY_CHUNK];
+    let mut entries = RawDir::new(directory, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            found(OsStr::from_bytes(name));
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory with all that is in it, as far as that is possible. Never leaves the tree, even
+/// if somebody puts links into it meanwhile.
+pub fn remove_tree(path: &Path) {
+    remove_below(CWD, path.as_os_str(), 0);
+}
+
+fn remove_below(directory: BorrowedFd<'_>, name: &OsStr, depth: usize) {
+    // Not a directory, or not there: there is nothing below it.
+    if let (Ok(fd), true) = (openat(directory, name, DIRECTORY, Mode::empty()), depth < DEPTH) {
+        let mut inside = Vec::new();
+        each_name(fd.as_fd(), &mut |name| inside.push(name.to_owned())).ok();
+        for name in inside {
+            if unlinkat(&fd, &name, AtFlags::empty()).is_err() {
+                remove_below(fd.as_fd(), &name, depth + 1);
+            }
+        }
+    }
+    // What stays is in nobody's way, or the next attempt tells.
+    unlinkat(directory, name, AtFlags::REMOVEDIR).ok();
 }
 
 #[cfg(test)]
@@ -72,7 +139,34 @@ mod tests {
         assert_eq!(read(&path, 0).unwrap().len(), 0);
         assert_eq!(read(&dir.join("none"), 5), Err(Errno::NOENT));
         assert_eq!(make_directories(&path.join("d")), Err(Errno::NOTDIR));
-        assert_eq!(make_directories(&path), Err(Errno::EXIST));
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_tree_is_removed_and_nothing_else() {
+        let dir = std::env::temp_dir().join(format!("jamb-tree-{}", std::process::id()));
+        make_directories(&dir.join("a/b/c")).unwrap();
+        make_directories(&dir.join("outside")).unwrap();
+        std::fs::write(dir.join("outside/file"), "x").unwrap();
+        std::fs::write(dir.join("a/b/file"), "x").unwrap();
+        std::os::unix::fs::symlink(dir.join("outside"), dir.join("a/b/link")).unwrap();
+        assert_eq!(names(&dir.join("a/b")).unwrap(), ["c", "file", "link"]);
+        remove_tree(&dir.join("a"));
+        assert_eq!(names(&dir).unwrap(), ["outside"]);
+        assert!(dir.join("outside/file").exists());
+        remove_tree(&dir.join("a"));
+        remove_tree(&dir);
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn paths_are_split() {
+        let parts = |path: &'static str| {
+            let (directory, name) = split(Path::new(path));
+            (directory.to_str().unwrap(), name)
+        };
+        assert_eq!(parts("/run/resolv.conf"), ("/run", "resolv.conf"));
+        assert_eq!(parts("/file"), ("/", "file"));
+        assert_eq!(parts("file"), (".", "file"));
     }
 }

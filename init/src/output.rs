@@ -2,14 +2,17 @@
 
 use crate::{
     applet::{Call, asked_for_help},
-    exit,
+    exit, file,
     svc::{Connection, Error},
 };
 use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request},
 };
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -115,7 +118,7 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
         .map_err(|_| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
     let mut staged = Vec::new();
     if change.commit {
-        staged = take_staged(&variable("JAMB_OUTPUTS")?.into(), &mut change.values)
+        staged = take_staged(Path::new(&variable("JAMB_OUTPUTS")?), &mut change.values)
             .map_err(|problem| (exit::SYSTEM, problem))?;
     }
     let request =
@@ -139,18 +142,17 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
 }
 
 /// The files in the staging directory. Names that begin with a dot are files being written.
-fn take_staged(directory: &PathBuf, values: &mut Values) -> Result<Vec<PathBuf>, String> {
-    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
+fn take_staged(directory: &Path, values: &mut Values) -> Result<Vec<PathBuf>, String> {
     let mut staged = Vec::new();
-    for entry in fs::read_dir(directory).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        let key = entry.file_name().to_string_lossy().into_owned();
+    let keys = file::names(directory)
+        .map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
+    for key in keys {
         if key.starts_with('.') {
             continue;
         }
-        let path = entry.path();
+        let path = directory.join(&key);
         // A byte too long is enough to be refused.
-        let text = crate::file::read(&path, MAX_VALUE + 2)
+        let text = file::read(&path, MAX_VALUE + 2)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let text =
             String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))?;

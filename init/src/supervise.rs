@@ -107,7 +107,12 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
     };
     // Services are told these paths, and they may be anywhere.
     let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| format!("cannot use {}: {error}", path.display()))
+        if path.as_os_str().as_encoded_bytes().starts_with(b"/") {
+            return Ok(path.to_owned());
+        }
+        let here = std::env::current_dir();
+        here.map(|here| here.join(path))
+            .map_err(|error| format!("cannot use {}: {error}", path.display()))
     };
     let log = options.log_dir.as_deref().map(absolute).transpose()?;
     let mut manager = Manager::new(Setup {

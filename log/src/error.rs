@@ -11,7 +11,7 @@ pub enum Error {
     Unknown {
         /// What was asked for.
         name: String,
-        /// What there is, the most similar first.
+        /// What there is, sorted, but the most similar first.
         known: Vec<String>,
     },
     /// A directory or file of the logs cannot be read.

@@ -11,9 +11,12 @@ pub fn valid_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte))
 }
 
-/// Sorts `known` so that what `wanted` was most likely meant to be comes first.
+/// Moves what `wanted` was most likely meant to be to the front of `known`.
 pub fn nearest_first(wanted: &str, known: &mut [String]) {
-    known.sort_by_cached_key(|name| (distance(wanted.as_bytes(), name.as_bytes()), name.clone()));
+    let distances = known.iter().map(|name| distance(wanted.as_bytes(), name.as_bytes()));
+    if let Some((nearest, _)) = distances.enumerate().min_by_key(|(_, distance)| *distance) {
+        known[..=nearest].rotate_right(1);
+    }
 }
 
 /// The number of single-byte insertions, deletions and replacements that turn `a` into `b`.
@@ -66,6 +69,6 @@ mod tests {
     fn the_nearest_name_comes_first() {
         let mut known = ["dnsmasq", "lan", "wan", "wan6"].map(str::to_owned).to_vec();
         nearest_first("wan66", &mut known);
-        assert_eq!(known, ["wan6", "wan", "lan", "dnsmasq"]);
+        assert_eq!(known, ["wan6", "dnsmasq", "lan", "wan"]);
     }
 }

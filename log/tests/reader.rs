@@ -118,7 +118,7 @@ fn an_unknown_name_lists_what_there_is() {
         assert!(matches!(error, Error::Unknown { .. }));
         error.to_string()
     };
-    let want = "jamb: wam: cannot read its log: there is none; there are: wan, lan, dnsmasq";
+    let want = "jamb: wam: cannot read its log: there is none; there are: wan, dnsmasq, lan";
     assert_eq!(message("wam"), want);
     assert!(message("../wan").starts_with("jamb: ../wan: cannot read its log: there is none"));
 }

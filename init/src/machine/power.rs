@@ -1,17 +1,17 @@
 //! The end of a machine: what is left of processes is killed, what can be is written and unmounted, and
 //! the kernel is told to reboot, power off or halt. Bounded, whatever hangs.
 
-use crate::file::text;
+use crate::file::{names, text};
 use rc::proto::Ending;
 use rustix::{
     fd::OwnedFd,
-    fs::sync,
+    fs::{readlink, sync},
     io::write,
     mount::{MountFlags, UnmountFlags, mount_remount, unmount},
     system::{RebootCommand, reboot},
 };
 use std::{
-    fs,
+    path::Path,
     time::{Duration, Instant},
 };
 use supervisor::reap;
@@ -93,14 +93,10 @@ fn end_stragglers() {
 
 /// Whether any process but this one and the kernel's own threads is left. Those have no executable.
 fn others_live() -> bool {
-    let Ok(entries) = fs::read_dir("/proc") else { return false };
-    entries.flatten().any(|entry| {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            return false;
-        };
-        pid != 1 && fs::read_link(entry.path().join("exe")).is_ok()
-    })
+    let names = names(Path::new("/proc")).unwrap_or_default();
+    let others = names.iter().filter(|name| name.parse::<u32>().is_ok_and(|pid| pid != 1));
+    // All that counts is whether there is one.
+    others.into_iter().any(|name| readlink(format!("/proc/{name}/exe"), Vec::new()).is_ok())
 }
 
 /// Swap must go before the file system it may lie on.

@@ -1,6 +1,7 @@
 //! Outputs and rendered files as the file system shows them. A reader sees a whole generation or the
 //! one before, never a mixture: everything is written aside and renamed, rename(2).
 
+use crate::file::{make_directories, read, remove_tree, split};
 use rustix::{
     fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, fchmod, mkdir, open, symlink, unlinkat},
     io::Errno,
@@ -79,13 +80,12 @@ pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
         && metadata.is_file()
         && metadata.mode() & 0o7777 == mode
         && metadata.len() == content.len() as u64
-        && crate::file::read(path, content.len() + 1)? == content
+        && read(path, content.len() + 1)? == content
     {
         return Ok(false);
     }
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    crate::file::make_directories(directory)?;
+    let (directory, name) = split(path);
+    make_directories(directory)?;
     let aside = directory.join(format!(".{name}.jamb"));
     unlink_if_there(&aside)?;
     let written = write_new(&aside, content, mode).and_then(|()| fs::rename(&aside, path));
@@ -145,11 +145,6 @@ fn unlink_if_there(path: &Path) -> io::Result<()> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Removes a directory that jamb made. If that fails it is in nobody's way: its name is hidden.
-fn remove_tree(path: &Path) {
-    fs::remove_dir_all(path).ok();
 }
 
 #[cfg(test)]

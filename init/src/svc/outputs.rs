@@ -1,7 +1,7 @@
 //! `svc outputs`: the values that a service publishes, from the files that any script may read.
 
 use super::{Connection, Failure, args::Args, json::Json, query};
-use crate::exit;
+use crate::{exit, file};
 use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request, What},
@@ -28,8 +28,8 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
     }
     query::one(&mut connection, name)?;
     let directory = query::info(&mut connection)?.outputs_dir;
-    let directory = Path::new(&directory).join(name);
-    let mut values = read(&directory)?;
+    let directory = Path::new(&directory);
+    let mut values = read(directory, name)?;
     let missing = key.filter(|key| !values.iter().any(|(name, _)| name == *key));
     match missing {
         None => exit::say(&show(&values, key, args.json)),
@@ -52,7 +52,7 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         if !concerns {
             continue;
         }
-        let fresh = read(&directory)?;
+        let fresh = read(directory, name)?;
         let of_interest = |values: &Values| match key {
             Some(key) => values.iter().filter(|(name, _)| name == key).cloned().collect::<Vec<_>>(),
             None => values.clone(),
@@ -67,35 +67,33 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
 }
 
 /// One generation. The link names it; if it is replaced meanwhile, the next one is read instead.
-fn read(link: &Path) -> Result<Values, Failure> {
+fn read(outputs: &Path, name: &str) -> Result<Values, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match read_once(link) {
+        match read_once(outputs, name) {
             Ok(values) => return Ok(values),
             Err(error) => last = Some(error),
         }
     }
     let error = last.map_or_else(String::new, |error| error.to_string());
-    Err(Failure::System(format!("cannot read {}: {error}", link.display())))
+    Err(Failure::System(format!("cannot read {}/{name}: {error}", outputs.display())))
 }
 
-fn read_once(link: &Path) -> io::Result<Values> {
-    let generation = match fs::read_link(link) {
+fn read_once(outputs: &Path, name: &str) -> io::Result<Values> {
+    let generation = match fs::read_link(outputs.join(name)) {
         // Beside the link, whose name stands in for the generation's.
-        Ok(generation) => link.with_file_name(generation),
+        Ok(generation) => outputs.join(generation),
         // It publishes nothing.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
         Err(error) => return Err(error),
     };
     let mut values = Values::new();
-    for entry in fs::read_dir(&generation)? {
-        let entry = entry?;
-        let text = crate::file::read(&entry.path(), MAX_VALUE + 1)?;
+    for key in file::names(&generation)? {
+        let text = file::read(&generation.join(&key), MAX_VALUE + 1)?;
         let text = String::from_utf8_lossy(&text);
         let value = text.strip_suffix('\n').unwrap_or(&text).to_owned();
-        values.push((entry.file_name().to_string_lossy().into_owned(), value));
+        values.push((key, value));
     }
-    values.sort_unstable();
     Ok(values)
 }
 

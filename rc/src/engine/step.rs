@@ -52,9 +52,10 @@ impl Engine {
             let node = &self.graph.nodes[id.index()];
             blocked = node.members().all(|edge| self.dynamic[edge.to.index()].state.is_settled());
         }
-        let state = State::Waiting { blocked };
-        if self.dynamic[id.index()].state != state {
-            self.set_state(now, id, state, out);
+        let same =
+            matches!(self.dynamic[id.index()].state, State::Waiting { blocked: b } if b == blocked);
+        if !same {
+            self.set_state(now, id, State::Waiting { blocked }, out);
         }
     }
 

@@ -69,7 +69,7 @@ impl Engine {
                 State::Failed(why) => Some(why),
                 _ => None,
             },
-            blocked: dynamic.state == State::Waiting { blocked: true },
+            blocked: matches!(dynamic.state, State::Waiting { blocked: true }),
             live: self.live(id),
         })
     }
