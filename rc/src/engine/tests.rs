@@ -1,1 +1,392 @@
-//! Scripts of events in, exact actions out.
+//! Scripts of events in, exact actions out: one test for each documented behaviour.
+//!
+//! A [`Machine`] is an engine with names. Every call hands in an event and answers what the engine
+//! wants done, as words: `spawn ppp`, `spawn route.up`, `TERM ppp`, `write conf`, `settled`. That a
+//! program is being executed is reported at once, as the shell does; everything else has to be said.
+
+mod order;
+mod stop;
+
+use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role};
+use crate::{
+    db::{Database, encode},
+    model::{
+        Command, Edge, Exec, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
+        Ready, ReadyWhen, Relation, Service, ServiceId, System,
+    },
+    outputs::{OutputType, Scalar},
+    text::Piece,
+};
+use supervisor::{
+    exit::{Exit, SpawnFailure, SpawnStep},
+    time::{Instant, Millis},
+};
+
+/// A service being defined.
+struct Def {
+    name: &'static str,
+    service: Service,
+    ties: Vec<(&'static str, Relation, OnChange)>,
+    /// What it reads (`service.key`), and whether it can do without.
+    reads: Vec<(&'static str, bool)>,
+    /// Outputs that repeat a read, by its position.
+    copies: Vec<(&'static str, usize)>,
+}
+
+fn define(name: &'static str, kind: Kind) -> Def {
+    let service = Service {
+        description: String::new(),
+        kind,
+        edges: Vec::new(),
+        reads: Vec::new(),
+        outputs: Vec::new(),
+        exec: Exec::default(),
+    };
+    Def { name, service, ties: Vec::new(), reads: Vec::new(), copies: Vec::new() }
+}
+
+fn program() -> Command {
+    Command { argv: vec![vec![Piece::Literal("program".into())]] }
+}
+
+/// Ready when its program is executed.
+fn longrun(name: &'static str) -> Def {
+    let (ready, policy) = (Ready::Started, Policy::default());
+    define(name, Kind::Longrun(Longrun { run: program(), finish: None, ready, policy }))
+}
+
+/// Ready when it says so.
+fn daemon(name: &'static str) -> Def {
+    let mut def = longrun(name);
+    if let Kind::Longrun(run) = &mut def.service.kind {
+        run.ready = Ready::Notify;
+    }
+    def
+}
+
+/// Runs `up`.
+fn oneshot(name: &'static str) -> Def {
+    let policy = Policy::default();
+    define(name, Kind::Oneshot(Oneshot { up: Some(program()), down: None, policy }))
+}
+
+/// Ready at once.
+fn marker(name: &'static str) -> Def {
+    define(name, Kind::Oneshot(Oneshot { up: None, down: None, policy: Policy::default() }))
+}
+
+fn bundle(name: &'static str, when: ReadyWhen, members: &[&'static str]) -> Def {
+    members
+        .iter()
+        .fold(define(name, Kind::Bundle(when)), |def, member| def.tie(member, Relation::Member))
+}
+
+fn file(name: &'static str) -> Def {
+    define(name, Kind::File(File { path: "/f".into(), mode: 0o644, text: Vec::new() }))
+}
+
+impl Def {
+    fn tie(mut self, to: &'static str, relation: Relation) -> Self {
+        self.ties.push((to, relation, OnChange::Restart));
+        self
+    }
+
+    fn needs(self, to: &'static str) -> Self {
+        self.tie(to, Relation::Needs)
+    }
+
+    fn wants(self, to: &'static str) -> Self {
+        self.tie(to, Relation::Wants)
+    }
+
+    fn after(self, to: &'static str) -> Self {
+        self.tie(to, Relation::After)
+    }
+
+    /// What the last relation does about changes.
+    fn on_change(mut self, action: OnChange) -> Self {
+        self.ties.last_mut().unwrap().2 = action;
+        self
+    }
+
+    /// Reads `service.key` and cannot do without; needs the service.
+    fn reads(mut self, what: &'static str) -> Self {
+        self.reads.push((what, true));
+        self.needs_read(what)
+    }
+
+    /// Reads `service.key`, or a default.
+    fn may_read(mut self, what: &'static str) -> Self {
+        self.reads.push((what, false));
+        self.needs_read(what)
+    }
+
+    fn needs_read(self, what: &'static str) -> Self {
+        let (service, _) = what.split_once('.').unwrap();
+        let known = self.ties.iter().any(|(to, ..)| *to == service);
+        if known { self } else { self.needs(service) }
+    }
+
+    fn output(mut self, key: &str, value: Option<Vec<Piece>>) -> Self {
+        let kind = OutputType::One(Scalar::String);
+        self.service.outputs.push(OutputDecl { key: key.into(), kind, value });
+        self
+    }
+
+    /// Publishes `key` itself.
+    fn publishes(self, key: &str) -> Self {
+        self.output(key, None)
+    }
+
+    /// jamb publishes what the first read has.
+    fn copies(self, key: &'static str) -> Self {
+        let value = Piece::Value { read: 0, index: None, default: None };
+        self.output(key, Some(vec![value]))
+    }
+
+    fn ready(mut self, ready: Ready) -> Self {
+        if let Kind::Longrun(run) = &mut self.service.kind {
+            run.ready = ready;
+        }
+        self
+    }
+
+    fn finish(mut self) -> Self {
+        if let Kind::Longrun(run) = &mut self.service.kind {
+            run.finish = Some(program());
+        }
+        self
+    }
+
+    fn down(mut self) -> Self {
+        if let Kind::Oneshot(shot) = &mut self.service.kind {
+            shot.down = Some(program());
+        }
+        self
+    }
+
+    fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        match &mut self.service.kind {
+            Kind::Longrun(run) => change(&mut run.policy),
+            Kind::Oneshot(shot) => change(&mut shot.policy),
+            Kind::Bundle(_) | Kind::File(_) => {}
+        }
+        self
+    }
+}
+
+/// An engine with names and a clock.
+struct Machine {
+    engine: Engine,
+    names: Vec<&'static str>,
+    now: Instant,
+    /// The spawn of this service fails next time.
+    broken: Option<&'static str>,
+}
+
+impl Machine {
+    fn new(mut defs: Vec<Def>) -> Self {
+        defs.sort_by_key(|def| def.name);
+        let names: Vec<_> = defs.iter().map(|def| def.name).collect();
+        let id = |name: &str| ServiceId(u16::try_from(position(&names, name)).unwrap());
+        let keys: Vec<Vec<String>> = defs
+            .iter()
+            .map(|def| def.service.outputs.iter().map(|output| output.key.clone()).collect())
+            .collect();
+        let mut records = Vec::new();
+        for def in defs {
+            let mut service = def.service;
+            let edges = def.ties.iter();
+            service.edges = edges
+                .map(|&(to, relation, on_change)| Edge { to: id(to), relation, on_change })
+                .collect();
+            for (number, (what, required)) in def.reads.iter().enumerate() {
+                let (of, key) = what.split_once('.').unwrap();
+                let of = id(of);
+                let output = keys[of.index()].iter().position(|one| one == key).unwrap();
+                service.reads.push(Read { service: of, output: u16::try_from(output).unwrap() });
+                let default = (!required).then(String::new);
+                let read = u16::try_from(number).unwrap();
+                let text = vec![Piece::Value { read, index: None, default }];
+                match &mut service.kind {
+                    Kind::File(file) => file.text.extend(text),
+                    _ => service.exec.env.push((format!("V{number}"), text)),
+                }
+            }
+            records.push((def.name.to_owned(), service));
+        }
+        let bytes = encode([0; 16], &System::default(), &records).unwrap();
+        let graph = Graph::load(&Database::new(bytes).unwrap()).unwrap();
+        Self { engine: Engine::new(graph), names, now: Instant::from_ms(1000), broken: None }
+    }
+
+    /// The same, and the first service is started.
+    fn started(defs: Vec<Def>) -> Self {
+        let first = defs[0].name;
+        let mut machine = Self::new(defs);
+        machine.start(first);
+        machine
+    }
+
+    fn id(&self, name: &str) -> ServiceId {
+        ServiceId(u16::try_from(position(&self.names, name)).unwrap())
+    }
+
+    /// `NAME` or `NAME.ROLE`, in the present generation.
+    fn run(&self, what: &str) -> Incarnation {
+        let (name, role) = what.split_once('.').unwrap_or((what, ""));
+        let service = self.id(name);
+        let role = match (role, &self.engine.graph().nodes[service.index()].kind) {
+            ("up", _) => Role::Up,
+            ("down", _) => Role::Down,
+            ("finish", _) => Role::Finish,
+            (_, super::NodeKind::File) => Role::Write,
+            _ => Role::Run,
+        };
+        Incarnation { service, generation: self.generation(name), role }
+    }
+
+    fn tell(&mut self, event: Event) -> String {
+        let mut words = Vec::new();
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let mut actions = Vec::new();
+            self.engine.handle(self.now, event, &mut actions);
+            for action in actions {
+                if let Action::Spawn(run) = action {
+                    let failure = SpawnFailure { step: SpawnStep::Fork, errno: 11 };
+                    let broken =
+                        self.broken.take_if(|name| *name == self.names[run.service.index()]);
+                    events.insert(
+                        0,
+                        match broken {
+                            Some(_) => Event::Exited(run, Exit::NotStarted(failure)),
+                            None => Event::Spawned(run),
+                        },
+                    );
+                }
+                words.extend(self.word(action));
+            }
+        }
+        assert_eq!(self.engine.bugs(), 0);
+        words.join(", ")
+    }
+
+    fn word(&self, action: Action) -> Option<String> {
+        let name = |id: ServiceId| self.names[id.index()];
+        Some(match action {
+            Action::Spawn(run) => match run.role {
+                Role::Run => format!("spawn {}", name(run.service)),
+                role => {
+                    format!("spawn {}.{}", name(run.service), format!("{role:?}").to_lowercase())
+                }
+            },
+            Action::Signal(run, signal) => format!("{} {}", signal.name(), name(run.service)),
+            Action::Write(run) => format!("write {}", name(run.service)),
+            Action::Remove(id) => format!("remove {}", name(id)),
+            Action::Publish(id) => format!("publish {}", name(id)),
+            Action::Withdraw(id) => format!("withdraw {}", name(id)),
+            Action::AllStopped => "all stopped".to_owned(),
+            Action::Notice(Notice::Settled { ready: true }) => "settled".to_owned(),
+            Action::Notice(Notice::Settled { ready: false }) => "settled without".to_owned(),
+            Action::Notice(Notice::Exited { timed_out: true, incarnation, .. }) => {
+                format!("timed out {}", name(incarnation.service))
+            }
+            Action::Notice(_) => return None,
+        })
+    }
+
+    fn boot(&mut self, name: &str) -> String {
+        self.tell(Event::Boot(self.id(name)))
+    }
+
+    fn start(&mut self, name: &str) -> String {
+        self.tell(Event::Start(self.id(name)))
+    }
+
+    fn stop(&mut self, name: &str) -> String {
+        self.tell(Event::Stop(self.id(name)))
+    }
+
+    fn restart(&mut self, name: &str) -> String {
+        self.tell(Event::Restart(self.id(name)))
+    }
+
+    fn ready(&mut self, name: &str) -> String {
+        self.tell(Event::Ready(self.run(name)))
+    }
+
+    fn exits(&mut self, what: &str, code: u8) -> String {
+        self.tell(Event::Exited(self.run(what), Exit::Code(code)))
+    }
+
+    /// The file was written, and its content is new or not.
+    fn wrote(&mut self, name: &str, new: bool) -> String {
+        self.tell(Event::Written(self.run(name), Ok(new)))
+    }
+
+    fn cannot_write(&mut self, name: &str) -> String {
+        self.tell(Event::Written(self.run(name), Err(28)))
+    }
+
+    /// Publishes `KEY=VALUE`, or takes `KEY` back.
+    fn publish(&mut self, name: &str, values: &[&str]) -> String {
+        let service = self.id(name);
+        let outputs = &self.engine.graph().nodes[service.index()].outputs;
+        let value = |text: &&str| {
+            let (key, value) = text.split_once('=').map_or((*text, None), |(k, v)| (k, Some(v)));
+            let at = outputs.iter().position(|output| output.key == key).unwrap();
+            (u16::try_from(at).unwrap(), value.map(str::to_owned))
+        };
+        let values = values.iter().map(value).collect();
+        let generation = self.generation(name);
+        self.tell(Event::Published { service, generation, values })
+    }
+
+    /// So many milliseconds pass, from deadline to deadline.
+    fn pass(&mut self, ms: u32) -> String {
+        let end = self.now.after(Millis(ms));
+        let mut words = Vec::new();
+        while let Some(at) = self.engine.next_deadline().filter(|at| *at <= end) {
+            assert!(at > self.now, "a deadline is in the past");
+            self.now = at;
+            words.push(self.tell(Event::Tick));
+        }
+        self.now = end;
+        words.push(self.tell(Event::Tick));
+        words.retain(|word| !word.is_empty());
+        words.join(", ")
+    }
+
+    fn phase(&self, name: &str) -> Phase {
+        self.engine.view(self.id(name)).unwrap().phase
+    }
+
+    fn generation(&self, name: &str) -> u32 {
+        self.engine.view(self.id(name)).unwrap().generation
+    }
+
+    /// All services with their states.
+    fn states(&self) -> String {
+        let state = |name: &&str| format!("{name} {}", self.phase(name).name());
+        self.names.iter().map(state).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a service waits for.
+    fn waits(&self, name: &str) -> String {
+        let word = |blocker: Blocker| match blocker {
+            Blocker::Service(id) => self.names[id.index()].to_owned(),
+            Blocker::Dependent(id) => format!("the end of {}", self.names[id.index()]),
+            Blocker::Output(id, output) => {
+                let node = &self.engine.graph().nodes[id.index()];
+                format!("{}.{}", self.names[id.index()], node.outputs[usize::from(output)].key)
+            }
+        };
+        let blockers = self.engine.waiting_on(self.id(name));
+        blockers.into_iter().map(word).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn position(names: &[&str], name: &str) -> usize {
+    names.iter().position(|one| *one == name).unwrap_or_else(|| panic!("no service {name}"))
+}
