@@ -4,7 +4,10 @@
 //! wants done, as words: `spawn ppp`, `spawn route.up`, `TERM ppp`, `write conf`, `settled`. That a
 //! program is being executed is reported at once, as the shell does; everything else has to be said.
 
+mod change;
+mod command;
 mod order;
+mod retry;
 mod stop;
 
 use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role};
@@ -29,8 +32,6 @@ struct Def {
     ties: Vec<(&'static str, Relation, OnChange)>,
     /// What it reads (`service.key`), and whether it can do without.
     reads: Vec<(&'static str, bool)>,
-    /// Outputs that repeat a read, by its position.
-    copies: Vec<(&'static str, usize)>,
 }
 
 fn define(name: &'static str, kind: Kind) -> Def {
@@ -42,7 +43,7 @@ fn define(name: &'static str, kind: Kind) -> Def {
         outputs: Vec::new(),
         exec: Exec::default(),
     };
-    Def { name, service, ties: Vec::new(), reads: Vec::new(), copies: Vec::new() }
+    Def { name, service, ties: Vec::new(), reads: Vec::new() }
 }
 
 fn program() -> Command {
