@@ -25,6 +25,7 @@ pub mod show;
 pub mod source;
 pub mod string;
 pub mod text;
+pub mod tool;
 
 use diag::{Code, Diagnostic, Report, Severity};
 use encode::EncodeError;

@@ -96,6 +96,26 @@ fn visible(sources: &Sources, place: Place) -> std::ops::Range<usize> {
     start..end
 }
 
+/// Findings one a line, `path:line:column: error[CODE]: message`, as editors read them.
+#[must_use]
+pub fn short(sources: &Sources, found: &[Diagnostic]) -> String {
+    let lines = found.iter().map(|one| {
+        let place = one.place.map_or_else(|| "jambc".to_owned(), |place| sources.show(place));
+        let severity = severity(one.severity);
+        // A message is one line, but a name in it may be anything.
+        let message = one.message.replace('\n', "\\n");
+        format!("{place}: {severity}[{}]: {message}\n", one.code.name())
+    });
+    lines.collect()
+}
+
+const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
 /// Findings for programs.
 #[must_use]
 pub fn json(sources: &Sources, found: &[Diagnostic]) -> Value {
@@ -116,10 +136,7 @@ fn one_json(sources: &Sources, diagnostic: &Diagnostic) -> Value {
     });
     let mut value = diagnostic.place.map_or_else(|| json!({}), |p| place_json(sources, p));
     value["code"] = json!(diagnostic.code.name());
-    value["severity"] = json!(match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    });
+    value["severity"] = json!(severity(diagnostic.severity));
     value["message"] = json!(diagnostic.message);
     value["label"] = json!(diagnostic.label);
     value["related"] = Value::Array(related.collect());

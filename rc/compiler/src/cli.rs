@@ -1,0 +1,88 @@
+//! The command line: every command, option and exit code in one description, from which parsing, help,
+//! the manual page and shell completion come. Nothing is done here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Checks service definitions and compiles them into the database that jamb boots from.
+#[derive(Parser)]
+#[command(name = "jambc", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 ok, 1 errors in the definitions, 100 usage, 111 system error.";
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Reports every mistake in a tree of definitions.
+    #[command(after_help = EXIT_CODES)]
+    Check(Tree),
+    /// Writes the database of a tree, unless there are mistakes.
+    #[command(after_help = EXIT_CODES)]
+    Compile {
+        /// What is compiled.
+        #[command(flatten)]
+        tree: Tree,
+        /// The database to write; replaced as a whole or not at all.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Prints a database in words.
+    #[command(after_help = EXIT_CODES)]
+    Show {
+        /// The database.
+        file: PathBuf,
+        /// Only this service.
+        name: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells more about a code such as J0011, with a wrong and a right example.
+    #[command(after_help = "Exit codes: 0 ok, 1 no such code, 100 usage, 111 system error.")]
+    Explain {
+        /// The code; without one, all codes are listed.
+        code: Option<String>,
+    },
+}
+
+/// A tree of definitions and how it is checked.
+#[derive(Args)]
+pub struct Tree {
+    /// The folder that is searched for *.toml.
+    pub dir: PathBuf,
+    /// What the tree is checked against.
+    #[command(flatten)]
+    pub target: Target,
+    /// How findings are printed: for people or one a line on standard error, or as JSON on standard
+    /// output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// The device that definitions are for.
+#[derive(Args)]
+pub struct Target {
+    /// The board whose values replace {{board.…}}: a file or a name.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub board: Option<String>,
+    /// An image root, in which programs, users and groups must exist.
+    #[arg(long, value_name = "IMAGEROOT")]
+    pub root: Option<PathBuf>,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// With the source line and the underlined place.
+    Human,
+    /// One finding a line, `file:line:column: error[CODE]: message`, as editors read it.
+    Short,
+    /// For programs.
+    Json,
+}
