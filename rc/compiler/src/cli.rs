@@ -43,6 +43,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tells what a device that switches from one set of services to another would do, and why.
+    #[command(after_help = "Each side is a database or a folder of definitions. \
+        Exit codes: 0 equal, 1 different, 100 usage, 111 a side cannot be read or has errors.")]
+    Diff {
+        /// What the device runs.
+        old: PathBuf,
+        /// What it would switch to.
+        new: PathBuf,
+        /// What folders are checked against.
+        #[command(flatten)]
+        target: Target,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Tells more about a code such as J0011, with a wrong and a right example.
     #[command(after_help = "Exit codes: 0 ok, 1 no such code, 100 usage, 111 system error.")]
     Explain {

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Check(tree) => commands::check::check(&tree, None),
         Command::Compile { tree, output } => commands::check::check(&tree, Some(&output)),
         Command::Show { file, name, json } => commands::show::show(&file, name.as_deref(), json),
+        Command::Diff { old, new, target, json } => commands::diff::diff(&old, &new, &target, json),
         Command::Explain { code } => commands::explain::explain(code.as_deref()),
     };
     match done {

@@ -2,6 +2,7 @@
 //! compute is in the library.
 
 pub mod check;
+pub mod diff;
 pub mod explain;
 pub mod out;
 pub mod show;

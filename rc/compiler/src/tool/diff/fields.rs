@@ -1,0 +1,94 @@
+//! Which fields of a service differ, and whether a running process has to be replaced for it.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Fields that the engine looks at only when it decides, so that a running process stays. All others,
+/// also those that this list does not know, are given to a process when it is started.
+const RELINKED: &[&str] =
+    &["description", "edges", "finish", "down", "ready_when", "policy", "outputs.value"];
+
+/// A field that differs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Change {
+    /// Its path, with dots.
+    pub(super) field: String,
+    /// What it was; null if it was not there.
+    pub(super) old: Value,
+    /// What it is; null if it is not there.
+    pub(super) new: Value,
+}
+
+impl Change {
+    /// Whether a process that runs with the old value has to be started anew.
+    pub(super) fn restarts(&self) -> bool {
+        let field = match self.published() {
+            Some(_) => "outputs.value",
+            None => self.field.as_str(),
+        };
+        let is_in = |known: &str| {
+            field.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !RELINKED.iter().any(|known| is_in(known))
+    }
+
+    /// The output whose constant value this is.
+    pub(super) fn published(&self) -> Option<&str> {
+        let key = self.field.strip_prefix("outputs.")?.strip_suffix(".value")?;
+        // An output that jamb publishes and one that the process does are not the same.
+        (!self.old.is_null() && !self.new.is_null()).then_some(key)
+    }
+}
+
+/// The fields in which two services, or two systems, differ.
+pub(super) fn changes(old: &Value, new: &Value) -> Vec<Change> {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    flatten("", old, &mut before);
+    flatten("", new, &mut after);
+    let mut changes = Vec::new();
+    for (field, old) in &before {
+        let new = after.get(field).cloned().unwrap_or(Value::Null);
+        if *old != new {
+            changes.push(Change { field: field.clone(), old: old.clone(), new });
+        }
+    }
+    for (field, new) in after {
+        if !before.contains_key(&field) && !new.is_null() {
+            changes.push(Change { field, old: Value::Null, new });
+        }
+    }
+    changes.sort_by(|a, b| a.field.cmp(&b.field));
+    changes
+}
+
+/// Objects by their keys, lists of named objects (relations, outputs) by their names. What is read
+/// follows from the texts.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields.iter().filter(|(key, _)| *key != "reads") {
+                flatten(&inner(key), value, into);
+            }
+        }
+        Value::Array(list) if !list.is_empty() && list.iter().all(|one| name(one).is_some()) => {
+            for one in list {
+                let Some((name, key)) = name(one) else { continue };
+                let mut rest = one.clone();
+                if let Some(fields) = rest.as_object_mut() {
+                    fields.remove(key);
+                }
+                flatten(&inner(name), &rest, into);
+            }
+        }
+        Value::Array(list) if list.is_empty() => {}
+        other => {
+            into.insert(path.to_owned(), other.clone());
+        }
+    }
+}
+
+/// What names an object in a list, and under which key.
+fn name(value: &Value) -> Option<(&str, &'static str)> {
+    ["service", "key", "name"].into_iter().find_map(|key| Some((value.get(key)?.as_str()?, key)))
+}
