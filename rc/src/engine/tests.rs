@@ -9,6 +9,7 @@ mod command;
 mod order;
 mod retry;
 mod stop;
+mod table;
 
 use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role};
 use crate::{
@@ -183,6 +184,8 @@ struct Machine {
     now: Instant,
     /// The spawn of this service fails next time.
     broken: Option<&'static str>,
+    /// The states that services entered by the last event.
+    entered: Vec<(&'static str, Phase)>,
 }
 
 impl Machine {
@@ -218,7 +221,8 @@ impl Machine {
         }
         let bytes = encode([0; 16], &System::default(), &records).unwrap();
         let graph = Graph::load(&Database::new(bytes).unwrap()).unwrap();
-        Self { engine: Engine::new(graph), names, now: Instant::from_ms(1000), broken: None }
+        let (engine, now) = (Engine::new(graph), Instant::from_ms(1000));
+        Self { engine, names, now, broken: None, entered: Vec::new() }
     }
 
     /// The same, and the first service is started.
@@ -250,6 +254,7 @@ impl Machine {
     fn tell(&mut self, event: Event) -> String {
         let mut words = Vec::new();
         let mut events = vec![event];
+        self.entered.clear();
         while let Some(event) = events.pop() {
             let mut actions = Vec::new();
             self.engine.handle(self.now, event, &mut actions);
@@ -265,6 +270,9 @@ impl Machine {
                             None => Event::Spawned(run),
                         },
                     );
+                }
+                if let Action::Notice(Notice::Changed { service, to, .. }) = action {
+                    self.entered.push((self.names[service.index()], to));
                 }
                 words.extend(self.word(action));
             }
