@@ -64,7 +64,10 @@ pub enum Request {
         after: u32,
     },
     /// Follows events: [`Reply::Event`] and [`Reply::Lost`] until the client hangs up.
-    Events,
+    Events {
+        /// The number to begin with, as far back as events are kept; 0: the next one.
+        from: u64,
+    },
     /// Publishes outputs: [`Reply::Done`].
     Publish {
         /// The service that publishes.

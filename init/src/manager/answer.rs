@@ -139,9 +139,10 @@ impl Manager {
                 }
                 Err(refusal) => refusal.into(),
             },
-            Request::Events => {
+            Request::Events { from } => {
                 let next = self.feed.next();
-                self.control.client(place)?.mode = Mode::Following(next);
+                let from = if from == 0 { next } else { from.min(next) };
+                self.control.client(place)?.mode = Mode::Following(from);
                 // The client knows now that it misses nothing from here on.
                 Reply::Done
             }

@@ -17,6 +17,8 @@ pub struct Allowed {
     pub timeout: bool,
     /// `-n`
     pub no_wait: bool,
+    /// `--all`
+    pub all: bool,
     /// Names that it needs.
     pub least: usize,
     /// Names that it takes.
@@ -40,6 +42,8 @@ pub struct Args {
     pub timeout: Option<Duration>,
     /// Do not wait.
     pub no_wait: bool,
+    /// From the beginning.
+    pub all: bool,
 }
 
 /// Reads the words after the command; `None` if they ask for help.
@@ -82,6 +86,7 @@ pub fn parse(
                 args.timeout = Some(seconds(&value("a number of seconds")?)?);
             }
             "--no-wait" | "-n" if allowed.no_wait => args.no_wait = true,
+            "--all" if allowed.all => args.all = true,
             _ => return Err(format!("{command} has no option {option}")),
         }
         if attached.is_some() {
@@ -121,6 +126,7 @@ mod tests {
         since: true,
         timeout: true,
         no_wait: true,
+        all: true,
         least: 1,
         most: 2,
     };

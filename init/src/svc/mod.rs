@@ -32,13 +32,14 @@ usage: svc COMMAND [OPTION]… [NAME]…
   wait NAME… [ready|down] wait for a state                    -t
   outputs NAME [KEY]      published values                    --follow --json
   log [NAME]…             logs, merged by time                -f -n LINES --since WHEN
-  events                  what happens, as it happens         --json
+  events                  what happens, as it happens         --json --all
   version                 of this program and the running one --json
 
   -t, --timeout SECONDS   give up after this time (exit code 2)
   -n, --no-wait           do not wait for the result
   -n, --lines LINES       of log: only so many last lines
   -f, --follow            of log and outputs: go on until interrupted
+      --all               of events: begin with the first that is still kept
       --since WHEN        an age (10s 5m 2h 1d) or a time (2026-11-24T08:00:00Z)
 
 JAMB_RUN_DIR names the run directory of the jamb to talk to (default /run/jamb).
@@ -62,6 +63,7 @@ const PLAIN: Allowed = Allowed {
     since: false,
     timeout: false,
     no_wait: false,
+    all: false,
     least: 0,
     most: usize::MAX,
 };
@@ -91,7 +93,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "events",
-        allowed: Allowed { json: true, most: 0, ..PLAIN },
+        allowed: Allowed { json: true, all: true, most: 0, ..PLAIN },
         run: query::events,
     },
     Command {

@@ -21,7 +21,7 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
     // Following begins before reading: what changes in between is read twice, not missed.
     let mut events = Connection::open()?;
     if args.follow {
-        match events.ask(&Request::Events)? {
+        match events.ask(&Request::Events { from: 0 })? {
             Reply::Done => {}
             other => return Err(query::unexpected(other)),
         }

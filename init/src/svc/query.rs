@@ -116,7 +116,8 @@ pub fn list(args: &Args) -> Result<i32, Failure> {
 /// `svc events`
 pub fn events(args: &Args) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
-    match connection.ask(&Request::Events)? {
+    // The first event has the number 1.
+    match connection.ask(&Request::Events { from: u64::from(args.all) })? {
         Reply::Done => {}
         other => return Err(unexpected(other)),
     }

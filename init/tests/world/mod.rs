@@ -224,7 +224,11 @@ impl World {
 
     /// The same with a database as it is.
     pub fn start_database(bytes: &[u8], change: impl FnOnce(&mut Command)) -> Self {
-        let dir = scratch();
+        Self::start_in(scratch(), bytes, change)
+    }
+
+    /// The same in a directory that is there already.
+    pub fn start_in(dir: PathBuf, bytes: &[u8], change: impl FnOnce(&mut Command)) -> Self {
         let db = dir.join("services.db");
         fs::write(&db, bytes).unwrap();
         let mut command = Command::new(JAMB);
