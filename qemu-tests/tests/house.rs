@@ -1,5 +1,5 @@
 //! The rules of the house that a machine can check: who may use whom, what the device binary links and how
-//! large it is, and that every file says what it is for.
+//! large it is, that every file says what it is for, and that the documents say the same and lead somewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -150,10 +150,70 @@ fn the_device_binary_fits() {
 #[test]
 fn every_file_says_what_it_is_for() {
     let mut files = Vec::new();
-    sources(&root(), &mut files);
+    sources(&root(), ".rs", &mut files);
     assert!(files.len() > 50, "only {} files found", files.len());
     let silent: Vec<&PathBuf> = files.iter().filter(|file| !says_its_job(file)).collect();
     assert!(silent.is_empty(), "the first line is no //! line with words in {silent:?}");
+}
+
+/// The rows of the table of sizes in SPECIFICATION.md are the limits above, all of them and no others.
+#[test]
+fn the_specification_has_the_same_sizes() {
+    let text = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
+    let (_, section) = text.split_once("\n### Sizes\n").unwrap();
+    let section = section.split("\n#").next().unwrap();
+    let limit = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let number = cells.get(2)?.strip_suffix(" KiB")?.parse::<u64>().ok()?;
+        Some((cells[1].to_owned(), number * 1024))
+    };
+    let mut said: Vec<(String, u64)> = section.lines().filter_map(limit).collect();
+    let mut meant: Vec<(String, u64)> =
+        SIZES.iter().map(|(arch, most)| (arch.to_string(), *most)).collect();
+    said.sort();
+    meant.sort();
+    assert_eq!(said, meant);
+}
+
+/// Relative links in documents lead to files of the repository, and to headings that exist.
+#[test]
+fn links_in_documents_lead_somewhere() {
+    let mut documents = Vec::new();
+    sources(&root(), ".md", &mut documents);
+    let (mut followed, mut broken) = (0, Vec::new());
+    for document in &documents {
+        let text = fs::read_to_string(document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => document.clone(),
+                path => document.parent().unwrap().join(path),
+            };
+            followed += 1;
+            if !target.exists() || !(heading.is_empty() || has_heading(&target, heading)) {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    // README, ARCHITECTURE and the language reference alone have as many.
+    assert!(followed > 50, "only {followed} links found");
+    assert!(broken.is_empty(), "links that lead nowhere: {}", broken.join(", "));
+}
+
+/// Whether a document has a heading that is linked to as `anchor`: in small letters, without
+/// punctuation, blanks as minus.
+fn has_heading(document: &Path, anchor: &str) -> bool {
+    let text = fs::read_to_string(document).unwrap();
+    let mut is_code = false;
+    text.lines().any(|line| {
+        is_code ^= line.starts_with("```");
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        !is_code && line.starts_with('#') && kept.collect::<String>().replace(' ', "-") == anchor
+    })
 }
 
 fn says_its_job(file: &Path) -> bool {
@@ -162,14 +222,15 @@ fn says_its_job(file: &Path) -> bool {
     line.strip_prefix("//! ").is_some_and(|words| !words.trim().is_empty())
 }
 
-/// All `.rs` files below a folder of the repository, without what is built or hidden.
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+/// All files below a folder of the repository whose names end like this, without what is built or
+/// hidden.
+fn sources(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
-            sources(&path, files);
-        } else if path.is_file() && name.ends_with(".rs") {
+            sources(&path, ending, files);
+        } else if path.is_file() && name.ends_with(ending) {
             files.push(path);
         }
     }
