@@ -85,10 +85,15 @@ fn a_flood_beyond_the_queue_is_repaired() {
     follower.converge();
     assert!(follower.table.holds(Predicate::Route(Family::V4), "wan0"));
     assert!(!follower.table.holds(Predicate::Present, "v0"));
-    let dumps = follower.monitor.dumps();
-    ip("link add br0 type bridge");
-    assert!(settle(&mut follower.monitor, &mut follower.table));
-    assert_eq!(follower.monitor.dumps(), dumps, "events suffice again");
+    // Late news of the links above may fill the tiny queue once more; they come to an end.
+    let by_events = (0..20).any(|number| {
+        let dumps = follower.monitor.dumps();
+        ip(&format!("link add br{number} type bridge"));
+        settle(&mut follower.monitor, &mut follower.table);
+        assert!(follower.table.holds(Predicate::Present, &format!("br{number}")));
+        follower.monitor.dumps() == dumps
+    });
+    assert!(by_events, "events suffice again");
 }
 
 #[test]
