@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod keys;
 pub mod lab;
 pub mod machine;
+pub mod memory;
 pub mod modules;
 pub mod peers;
 pub mod places;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use qemu_tests::{board::Arch, places::Places, run::run};
+use qemu_tests::{board::Arch, memory, places::Places, run::run};
 use serde::Deserialize;
 use std::{
     collections::BTreeSet,
@@ -173,6 +173,16 @@ fn the_specification_has_the_same_sizes() {
     said.sort();
     meant.sort();
     assert_eq!(said, meant);
+}
+
+/// The same for what processes may have in memory.
+#[test]
+fn the_specification_has_the_same_memory() {
+    let text = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
+    for (row, most) in [("PID 1", memory::INIT), ("the collector", memory::COLLECTOR)] {
+        let row = format!("| resident memory of {row} | {most} KiB |");
+        assert!(text.contains(&row), "{row}");
+    }
 }
 
 /// Relative links in documents lead to files of the repository, and to headings that exist.

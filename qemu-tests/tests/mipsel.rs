@@ -9,6 +9,7 @@ use qemu_tests::{
     idle,
     image::Recipe,
     lab::{Bench, Lab},
+    memory,
     places::Places,
     status::Status,
 };
@@ -43,6 +44,7 @@ fn a_small_router_boots_and_follows_its_line() {
 
     let [idle] = idle::watch(&lab.ssh, [1], 10).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
+    memory::check(&lab.ssh).unwrap();
 
     lab.ssh.run("reboot").unwrap();
     lab.router.console.wait_for("shutdown: all services are down", LIMIT).unwrap();

@@ -11,7 +11,7 @@ use qemu_tests::{
     image::Recipe,
     lab::{Bench, Lab},
     machine::Plan,
-    peers,
+    memory, peers,
     places::Places,
     status::Status,
 };
@@ -75,6 +75,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     // Longer than what is left of any deadline of the boot, so that a forgotten timer shows.
     let [idle] = idle::watch(&lab.ssh, [1], 20).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
+    memory::check(&lab.ssh).unwrap();
 
     lab.ssh.run("poweroff").unwrap();
     lab.router.console.wait_for("shutdown: powering off", LIMIT).unwrap();

@@ -7,8 +7,8 @@ use qemu_tests::{
     idle::{self, Idle},
     image::{Image, Recipe},
     lab::{Bench, Lab},
+    memory::{self, Memory},
     places::Places,
-    ssh::Ssh,
     status::Status,
 };
 use std::{
@@ -41,13 +41,6 @@ struct Shown {
     /// PID 1, then the log collector.
     memory: [Memory; 2],
     idle: [Idle; 2],
-}
-
-/// Of `/proc/PID/status`, in kB.
-#[derive(Default)]
-struct Memory {
-    resident: u64,
-    anonymous: u64,
 }
 
 fn main() -> ExitCode {
@@ -95,9 +88,9 @@ fn show(places: &Places, name: &str) -> Result<Shown> {
     boots.push(time);
     lab.ssh.wait_up(&lab.router.console, LIMIT)?;
     let services = Status::of(&lab.ssh)?.services().count();
-    let collector = collector(&lab.ssh)?;
+    let collector = memory::collector(&lab.ssh)?;
     let idle = idle::watch(&lab.ssh, [1, collector], WATCHED)?;
-    let memory = [memory(&lab.ssh, 1)?, memory(&lab.ssh, collector)?];
+    let memory = [Memory::of(&lab.ssh, 1)?, Memory::of(&lab.ssh, collector)?];
     Ok(Shown { board: board.name, image, services, boots, memory, idle })
 }
 
@@ -116,22 +109,6 @@ fn wait_ready(lab: &mut Lab) -> Result<(u64, u64)> {
         (_, false) => number(1)? * 1000 + number(2)?,
     };
     Ok((total, number(4)?))
-}
-
-fn collector(ssh: &Ssh) -> Result<u32> {
-    let version: serde_json::Value = serde_json::from_str(&ssh.must("svc version --json")?)?;
-    let pid = version.get("collector_pid").and_then(serde_json::Value::as_u64);
-    Ok(u32::try_from(pid.context("no collector runs")?)?)
-}
-
-fn memory(ssh: &Ssh, pid: u32) -> Result<Memory> {
-    let text = ssh.must(&format!("cat /proc/{pid}/status"))?;
-    let field = |name: &str| -> Result<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|rest| rest.split_whitespace().next());
-        Ok(number.with_context(|| format!("no {name} in {text}"))?.parse()?)
-    };
-    Ok(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
 }
 
 fn sizes(places: &Places) -> Result<String> {
