@@ -22,7 +22,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 
 /// The version of this layout and of the records in it. It changes whenever either does.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The longest database, in bytes. A router's flash is smaller.
 pub const MAX_LENGTH: usize = 16 * 1024 * 1024;
@@ -329,17 +329,10 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Exec, Kind, ReadyWhen};
+    use crate::model::{Kind, ReadyWhen};
 
     fn bundle() -> Service {
-        Service {
-            description: "a bundle".into(),
-            kind: Kind::Bundle(ReadyWhen::All),
-            edges: Vec::new(),
-            reads: Vec::new(),
-            outputs: Vec::new(),
-            exec: Exec::default(),
-        }
+        Service { description: "a bundle".into(), ..Service::new(Kind::Bundle(ReadyWhen::All)) }
     }
 
     fn sample() -> Vec<u8> {

@@ -70,6 +70,36 @@ pub struct Service {
     pub outputs: Vec<OutputDecl>,
     /// Who it runs as, and in what surroundings.
     pub exec: Exec,
+    /// What must be so for it to be up: all of them.
+    pub conditions: Vec<Condition>,
+    /// Services that are never up beside it. Each of the two names the other.
+    pub conflicts: Vec<ServiceId>,
+    /// How it is found out whether it still does its work, while it is ready.
+    pub health: Option<Health>,
+    /// How it takes over a changed configuration without a restart.
+    pub reload: Option<OnChange>,
+    /// Programs that [`OnChange::Run`] points to.
+    pub actions: Vec<Command>,
+}
+
+impl Service {
+    /// A service of this kind, with nothing but that.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            description: String::new(),
+            kind,
+            edges: Vec::new(),
+            reads: Vec::new(),
+            outputs: Vec::new(),
+            exec: Exec::default(),
+            conditions: Vec::new(),
+            conflicts: Vec::new(),
+            health: None,
+            reload: None,
+            actions: Vec::new(),
+        }
+    }
 }
 
 /// What a service does.
@@ -81,6 +111,9 @@ pub enum Kind {
     Oneshot(Oneshot),
     /// A group: its members are edges of the relation [`Relation::Member`].
     Bundle(ReadyWhen),
+    /// Alternatives, of which one at a time is used: edges of the relation
+    /// [`Relation::Alternative`], the preferred first. It is ready when one of them is.
+    Failover(Failover),
     /// A file written from outputs.
     File(File),
 }
@@ -100,6 +133,12 @@ pub struct Policy {
     pub stop: StopPolicy,
     /// The bound of `finish`.
     pub finish_timeout: Millis,
+    /// The bound of a program that [`OnChange::Run`] starts.
+    pub action_timeout: Millis,
+    /// Exit codes that mean that another attempt is of no use.
+    pub permanent: Vec<u8>,
+    /// What happens besides when the service is failed for good.
+    pub on_failure: OnFailure,
 }
 
 impl Default for Policy {
@@ -111,8 +150,24 @@ impl Default for Policy {
             start_timeout: None,
             stop: StopPolicy::default(),
             finish_timeout: Millis::from_secs(5),
+            action_timeout: Millis::from_secs(30),
+            permanent: Vec::new(),
+            on_failure: OnFailure::Ignore,
         }
     }
+}
+
+/// What happens besides when a service is failed for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OnFailure {
+    /// Nothing: who depends on it waits and says so.
+    Ignore,
+    /// The machine starts again, in order.
+    Reboot,
+    /// A rescue shell is offered, where the machine has one.
+    Rescue,
+    /// This service is started, as by command.
+    Start(ServiceId),
 }
 
 /// When a process that ended by itself is started again.
@@ -136,8 +191,30 @@ pub struct Longrun {
     pub finish: Option<Command>,
     /// How it tells that it is ready.
     pub ready: Ready,
+    /// What is run again and again for [`Ready::Check`]: exit code 0 means ready.
+    pub check: Option<Command>,
+    /// The file of [`Ready::Pidfile`].
+    pub pidfile: Option<String>,
+    /// It must say `WATCHDOG=1` at least this often while it is ready; see sd_notify(3).
+    pub watchdog: Option<Millis>,
     /// Times and retries.
     pub policy: Policy,
+}
+
+impl Longrun {
+    /// One that runs `run`, is ready once that is executed, and has no other properties.
+    #[must_use]
+    pub fn new(run: Command) -> Self {
+        Self {
+            run,
+            finish: None,
+            ready: Ready::Started,
+            check: None,
+            pidfile: None,
+            watchdog: None,
+            policy: Policy::default(),
+        }
+    }
 }
 
 /// See [`Kind::Oneshot`].
@@ -173,6 +250,122 @@ pub enum Ready {
     Notify,
     /// All outputs that it declares without a value have been published.
     Outputs,
+    /// A program that is run now and then exits with code 0.
+    Check {
+        /// From one run to the next; also the bound of one run.
+        every: Millis,
+    },
+    /// It forks, its first process exits with code 0, and this file names the one that goes on.
+    Pidfile,
+}
+
+/// See [`Kind::Failover`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failover {
+    /// What happens when a better alternative is ready again.
+    pub back: Back,
+    /// An alternative that is not ready after this time is not waited for any longer: the next one
+    /// is tried beside it.
+    pub patience: Millis,
+}
+
+/// Which alternative is used when several could be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Back {
+    /// The one that is used, until it fails. The others are down meanwhile.
+    Sticky,
+    /// The first in order. Those before the one that is used go on being tried.
+    PreferFirst,
+}
+
+/// Runs while a service is ready, again and again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// What is run: exit code 0 means that all is well.
+    pub run: Command,
+    /// From the end of one run, or from readiness, to the next.
+    pub every: Millis,
+    /// The bound of one run; one that takes longer has failed.
+    pub timeout: Millis,
+    /// After this many failures in a row, at least 1, the service has failed.
+    pub retries: u32,
+}
+
+/// Something about the world that must be so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Condition {
+    /// What.
+    pub fact: Fact,
+    /// It must not be so.
+    pub negated: bool,
+}
+
+/// A fact about the world.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fact {
+    /// A network interface is in this state.
+    Link {
+        /// Its name.
+        name: String,
+        /// The state.
+        is: LinkIs,
+    },
+    /// The kernel has this device.
+    Device {
+        /// Its subsystem, such as `net` or `tty`.
+        subsystem: String,
+        /// Its kernel name; one `*` stands for any characters.
+        name: String,
+        /// Properties of its uevent that must have these values.
+        properties: Vec<(String, String)>,
+    },
+    /// There is something at this path.
+    Path(String),
+    /// An output that this service reads has a value; this one, if one is given.
+    Output {
+        /// The position among [`Service::reads`].
+        read: u16,
+        /// The value.
+        equals: Option<String>,
+    },
+}
+
+/// States of a network interface, as `ifwait` knows them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LinkIs {
+    /// It exists.
+    Present,
+    /// It is switched on.
+    Up,
+    /// It can carry traffic.
+    Running,
+    /// It has an address.
+    Address,
+    /// It has an IPv4 address.
+    Address4,
+    /// It has an IPv6 address.
+    Address6,
+    /// A default route leaves through it.
+    Route,
+    /// An IPv4 default route leaves through it.
+    Route4,
+    /// An IPv6 default route leaves through it.
+    Route6,
+}
+
+impl LinkIs {
+    /// All of them, with their names.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Present, "present"),
+        (Self::Up, "up"),
+        (Self::Running, "running"),
+        (Self::Address, "address"),
+        (Self::Address4, "address4"),
+        (Self::Address6, "address6"),
+        (Self::Route, "route"),
+        (Self::Route4, "route4"),
+        (Self::Route6, "route6"),
+    ];
 }
 
 /// When a bundle is ready.
@@ -266,6 +459,8 @@ pub enum Relation {
     After,
     /// It is a member of this bundle: started with it, and counted for its readiness.
     Member,
+    /// It is an alternative of this failover; their order is that of the edges.
+    Alternative,
 }
 
 /// What a dependent does about a dependency that changes. All but `Restart` make the edge soft: the
@@ -278,6 +473,10 @@ pub enum OnChange {
     Render,
     /// Sends itself this signal.
     Signal(Signal),
+    /// Runs the program at this position of [`Service::actions`]. If that fails, it restarts.
+    Run(u16),
+    /// Takes over the new values for its own outputs (bundles and failovers only).
+    Follow,
     /// Nothing.
     Ignore,
 }
@@ -299,6 +498,8 @@ pub struct OutputDecl {
     /// What may be published under it.
     pub kind: OutputType,
     /// The value that jamb publishes itself when the service becomes ready; `None`: the service
-    /// publishes it.
+    /// publishes it, or `from` says where it is from.
     pub value: Option<Text>,
+    /// Of failovers: the reads whose values it has, one for each alternative, in their order.
+    pub from: Vec<u16>,
 }

@@ -13,7 +13,7 @@ use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
 /// PID 1 may be older than the file that `svc` was started from.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The longest frame after its length, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -192,6 +192,8 @@ pub enum Kind {
     Oneshot,
     /// See [`crate::model::Kind::Bundle`].
     Bundle,
+    /// See [`crate::model::Kind::Failover`].
+    Failover,
     /// See [`crate::model::Kind::File`].
     File,
 }

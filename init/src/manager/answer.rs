@@ -227,6 +227,7 @@ impl Manager {
                 NodeKind::Longrun(_) => Kind::Longrun,
                 NodeKind::Oneshot { .. } => Kind::Oneshot,
                 NodeKind::Bundle { .. } => Kind::Bundle,
+                NodeKind::Failover(_) => Kind::Failover,
                 NodeKind::File => Kind::File,
             },
             want: view.want,

@@ -72,7 +72,7 @@ pub fn prepare(
         Kind::Longrun(longrun) if run.role == Role::Run => match longrun.ready {
             Ready::Fd(number) => Channel::Pipe(i32::from(number)),
             Ready::Notify => Channel::Socket,
-            Ready::Started | Ready::Outputs => Channel::None,
+            Ready::Started | Ready::Outputs | Ready::Check { .. } | Ready::Pidfile => Channel::None,
         },
         _ => Channel::None,
     };

@@ -19,6 +19,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::Longrun => "longrun",
         Kind::Oneshot => "oneshot",
         Kind::Bundle => "bundle",
+        Kind::Failover => "failover",
         Kind::File => "file",
     }
 }

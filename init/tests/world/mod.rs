@@ -39,15 +39,7 @@ pub struct Def {
 }
 
 fn def(name: &'static str, kind: Kind) -> Def {
-    let service = Service {
-        description: String::new(),
-        kind,
-        edges: Vec::new(),
-        reads: Vec::new(),
-        outputs: Vec::new(),
-        exec: Exec::default(),
-    };
-    Def { name, service, edges: Vec::new(), reads: Vec::new() }
+    Def { name, service: Service::new(kind), edges: Vec::new(), reads: Vec::new() }
 }
 
 /// `%N` in an argument is the Nth output that the service reads.
@@ -79,8 +71,7 @@ pub fn policy() -> Policy {
 
 /// A longrun; ready at exec unless told otherwise.
 pub fn longrun(name: &'static str, words: &[&str]) -> Def {
-    let run = argv(words);
-    def(name, Kind::Longrun(Longrun { run, finish: None, ready: Ready::Started, policy: policy() }))
+    def(name, Kind::Longrun(Longrun { policy: policy(), ..Longrun::new(argv(words)) }))
 }
 
 /// A longrun that is a shell script.
@@ -116,7 +107,12 @@ impl Def {
     /// Declares an output that it publishes itself.
     pub fn output(mut self, key: &str, kind: &str) -> Self {
         let kind = OutputType::from_name(kind).unwrap();
-        self.service.outputs.push(OutputDecl { key: key.to_owned(), kind, value: None });
+        self.service.outputs.push(OutputDecl {
+            key: key.to_owned(),
+            kind,
+            value: None,
+            from: Vec::new(),
+        });
         self
     }
 

@@ -117,6 +117,7 @@ fn tell(linked: &Linked, first: (usize, Tie), rest: &[(usize, Tie)]) -> Diagnost
             (Why::Key, Relation::Wants) => format!("`{this}` wants `{other}`"),
             (Why::Key, Relation::After) => format!("`{this}` starts after `{other}`"),
             (Why::Key, Relation::Member) => format!("`{this}` contains `{other}`"),
+            (Why::Key, Relation::Alternative) => format!("`{other}` is an alternative of `{this}`"),
         }
     };
     let start = name(first.0);

@@ -144,7 +144,6 @@ fn a_bundle() {
     let restart = OnChange::Restart;
     let expected = Service {
         description: "all".into(),
-        kind: Kind::Bundle(ReadyWhen::AtLeast(2)),
         edges: vec![
             edge(&db, "base", Relation::Needs, restart),
             edge(&db, "daemon", Relation::Member, restart),
@@ -153,9 +152,7 @@ fn a_bundle() {
             edge(&db, "extra", Relation::Member, restart),
             edge(&db, "other", Relation::Member, restart),
         ],
-        reads: Vec::new(),
-        outputs: Vec::new(),
-        exec: Exec::default(),
+        ..Service::new(Kind::Bundle(ReadyWhen::AtLeast(2)))
     };
     assert_eq!(service(&db, "start"), expected);
 }
@@ -163,22 +160,19 @@ fn a_bundle() {
 #[test]
 fn a_longrun() {
     let db = full();
-    let output = |key: &str, kind, value| OutputDecl { key: key.to_owned(), kind, value };
+    let output =
+        |key: &str, kind, value| OutputDecl { key: key.to_owned(), kind, value, from: Vec::new() };
+    let run = Command {
+        argv: vec![
+            literal("daemon"),
+            vec![Piece::Literal("--listen=".into()), value(0), Piece::Literal(":53".into())],
+            vec![Piece::Value { read: 1, index: Some(1), default: Some("x".into()) }],
+            literal("${a.b} ${c} $(d.e)"),
+        ],
+    };
     let expected = Service {
         description: "a daemon".into(),
         kind: Kind::Longrun(Longrun {
-            run: Command {
-                argv: vec![
-                    literal("daemon"),
-                    vec![
-                        Piece::Literal("--listen=".into()),
-                        value(0),
-                        Piece::Literal(":53".into()),
-                    ],
-                    vec![Piece::Value { read: 1, index: Some(1), default: Some("x".into()) }],
-                    literal("${a.b} ${c} $(d.e)"),
-                ],
-            },
             finish: Some(argv(&["tidy", "now"])),
             ready: Ready::Fd(5),
             policy: Policy {
@@ -188,7 +182,9 @@ fn a_longrun() {
                 start_timeout: Some(Millis::from_secs(20)),
                 stop: StopPolicy { signal: Signal::Int, grace: Millis::from_secs(3) },
                 finish_timeout: Millis(1500),
+                ..Policy::default()
             },
+            ..Longrun::new(run)
         }),
         edges: vec![
             edge(&db, "base", Relation::Needs, OnChange::Ignore),
@@ -226,6 +222,7 @@ fn a_longrun() {
                 Limit { resource: Resource::Stack, soft: Some(1 << 20), hard: None },
             ],
         },
+        ..Service::new(Kind::Bundle(ReadyWhen::All))
     };
     assert_eq!(service(&db, "daemon"), expected);
 }
@@ -240,6 +237,7 @@ fn oneshots_and_their_defaults() {
         start_timeout: Some(Millis::from_secs(300)),
         stop: StopPolicy { signal: Signal::Term, grace: Millis::from_secs(10) },
         finish_timeout: Millis::from_secs(5),
+        ..Policy::default()
     };
     let base = service(&db, "base").kind;
     assert_eq!(base, Kind::Oneshot(Oneshot { up: None, down: None, policy: retrying.clone() }));

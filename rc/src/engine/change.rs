@@ -72,6 +72,13 @@ impl Engine {
         }
     }
 
+    /// Takes over the present values of what it reads; what it publishes may follow from them.
+    fn rebind(&mut self, id: ServiceId) {
+        self.bind(id);
+        self.dynamic[id.index()].rebound = true;
+        self.look_at(id);
+    }
+
     /// A dependent acts on a change of what it needs or reads.
     fn act_on(&mut self, id: ServiceId, action: OnChange, out: &mut Vec<Action>) {
         // What is about to stop learns of it when it starts again.
@@ -80,14 +87,13 @@ impl Engine {
         }
         match action {
             OnChange::Ignore => {}
-            OnChange::Restart => {
+            OnChange::Restart | OnChange::Run(_) => {
                 self.dynamic[id.index()].restart = true;
                 self.look_at(id);
             }
+            OnChange::Follow => self.rebind(id),
             OnChange::Signal(signal) => {
-                self.bind(id);
-                self.dynamic[id.index()].rebound = true;
-                self.look_at(id);
+                self.rebind(id);
                 if let Some(run) = self.live(id) {
                     out.push(Action::Signal(run, signal));
                 }

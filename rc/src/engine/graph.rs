@@ -5,7 +5,10 @@
 
 use crate::{
     db::{self, Database},
-    model::{Edge, Kind, OnChange, Policy, Ready, ReadyWhen, Relation, Service, ServiceId, System},
+    model::{
+        Edge, Failover, Kind, OnChange, Policy, Ready, ReadyWhen, Relation, Service, ServiceId,
+        System,
+    },
     outputs::OutputType,
     text::{EachPiece, Piece, Text},
 };
@@ -28,6 +31,8 @@ pub enum NodeKind {
         /// How many.
         need: u16,
     },
+    /// Alternatives, of which one is used.
+    Failover(Failover),
     /// A rendered file.
     File,
 }
@@ -201,6 +206,7 @@ impl Node {
             Kind::Bundle(ReadyWhen::AtLeast(need)) => {
                 (NodeKind::Bundle { need: need.min(members) }, false, Policy::default())
             }
+            Kind::Failover(failover) => (NodeKind::Failover(failover), false, Policy::default()),
             Kind::File(_) => (NodeKind::File, false, Policy::default()),
         };
         Self {
@@ -232,7 +238,7 @@ fn requires(service: &Service, position: usize) -> bool {
     let commands: &[Option<&crate::model::Command>] = match &service.kind {
         Kind::Longrun(run) => &[Some(&run.run), run.finish.as_ref()],
         Kind::Oneshot(shot) => &[shot.up.as_ref(), shot.down.as_ref()],
-        Kind::Bundle(_) | Kind::File(_) => &[],
+        Kind::Bundle(_) | Kind::Failover(_) | Kind::File(_) => &[],
     };
     commands.iter().flatten().any(|command| command.argv.iter().any(needs))
         || matches!(&service.kind, Kind::File(file) if needs(&file.text))

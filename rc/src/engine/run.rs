@@ -29,7 +29,9 @@ impl Engine {
         let role = match self.graph.nodes[index].kind {
             NodeKind::Longrun(_) => Role::Run,
             NodeKind::Oneshot { up: true, .. } => Role::Up,
-            NodeKind::Oneshot { up: false, .. } | NodeKind::Bundle { .. } => {
+            NodeKind::Oneshot { up: false, .. }
+            | NodeKind::Bundle { .. }
+            | NodeKind::Failover(_) => {
                 return self.became_ready(now, id, None, out);
             }
             NodeKind::File => {

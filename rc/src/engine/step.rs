@@ -85,7 +85,7 @@ impl Engine {
                 Relation::Needs => self.is_ready(edge.to),
                 Relation::Wants => other.state.is_settled(),
                 Relation::After => other.want == Want::Down || other.state.is_settled(),
-                Relation::Member => true,
+                Relation::Member | Relation::Alternative => true,
             };
             if !fine {
                 tell(Blocker::Service(edge.to));

@@ -15,8 +15,8 @@ use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, R
 use crate::{
     db::{Database, encode},
     model::{
-        Command, Edge, Exec, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
-        Ready, ReadyWhen, Relation, Service, ServiceId, System,
+        Command, Edge, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read, Ready,
+        ReadyWhen, Relation, Service, ServiceId, System,
     },
     outputs::{OutputType, Scalar},
     text::Piece,
@@ -36,15 +36,7 @@ struct Def {
 }
 
 fn define(name: &'static str, kind: Kind) -> Def {
-    let service = Service {
-        description: String::new(),
-        kind,
-        edges: Vec::new(),
-        reads: Vec::new(),
-        outputs: Vec::new(),
-        exec: Exec::default(),
-    };
-    Def { name, service, ties: Vec::new(), reads: Vec::new() }
+    Def { name, service: Service::new(kind), ties: Vec::new(), reads: Vec::new() }
 }
 
 fn program() -> Command {
@@ -53,8 +45,7 @@ fn program() -> Command {
 
 /// Ready when its program is executed.
 fn longrun(name: &'static str) -> Def {
-    let (ready, policy) = (Ready::Started, Policy::default());
-    define(name, Kind::Longrun(Longrun { run: program(), finish: None, ready, policy }))
+    define(name, Kind::Longrun(Longrun::new(program())))
 }
 
 /// Ready when it says so.
@@ -131,7 +122,7 @@ impl Def {
 
     fn output(mut self, key: &str, value: Option<Vec<Piece>>) -> Self {
         let kind = OutputType::One(Scalar::String);
-        self.service.outputs.push(OutputDecl { key: key.into(), kind, value });
+        self.service.outputs.push(OutputDecl { key: key.into(), kind, value, from: Vec::new() });
         self
     }
 
@@ -171,7 +162,7 @@ impl Def {
         match &mut self.service.kind {
             Kind::Longrun(run) => change(&mut run.policy),
             Kind::Oneshot(shot) => change(&mut shot.policy),
-            Kind::Bundle(_) | Kind::File(_) => {}
+            Kind::Bundle(_) | Kind::Failover(_) | Kind::File(_) => {}
         }
         self
     }

@@ -192,6 +192,7 @@ impl Svc {
             start_timeout: (self.start_ms > 0).then_some(Millis(self.start_ms)),
             stop: StopPolicy { signal: self.stop, grace: Millis(self.grace_ms) },
             finish_timeout: Millis(self.finish_ms),
+            ..Policy::default()
         }
     }
 
@@ -215,7 +216,6 @@ impl Svc {
         text.extend(looks().map(piece));
         let kind = match self.what {
             What::Longrun => Kind::Longrun(Longrun {
-                run: command(),
                 finish: self.end.then(command),
                 ready: match self.tells {
                     Tells::AtOnce => Ready::Started,
@@ -224,6 +224,7 @@ impl Svc {
                     Tells::ByOutputs => Ready::Outputs,
                 },
                 policy: self.policy(),
+                ..Longrun::new(command())
             }),
             What::Oneshot => Kind::Oneshot(Oneshot {
                 up: self.up.then(command),
@@ -260,7 +261,8 @@ impl Svc {
                 Out::Copy(look) => (Scalar::String, Some(vec![piece(look)])),
                 Out::CopyInt(look) => (Scalar::Int, Some(vec![piece(look)])),
             };
-            OutputDecl { key: format!("k{number}"), kind: OutputType::One(scalar), value }
+            let (key, kind) = (format!("k{number}"), OutputType::One(scalar));
+            OutputDecl { key, kind, value, from: Vec::new() }
         };
         // A file reads in its text, all others in a variable.
         let env = match self.what {
@@ -268,8 +270,6 @@ impl Svc {
             _ => vec![("READ".to_owned(), text)],
         };
         Service {
-            description: String::new(),
-            kind,
             edges: self.links.iter().map(edge).collect(),
             reads: self
                 .looks
@@ -278,6 +278,7 @@ impl Svc {
                 .collect(),
             outputs: self.outs.iter().enumerate().map(output).collect(),
             exec: Exec { env, ..Exec::default() },
+            ..Service::new(kind)
         }
     }
 }

@@ -111,7 +111,8 @@ fn check_count(names: &Names<'_>, definition: &Definition, members: usize) {
 
 const fn strength(relation: Relation) -> u8 {
     match relation {
-        Relation::Needs => 3,
+        Relation::Needs => 4,
+        Relation::Alternative => 3,
         Relation::Member => 2,
         Relation::Wants => 1,
         Relation::After => 0,
@@ -161,6 +162,8 @@ fn check_actions(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
             (_, Body::Unknown) | (OnChange::Restart | OnChange::Ignore, _) => true,
             (OnChange::Render, body) => matches!(body, Body::File { .. }),
             (OnChange::Signal(_), body) => matches!(body, Body::Longrun { .. }),
+            (OnChange::Run(_), body) => matches!(body, Body::Longrun { .. } | Body::Oneshot { .. }),
+            (OnChange::Follow, body) => matches!(body, Body::Bundle(_)),
         };
         if !fits {
             let kind = definition.kind();

@@ -146,14 +146,15 @@ fn one(references: &mut References<'_>, definition: &Definition) -> Service {
         key: output.key.value.clone(),
         kind: output.kind,
         value,
+        from: Vec::new(),
     });
     let outputs: Vec<OutputDecl> = outputs.collect();
     let kind = match &definition.body {
         Body::Longrun { run, finish, ready, policy } => Kind::Longrun(Longrun {
-            run: command(references, run),
             finish: finish.as_ref().map(|argv| command(references, argv)),
             ready: readiness(references, definition, *ready),
             policy: policy.clone(),
+            ..Longrun::new(command(references, run))
         }),
         Body::Oneshot { up, down, policy } => Kind::Oneshot(Oneshot {
             up: up.as_ref().map(|argv| command(references, argv)),
@@ -172,11 +173,10 @@ fn one(references: &mut References<'_>, definition: &Definition) -> Service {
     let exec = exec(references, &definition.exec);
     Service {
         description: definition.description.clone(),
-        kind,
-        edges: Vec::new(),
         reads: references.reads(),
         outputs,
         exec,
+        ..Service::new(kind)
     }
 }
 

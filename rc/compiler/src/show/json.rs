@@ -3,7 +3,7 @@
 use super::{
     Decoded, key, kind,
     text::written,
-    toml::{action, restart},
+    toml::{action, restart, returning},
 };
 use crate::parse::RESOURCES;
 use rc::{
@@ -71,6 +71,11 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
                 Ready::Notify => json!("notify"),
                 Ready::Outputs => json!("outputs"),
                 Ready::Fd(fd) => json!({ "fd": fd }),
+                Ready::Check { every } => json!({
+                    "check": longrun.check.as_ref().map(argv),
+                    "every_ms": every.0,
+                }),
+                Ready::Pidfile => json!({ "pidfile": longrun.pidfile }),
             };
             value["policy"] = policy(&longrun.policy);
             value["policy"]["timeout_finish_ms"] = json!(longrun.policy.finish_timeout.0);
@@ -85,6 +90,10 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
                 ReadyWhen::All => json!("all"),
                 ReadyWhen::AtLeast(count) => json!(count),
             };
+        }
+        Kind::Failover(failover) => {
+            value["return"] = json!(returning(failover.back));
+            value["patience_ms"] = json!(failover.patience.0);
         }
         Kind::File(file) => {
             value["path"] = json!(file.path);

@@ -64,7 +64,7 @@ impl<'d> Decoded<'d> {
         for service in &self.services {
             *counts.entry(kind(service)).or_default() += 1;
         }
-        let kinds = ["longrun", "oneshot", "bundle", "file"].into_iter();
+        let kinds = ["longrun", "oneshot", "bundle", "failover", "file"].into_iter();
         let counted = kinds.filter_map(|kind| {
             let count = counts.get(kind)?;
             Some(format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
@@ -78,6 +78,7 @@ fn kind(service: &Service) -> &'static str {
         Kind::Longrun(_) => "longrun",
         Kind::Oneshot(_) => "oneshot",
         Kind::Bundle(_) => "bundle",
+        Kind::Failover(_) => "failover",
         Kind::File(_) => "file",
     }
 }
@@ -89,6 +90,7 @@ const fn key(relation: Relation) -> &'static str {
         Relation::Wants => "wants",
         Relation::After => "after",
         Relation::Member => "contents",
+        Relation::Alternative => "alternatives",
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Decoded, duration, key, kind, ready_when, text::written};
 use crate::parse::RESOURCES;
 use rc::{
     db::{Error, FORMAT},
-    model::{Command, Exec, Kind, OnChange, Policy, Ready, Relation, Restart, Service, System},
+    model::{
+        Back, Command, Exec, Kind, OnChange, Policy, Ready, Relation, Restart, Service, System,
+    },
     text::Text,
 };
 use std::fmt::Write as _;
@@ -58,7 +60,13 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
     if !service.description.is_empty() {
         pair(out, "description", &quoted(&service.description));
     }
-    let relations = [Relation::Needs, Relation::Wants, Relation::After, Relation::Member];
+    let relations = [
+        Relation::Needs,
+        Relation::Wants,
+        Relation::After,
+        Relation::Member,
+        Relation::Alternative,
+    ];
     for relation in relations {
         let edges = service.edges.iter().filter(|edge| edge.relation == relation);
         let names: Vec<String> = edges.map(|edge| quoted(db.name(edge.to))).collect();
@@ -80,7 +88,14 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             if longrun.finish.is_some() || bound != Policy::default().finish_timeout {
                 pair(out, "timeout-finish", &quoted(&duration(bound)));
             }
-            pair(out, "ready", &ready(longrun.ready));
+            match (longrun.ready, &longrun.check, &longrun.pidfile) {
+                (Ready::Check { every }, Some(check), _) => {
+                    command(out, "ready.check", check);
+                    pair(out, "ready.every", &quoted(&duration(every)));
+                }
+                (Ready::Pidfile, _, Some(path)) => pair(out, "ready.pidfile", &quoted(path)),
+                (plain, ..) => pair(out, "ready", &ready(plain)),
+            }
             policy(out, &longrun.policy);
         }
         Kind::Oneshot(oneshot) => {
@@ -93,6 +108,10 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             policy(out, &oneshot.policy);
         }
         Kind::Bundle(when) => pair(out, "ready-when", &ready_when(*when)),
+        Kind::Failover(failover) => {
+            pair(out, "return", &quoted(returning(failover.back)));
+            pair(out, "patience", &quoted(&duration(failover.patience)));
+        }
         Kind::File(file) => {
             pair(out, "path", &quoted(&file.path));
             pair(out, "mode", &format!("\"{:04o}\"", file.mode));
@@ -129,7 +148,7 @@ fn ready(ready: Ready) -> String {
     match ready {
         Ready::Started => "\"started\"".to_owned(),
         Ready::Notify => "\"notify\"".to_owned(),
-        Ready::Outputs => "\"outputs\"".to_owned(),
+        Ready::Outputs | Ready::Check { .. } | Ready::Pidfile => "\"outputs\"".to_owned(),
         Ready::Fd(fd) => format!("{{ fd = {fd} }}"),
     }
 }
@@ -140,7 +159,17 @@ pub(super) fn action(action: OnChange) -> String {
         OnChange::Restart => "restart".to_owned(),
         OnChange::Render => "render".to_owned(),
         OnChange::Ignore => "ignore".to_owned(),
+        OnChange::Run(number) => format!("run {number}"),
+        OnChange::Follow => "follow".to_owned(),
         OnChange::Signal(signal) => format!("signal {}", signal.name()),
+    }
+}
+
+/// When a failover goes back to a better alternative, as it is written.
+pub(super) const fn returning(back: Back) -> &'static str {
+    match back {
+        Back::Sticky => "sticky",
+        Back::PreferFirst => "prefer-first",
     }
 }
 
