@@ -2,11 +2,11 @@
 
 use crate::{
     diag::{Code, Diagnostic, Report, nearest},
-    source::{FileId, Place},
-    string::Str,
+    node::{Data, Entries, Entry as Written},
+    source::Place,
+    string::{Insert, Str},
 };
 use std::{collections::BTreeMap, ops::Range};
-use toml::de::{DeTable, DeValue};
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
@@ -16,6 +16,8 @@ const CLOSE: &str = "}}";
 struct Entry {
     /// Its text; `None` for an array, a date or a float, which cannot be put into a string.
     text: Option<String>,
+    /// Whether it is a number or truth value.
+    is_word: bool,
     place: Place,
 }
 
@@ -28,9 +30,9 @@ pub struct Board {
 
 impl Board {
     /// Adds a `[board]` table of the tree. A value that is already there is an error.
-    pub fn add(&mut self, report: &Report, file: FileId, table: &DeTable<'_>) {
+    pub fn add(&mut self, report: &Report, table: &Entries) {
         let mut new = BTreeMap::new();
-        collect(&mut new, file, "", table);
+        collect(&mut new, "", table);
         for (path, entry) in new {
             if let Some(first) = self.entries.get(&path) {
                 report.push(
@@ -50,9 +52,9 @@ impl Board {
     }
 
     /// Adds the `[board]` table of the board file, whose values replace those of the tree.
-    pub fn overlay(&mut self, file: FileId, table: &DeTable<'_>) {
+    pub fn overlay(&mut self, table: &Entries) {
         let mut new = BTreeMap::new();
-        collect(&mut new, file, "", table);
+        collect(&mut new, "", table);
         self.entries.extend(new);
         self.is_given = true;
     }
@@ -60,9 +62,9 @@ impl Board {
     /// Replaces every `{{board.…}}` of a string; what cannot be replaced is reported and left.
     #[must_use]
     pub fn substitute(&self, report: &Report, string: Str) -> Str {
-        let mut parts: Vec<(Range<usize>, String)> = Vec::new();
+        let mut parts: Vec<(Range<usize>, Insert)> = Vec::new();
         let mut from = 0;
-        while let Some(open) = string.value[from..].find(OPEN).map(|at| from + at) {
+        while let Some(open) = opening(&string.value, from) {
             let Some(length) = string.value[open..].find(CLOSE) else { break };
             let range = open..open + length + CLOSE.len();
             from = range.end;
@@ -82,8 +84,10 @@ impl Board {
                 continue;
             }
             match self.entries.get(path) {
-                Some(Entry { text: Some(text), .. }) => parts.push((range, text.clone())),
-                Some(Entry { text: None, place }) => report.push(
+                Some(Entry { text: Some(text), is_word, .. }) => {
+                    parts.push((range, Insert::Data { text: text.clone(), is_word: *is_word }));
+                }
+                Some(Entry { text: None, place, .. }) => report.push(
                     Diagnostic::error(
                         Code::NoBoardValue,
                         string.at(range),
@@ -122,21 +126,28 @@ impl Board {
     }
 }
 
-fn collect(into: &mut BTreeMap<String, Entry>, file: FileId, prefix: &str, table: &DeTable<'_>) {
-    for (key, value) in table {
-        let path = format!("{prefix}{}", key.get_ref());
-        let text = match value.get_ref() {
-            DeValue::Table(inner) => {
-                collect(into, file, &format!("{path}."), inner);
+/// Where the next `{{` begins; of `{{{`, as in `${{{name}}.key}`, the inner one.
+pub(crate) fn opening(text: &str, from: usize) -> Option<usize> {
+    let mut at = from + text.get(from..)?.find(OPEN)?;
+    while text[at + 1..].starts_with(OPEN) {
+        at += 1;
+    }
+    Some(at)
+}
+
+fn collect(into: &mut BTreeMap<String, Entry>, prefix: &str, table: &Entries) {
+    for Written { key, place, value } in table.iter() {
+        let path = format!("{prefix}{key}");
+        let (text, is_word) = match &value.data {
+            Data::Table(inner) => {
+                collect(into, &format!("{path}."), inner);
                 continue;
             }
-            DeValue::String(text) => Some(text.to_string()),
-            DeValue::Integer(number) => {
-                i128::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
-            }
-            DeValue::Boolean(value) => Some(value.to_string()),
-            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) => None,
+            Data::String(text) => (Some(text.value.clone()), false),
+            Data::Integer(number) => (number.map(|number| number.to_string()), true),
+            Data::Boolean(value) => (Some(value.to_string()), true),
+            Data::Float | Data::Datetime | Data::Null | Data::Array(_) => (None, false),
         };
-        into.insert(path, Entry { text, place: Place::new(file, key.span()) });
+        into.insert(path, Entry { text, is_word, place: *place });
     }
 }

@@ -112,6 +112,7 @@ fn tell(linked: &Linked, first: (usize, Tie), rest: &[(usize, Tie)]) -> Diagnost
         let (this, other) = (name(node), name(tie.to.index()));
         match (tie.why, tie.relation) {
             (Why::PartOf, _) => format!("`{other}` is a member of `{this}`"),
+            (Why::Condition, _) => format!("`{this}` has a condition on an output of `{other}`"),
             (Why::Reference, _) => format!("`{this}` reads an output of `{other}`"),
             (Why::Key, Relation::Needs) => format!("`{this}` needs `{other}`"),
             (Why::Key, Relation::Wants) => format!("`{this}` wants `{other}`"),

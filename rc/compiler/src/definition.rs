@@ -5,8 +5,8 @@ use crate::{
     text::Draft,
 };
 use rc::{
-    Millis,
-    model::{Limit, OnChange, Policy, Ready, ReadyWhen, Relation},
+    Millis, Signal,
+    model::{Back, Limit, LinkIs, Policy, Ready, ReadyWhen, Relation},
     outputs::OutputType,
 };
 
@@ -19,14 +19,26 @@ pub struct Definition {
     pub description: String,
     /// What it does.
     pub body: Body,
-    /// `needs`, `wants`, `after` and `contents`.
+    /// `needs`, `wants`, `after`, `contents` and `alternatives`.
     pub relations: Vec<(Relation, Located<String>)>,
     /// The bundles it joins.
     pub part_of: Vec<Located<String>>,
-    /// For all edges.
-    pub on_change: Option<Located<OnChange>>,
+    /// Services that are never up beside it.
+    pub conflicts: Vec<Located<String>>,
+    /// What must be so for it to be up.
+    pub conditions: Vec<Condition>,
+    /// For all edges; never [`Action::Run`].
+    pub on_change: Option<Located<Action>>,
     /// For the edge to one service.
-    pub on_change_of: Vec<(Located<String>, Located<OnChange>)>,
+    pub on_change_of: Vec<(Located<String>, Located<Action>)>,
+    /// How it takes over a changed configuration: a signal or a program.
+    pub reload: Option<Located<Action>>,
+    /// How it is found out whether it still does its work.
+    pub health: Option<Health>,
+    /// What happens besides when it has failed for good.
+    pub on_failure: Option<Located<OnFailure>>,
+    /// `timeout-down`, if the definition says so.
+    pub timeout_down: Option<Located<Millis>>,
     /// What it publishes, by key.
     pub outputs: Vec<Output>,
     /// Who it runs as, and in what surroundings.
@@ -44,6 +56,12 @@ pub enum Body {
         finish: Option<Vec<Draft>>,
         /// How it tells that it is ready; `None` if the definition does not say.
         ready: Option<Located<Ready>>,
+        /// The program of [`Ready::Check`].
+        check: Option<Vec<Draft>>,
+        /// The file of [`Ready::Pidfile`].
+        pidfile: Option<Located<String>>,
+        /// How often it must say that it is alive.
+        watchdog: Option<Located<Millis>>,
         /// Times and retries.
         policy: Policy,
     },
@@ -58,6 +76,13 @@ pub enum Body {
     },
     /// A group.
     Bundle(Located<ReadyWhen>),
+    /// Alternatives, of which one is used.
+    Failover {
+        /// When a better one takes over again.
+        back: Located<Back>,
+        /// How long one is waited for.
+        patience: Millis,
+    },
     /// A file written from outputs.
     File {
         /// The absolute path.
@@ -78,8 +103,86 @@ pub struct Output {
     pub key: Located<String>,
     /// Its type.
     pub kind: OutputType,
+    /// Whether the type is that of the output which the value refers to; see [`crate::derive`].
+    pub derived: bool,
     /// What jamb publishes itself.
     pub value: Option<Draft>,
+}
+
+/// What is done about a change of another service, or to reload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Restarts.
+    Restart,
+    /// Writes the file again.
+    Render,
+    /// Nothing.
+    Ignore,
+    /// What `reload` says.
+    Reload,
+    /// Sends the process a signal.
+    Signal(Signal),
+    /// Runs a program.
+    Run(Vec<Draft>),
+}
+
+/// What happens besides when a service has failed for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OnFailure {
+    /// Nothing.
+    Ignore,
+    /// The machine starts again.
+    Reboot,
+    /// A rescue shell is offered.
+    Rescue,
+    /// Another service is started.
+    Start(Located<String>),
+}
+
+/// The check of a service that is ready.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What is run.
+    pub run: Vec<Draft>,
+    /// From one run to the next.
+    pub every: Located<Millis>,
+    /// The bound of one run.
+    pub timeout: Located<Millis>,
+    /// After this many failures in a row the service has failed.
+    pub retries: u32,
+}
+
+/// A fact that must be so, or must not.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// The table that it is written as.
+    pub place: Place,
+    /// What.
+    pub fact: Fact,
+    /// It must not be so.
+    pub negated: bool,
+}
+
+/// What a condition is about.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// An interface, whose name is known when compiling, and its state.
+    Link(Draft, LinkIs),
+    /// A device of the kernel.
+    Device {
+        /// Its subsystem.
+        subsystem: String,
+        /// Its name, in which one `*` may stand.
+        name: String,
+        /// Properties that it must have, sorted.
+        properties: Vec<(String, String)>,
+    },
+    /// Something at a path.
+    Path(Located<String>),
+    /// An output that has a value; this one, if one is given.
+    Output(Draft, Option<Located<String>>),
+    /// What was meant is not known, which has been reported.
+    Unknown,
 }
 
 /// The surroundings of a service's processes.
@@ -133,6 +236,7 @@ impl Definition {
             Body::Longrun { .. } => "longrun",
             Body::Oneshot { .. } => "oneshot",
             Body::Bundle(_) => "bundle",
+            Body::Failover { .. } => "failover",
             Body::File { .. } => "file",
             Body::Unknown => "service of unknown kind",
         }
@@ -140,18 +244,33 @@ impl Definition {
 
     /// Its commands with their keys.
     #[must_use]
-    pub fn commands(&self) -> Vec<(&'static str, &[Draft])> {
-        let (first, second) = match &self.body {
-            Body::Longrun { run, finish, .. } => {
-                (Some(("run", run.as_slice())), finish.as_ref().map(|c| ("finish", c.as_slice())))
+    pub fn commands<'s>(&'s self) -> Vec<(&'static str, &'s [Draft])> {
+        let mut all: Vec<(&'static str, &[Draft])> = Vec::new();
+        let mut add = |key: &'static str, command: Option<&'s Vec<Draft>>| {
+            if let Some(command) = command {
+                all.push((key, command.as_slice()));
             }
-            Body::Oneshot { up, down, .. } => (
-                up.as_ref().map(|c| ("up", c.as_slice())),
-                down.as_ref().map(|c| ("down", c.as_slice())),
-            ),
-            Body::Bundle(_) | Body::File { .. } | Body::Unknown => (None, None),
         };
-        first.into_iter().chain(second).collect()
+        match &self.body {
+            Body::Longrun { run, finish, check, .. } => {
+                add("run", Some(run));
+                add("finish", finish.as_ref());
+                add("ready.check", check.as_ref());
+            }
+            Body::Oneshot { up, down, .. } => {
+                add("up", up.as_ref());
+                add("down", down.as_ref());
+            }
+            Body::Bundle(_) | Body::Failover { .. } | Body::File { .. } | Body::Unknown => {}
+        }
+        add("health.run", self.health.as_ref().map(|health| &health.run));
+        let actions = self.on_change_of.iter().map(|(_, action)| ("on-change", action));
+        for (key, action) in self.reload.iter().map(|action| ("reload", action)).chain(actions) {
+            if let Action::Run(command) = &action.value {
+                add(key, Some(command));
+            }
+        }
+        all
     }
 
     /// Where an output of this name is declared.

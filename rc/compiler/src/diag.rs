@@ -57,6 +57,10 @@ codes! {
     TooLarge "J0024" "more than a database can hold",
     Contradiction "J0025" "two settings contradict each other",
     NoDefault "J0026" "boot would start nothing",
+    Failover "J0027" "the alternatives of a failover do not fit together",
+    Conflict "J0028" "services that are never up together depend on each other",
+    Unfollowed "J0029" "an output that is passed on from a service that is no member",
+    Timeouts "J0030" "times that do not fit together",
 }
 
 /// Whether it prevents a database from being written.

@@ -12,11 +12,15 @@
 pub mod believe;
 pub mod board;
 pub mod check;
+pub mod conflict;
 pub mod cycle;
 pub mod definition;
+pub mod derive;
 pub mod diag;
+pub mod document;
 pub mod encode;
 pub mod link;
+pub mod node;
 pub mod parse;
 pub mod render;
 pub mod root;
@@ -81,10 +85,12 @@ pub fn compile_sources(
     root: Option<&Path>,
 ) -> Result<Outcome, Box<dyn std::error::Error>> {
     let report = Report::default();
-    let definitions = parse::parse(&sources, tree, board, &report);
+    let mut definitions = parse::parse(&sources, tree, board, &report);
+    derive::derive(&mut definitions);
     let linked = link::link(&definitions, &report);
     check::check(&definitions, &report);
     cycle::check(&linked, &report);
+    conflict::check(&definitions, &linked, &report);
     if let Some(root) = root {
         root::check(root, &definitions, &report)?;
     }

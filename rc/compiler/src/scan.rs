@@ -9,6 +9,21 @@ use crate::{
 use rc::outputs::is_name;
 use std::ops::Range;
 
+/// Where a reference stands in a string, if one does.
+pub(crate) fn reference_in(string: &Str) -> Option<Range<usize>> {
+    let mut from = 0;
+    loop {
+        let at = from + string.value[from..].find("${")?;
+        from = at + 2;
+        let inner = &string.value[from..];
+        let inner = &inner[..inner.find('}')?];
+        let is_reference = inner.split_once('.').is_some_and(|(service, _)| is_name(service));
+        if is_reference && !string.is_supplied(at) && !string.value[..at].ends_with('$') {
+            return Some(at..from + inner.len() + 1);
+        }
+    }
+}
+
 /// What [`Scanner::next`] found.
 pub(crate) enum Token {
     Literal(String),

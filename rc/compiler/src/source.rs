@@ -26,13 +26,15 @@ pub struct Place {
     pub start: usize,
     /// The byte after the last one.
     pub end: usize,
+    /// The expansion of a template that it was met in, as [`crate::template`] numbers them; 0: none.
+    pub via: u32,
 }
 
 impl Place {
     /// The span `range` of `file`.
     #[must_use]
     pub const fn new(file: FileId, range: Range<usize>) -> Self {
-        Self { file, start: range.start, end: range.end }
+        Self { file, start: range.start, end: range.end, via: 0 }
     }
 }
 

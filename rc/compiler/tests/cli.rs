@@ -283,7 +283,7 @@ fn programs_and_accounts_are_looked_up_in_the_image_root_only_if_one_is_given() 
 fn what_is_shown_compiles_to_the_same_database() {
     let full = include_str!("model.rs");
     let full = full.split("r#\"").nth(1).unwrap().split("\"#").next().unwrap();
-    for definitions in [full, &PARTS.concat()] {
+    for definitions in [full, &PARTS.concat(), include_str!("good/watch.toml")] {
         let tree = Tree::of(definitions);
         let bytes = tree.compile(&[]);
         let shown = tree.jambc(&["show", "out.db"]);

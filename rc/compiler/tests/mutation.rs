@@ -1,6 +1,6 @@
 //! Definitions with one place spoilt: whatever is wrong, jambc says so or compiles, and never falls
-//! over; and what it compiled can be shown and compiled again. The places are all of a file that uses the whole language, what is written there comes from
-//! a fixed seed; `JAMBC_SEEDS=N` tries the first N.
+//! over; and what it compiled can be shown and compiled again. The places are every other one of files that
+//! use the whole language, what is written there comes from a seed; `JAMBC_SEEDS=N` tries the first N.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -53,9 +53,11 @@ const SPOILERS: &[&str] = &[
     "kind = 'file'\n",
 ];
 
-fn full() -> &'static str {
+/// Files that use the whole language.
+fn full() -> [&'static str; 2] {
     let model = include_str!("model.rs");
-    model.split("r#\"").nth(1).unwrap().split("\"#").next().unwrap()
+    let model = model.split("r#\"").nth(1).unwrap().split("\"#").next().unwrap();
+    [model, include_str!("good/watch.toml")]
 }
 
 fn compile(definitions: &[u8]) -> Outcome {
@@ -86,16 +88,18 @@ fn check(definitions: &[u8]) {
 
 #[test]
 fn one_spoilt_place() {
-    let full = full();
     let seeds = std::env::var("JAMBC_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     for seed in 0..seeds.unwrap_or(1) {
-        spoil(full, seed);
+        for file in full() {
+            spoil(file, seed);
+        }
     }
 }
 
 fn spoil(full: &str, seed: u32) {
     let mut random = seed;
-    for (at, c) in full.char_indices() {
+    // Every other place, the others with the next seed.
+    for (at, c) in full.char_indices().skip(seed as usize % 2).step_by(2) {
         for width in [0, c.len_utf8()] {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let spoiler = SPOILERS[(random >> 16) as usize % SPOILERS.len()];
@@ -109,15 +113,18 @@ fn spoil(full: &str, seed: u32) {
 
 #[test]
 fn every_beginning_of_a_file() {
-    for (at, _) in full().char_indices() {
-        check(&full().as_bytes()[..at]);
+    for file in full() {
+        for (at, _) in file.char_indices() {
+            check(&file.as_bytes()[..at]);
+        }
     }
 }
 
 #[test]
 fn bytes_that_are_no_text() {
-    for at in (0..full().len()).step_by(97) {
-        let mut bytes = full().as_bytes().to_vec();
+    let file = full().concat();
+    for at in (0..file.len()).step_by(97) {
+        let mut bytes = file.as_bytes().to_vec();
         bytes[at] = 0xff;
         check(&bytes);
     }

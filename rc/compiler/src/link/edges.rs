@@ -1,6 +1,6 @@
 //! Who relates to whom: all mentions of a service by another become at most one edge.
 
-use super::{Names, Tie, Why};
+use super::{Names, Tie, Why, action::Actions, failover};
 use crate::{
     definition::{Body, Definition},
     diag::{Code, Diagnostic, all_of, nearest},
@@ -59,8 +59,14 @@ impl<'n, 'd> Ties<'n, 'd> {
                 let known = best.entry(tie.to).or_insert(tie);
                 if known.relation != tie.relation {
                     check_member(names, definition, *known, tie);
+                    check_alternative(names, definition, *known, tie);
                 }
-                if strength(tie.relation) > strength(known.relation) {
+                if known.why == Why::Condition && tie.why != Why::Condition {
+                    // What a condition reads is a need only if nothing else is said.
+                    *known = tie;
+                } else if tie.why != Why::Condition
+                    && strength(tie.relation) > strength(known.relation)
+                {
                     *known = tie;
                 }
             }
@@ -90,6 +96,25 @@ fn check_member(names: &Names<'_>, definition: &Definition, one: Tie, other: Tie
         Diagnostic::error(Code::Contradiction, needed.place, message)
             .related(member.place, "a member by this")
             .help("with `ready-when` other than \"all\", a member cannot also be needed"),
+    );
+}
+
+/// An alternative that is also needed would always have to be up.
+fn check_alternative(names: &Names<'_>, definition: &Definition, one: Tie, other: Tie) {
+    let (alternative, needed) = match (one.relation, other.relation) {
+        (Relation::Alternative, Relation::Needs) => (one, other),
+        (Relation::Needs, Relation::Alternative) => (other, one),
+        _ => return,
+    };
+    if needed.why == Why::Condition {
+        return;
+    }
+    let name = &names.definition(alternative.to).name.value;
+    let message = format!("failover `{}` needs its alternative `{name}`", definition.name.value);
+    names.report.push(
+        Diagnostic::error(Code::Failover, needed.place, message)
+            .related(alternative.place, "an alternative by this")
+            .help("an alternative may be down while another one is used; do not need it as well"),
     );
 }
 
@@ -133,47 +158,45 @@ fn is_bundle(names: &Names<'_>, name: &Located<String>, id: ServiceId) -> bool {
     fits
 }
 
-/// The edges of one service, with what happens there on a change.
+/// The edges of one service, with what happens there on a change: those of alternatives last and in
+/// the order of their preference, the others by the number of the service.
 pub(super) fn edges(
     names: &Names<'_>,
     definition: &Definition,
     reads: &[Read],
+    actions: &Actions,
     ties: &[Tie],
 ) -> Vec<Edge> {
-    check_actions(names, definition, ties);
-    let is_file = matches!(definition.body, Body::File { .. });
+    check_targets(names, definition, ties);
     let edge = |tie: &Tie| {
         let name = &names.definition(tie.to).name.value;
-        let special = definition.on_change_of.iter().find(|(of, _)| of.value == *name);
-        let special = special.map(|(_, action)| action.value);
-        let general = definition.on_change.map(|action| action.value);
+        let special = definition.on_change_of.iter().position(|(of, _)| of.value == *name);
+        let special = special.and_then(|at| actions.of.get(at)).copied();
         let reads = reads.iter().any(|read| read.service == tie.to);
-        let default = if is_file && reads { OnChange::Render } else { OnChange::Restart };
-        let on_change = special.or(general).unwrap_or(default);
+        let default = default_of(definition, tie.relation, reads);
+        let on_change = special.or(actions.general).unwrap_or(default);
         Edge { to: tie.to, relation: tie.relation, on_change }
     };
-    ties.iter().map(edge).collect()
+    let alternative = |tie: &&Tie| tie.relation == Relation::Alternative;
+    let mut edges: Vec<Edge> = ties.iter().filter(|tie| !alternative(tie)).map(edge).collect();
+    for id in failover::order(names, definition) {
+        edges.extend(ties.iter().filter(alternative).filter(|tie| tie.to == id).map(edge));
+    }
+    edges
 }
 
-fn check_actions(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
-    let all = definition.on_change.iter();
-    for action in all.chain(definition.on_change_of.iter().map(|(_, action)| action)) {
-        let fits = match (action.value, &definition.body) {
-            (_, Body::Unknown) | (OnChange::Restart | OnChange::Ignore, _) => true,
-            (OnChange::Render, body) => matches!(body, Body::File { .. }),
-            (OnChange::Signal(_), body) => matches!(body, Body::Longrun { .. }),
-            (OnChange::Run(_), body) => matches!(body, Body::Longrun { .. } | Body::Oneshot { .. }),
-            (OnChange::Follow, body) => matches!(body, Body::Bundle(_)),
-        };
-        if !fits {
-            let kind = definition.kind();
-            let (message, help) = match action.value {
-                OnChange::Render => (format!("a {kind} cannot be rendered"), "only a file can"),
-                _ => (format!("a {kind} has no process to signal"), "only a longrun has"),
-            };
-            names.report.push(Diagnostic::error(Code::OnChange, action.place, message).help(help));
-        }
+/// What is done about a change when the definition does not say.
+fn default_of(definition: &Definition, relation: Relation, reads: bool) -> OnChange {
+    match (&definition.body, relation) {
+        (Body::File { .. }, _) if reads => OnChange::Render,
+        (Body::Bundle(_), Relation::Member) if reads => OnChange::Follow,
+        (Body::Failover { .. }, Relation::Alternative) => OnChange::Follow,
+        _ => OnChange::Restart,
     }
+}
+
+/// Reports an action for a service to which there is no relation.
+fn check_targets(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
     for (of, _) in &definition.on_change_of {
         let Some(id) = names.find(of) else { continue };
         if ties.iter().any(|tie| tie.to == id) {
@@ -193,7 +216,7 @@ fn check_actions(names: &Names<'_>, definition: &Definition, ties: &[Tie]) {
             format!("it is related to {}", all_of(known))
         }));
     }
-    if let Some(action) = definition.on_change
+    if let Some(action) = &definition.on_change
         && ties.is_empty()
     {
         let message = format!("service `{}` is related to nothing", definition.name.value);

@@ -1,6 +1,9 @@
 //! From names to numbers: every service with its edges and reads, as the database holds them.
 
+mod action;
+mod condition;
 mod edges;
+mod failover;
 mod own;
 mod refs;
 
@@ -10,11 +13,12 @@ use crate::{
     source::{Located, Place},
     text::Draft,
 };
+use action::Actions;
 use edges::Ties;
 use rc::{
     model::{
         self, Command, DEFAULT_TARGET, File, Kind, Longrun, MAX_SERVICES, Oneshot, OutputDecl,
-        Ready, Relation, Service, ServiceId,
+        Policy, Ready, Relation, Service, ServiceId,
     },
     text::Text,
 };
@@ -42,6 +46,8 @@ pub enum Why {
     PartOf,
     /// By a reference.
     Reference,
+    /// By a condition on an output.
+    Condition,
 }
 
 /// An edge with its reason.
@@ -110,6 +116,11 @@ impl<'d> Names<'d> {
         found
     }
 
+    /// The number of a service, if there is one of this name.
+    pub(crate) fn known(&self, name: &str) -> Option<ServiceId> {
+        self.numbers.get(name).copied()
+    }
+
     pub(crate) fn definition(&self, id: ServiceId) -> &'d Definition {
         &self.definitions[id.index()]
     }
@@ -127,41 +138,123 @@ pub fn link(definitions: &Definitions, report: &Report) -> Linked {
     let names = Names::new(services, report);
     let mut ties = Ties::new(&names);
     let mut linked = Vec::with_capacity(services.len());
+    let mut more = Vec::with_capacity(services.len());
     for (index, definition) in services.iter().enumerate() {
+        failover::check(&names, definition);
         let mut references = References::new(&names, index);
-        let service = one(&mut references, definition);
-        ties.add_reads(index, references.into_ties());
+        let (service, actions) = one(&mut references, definition);
+        let (reads, passed) = references.into_ties();
+        ties.add_reads(index, reads);
         linked.push((definition.name.value.clone(), service));
+        more.push((actions, passed));
     }
     let ties = ties.merged();
-    for ((_, service), (definition, ties)) in linked.iter_mut().zip(services.iter().zip(&ties)) {
-        service.edges = edges::edges(&names, definition, &service.reads, ties);
+    let all = linked.iter_mut().zip(services).zip(ties.iter().zip(more));
+    for (((_, service), definition), (ties, (actions, passed))) in all {
+        failover::check_members(&names, definition, &passed, ties);
+        service.edges = edges::edges(&names, definition, &service.reads, &actions, ties);
+        service.reload = actions.reload;
+        service.actions = actions.commands;
     }
+    conflicts(&names, &mut linked);
     Linked { services: linked, ties, system: system(&names, definitions) }
 }
 
-fn one(references: &mut References<'_>, definition: &Definition) -> Service {
-    let outputs = references.own_values();
-    let outputs = definition.outputs.iter().zip(outputs).map(|(output, value)| OutputDecl {
-        key: output.key.value.clone(),
-        kind: output.kind,
-        value,
-        from: Vec::new(),
+/// Fills in the conflicts, which are mutual.
+fn conflicts(names: &Names<'_>, linked: &mut [(String, Service)]) {
+    let mut of: Vec<Vec<ServiceId>> = vec![Vec::new(); linked.len()];
+    for (index, definition) in names.definitions.iter().enumerate() {
+        let Ok(me) = u16::try_from(index).map(ServiceId) else { continue };
+        for name in &definition.conflicts {
+            let Some(id) = names.find(name) else { continue };
+            if id == me {
+                let message = format!("service `{}` conflicts with itself", name.value);
+                names.report.push(
+                    Diagnostic::error(Code::Conflict, name.place, message)
+                        .help("it could never start; name the other service"),
+                );
+                continue;
+            }
+            of[index].push(id);
+            of[id.index()].push(me);
+        }
+    }
+    for ((_, service), mut ids) in linked.iter_mut().zip(of) {
+        ids.sort_unstable();
+        ids.dedup();
+        service.conflicts = ids;
+    }
+}
+
+fn one(references: &mut References<'_>, definition: &Definition) -> (Service, Actions) {
+    let values = references.own_values();
+    let mut outputs = Vec::with_capacity(definition.outputs.len());
+    for (output, value) in definition.outputs.iter().zip(values) {
+        outputs.push(OutputDecl {
+            key: output.key.value.clone(),
+            kind: output.kind,
+            value,
+            from: failover::from(references, definition, output),
+        });
+        if output.value.is_none() && matches!(definition.body, Body::Bundle(_)) {
+            let key = &output.key.value;
+            let message = format!("output `{key}` of a bundle has no value");
+            references.report().push(
+                Diagnostic::error(Code::Missing, output.key.place, message).help(format!(
+                    "a bundle publishes nothing itself; pass on that of a member: \
+                     `outputs.{key} = \"${{MEMBER.{key}}}\"`"
+                )),
+            );
+        }
+    }
+    let kind = kind(references, definition);
+    let exec = exec(references, &definition.exec);
+    let health = definition.health.as_ref().map(|health| model::Health {
+        run: command(references, &health.run),
+        every: health.every.value,
+        timeout: health.timeout.value,
+        retries: health.retries,
     });
-    let outputs: Vec<OutputDecl> = outputs.collect();
-    let kind = match &definition.body {
-        Body::Longrun { run, finish, ready, policy } => Kind::Longrun(Longrun {
-            finish: finish.as_ref().map(|argv| command(references, argv)),
-            ready: readiness(references, definition, *ready),
-            policy: policy.clone(),
-            ..Longrun::new(command(references, run))
-        }),
-        Body::Oneshot { up, down, policy } => Kind::Oneshot(Oneshot {
+    let actions = Actions::new(references, definition);
+    let conditions = condition::conditions(references, definition);
+    let service = Service {
+        description: definition.description.clone(),
+        reads: references.reads(),
+        outputs,
+        exec,
+        health,
+        conditions,
+        ..Service::new(kind)
+    };
+    (service, actions)
+}
+
+fn kind(references: &mut References<'_>, definition: &Definition) -> Kind {
+    let policy = |references: &References<'_>, policy: &Policy| Policy {
+        on_failure: action::on_failure(references, definition),
+        ..policy.clone()
+    };
+    match &definition.body {
+        Body::Longrun { run, finish, ready, check, pidfile, watchdog, policy: times } => {
+            Kind::Longrun(Longrun {
+                run: command(references, run),
+                finish: finish.as_ref().map(|argv| command(references, argv)),
+                ready: readiness(references, definition, *ready),
+                check: check.as_ref().map(|argv| command(references, argv)),
+                pidfile: pidfile.as_ref().map(|path| path.value.clone()),
+                watchdog: watchdog.map(|limit| limit.value),
+                policy: policy(references, times),
+            })
+        }
+        Body::Oneshot { up, down, policy: times } => Kind::Oneshot(Oneshot {
             up: up.as_ref().map(|argv| command(references, argv)),
             down: down.as_ref().map(|argv| command(references, argv)),
-            policy: policy.clone(),
+            policy: policy(references, times),
         }),
         Body::Bundle(ready) => Kind::Bundle(ready.value),
+        Body::Failover { back, patience } => {
+            Kind::Failover(model::Failover { back: back.value, patience: *patience })
+        }
         Body::File { path, text, mode } => {
             let (text, secret) = references.file(text, *mode);
             let default = if secret { SECRET_FILE_MODE } else { FILE_MODE };
@@ -169,14 +262,6 @@ fn one(references: &mut References<'_>, definition: &Definition) -> Service {
             Kind::File(File { path: path.value.clone(), mode, text })
         }
         Body::Unknown => Kind::Bundle(model::ReadyWhen::All),
-    };
-    let exec = exec(references, &definition.exec);
-    Service {
-        description: definition.description.clone(),
-        reads: references.reads(),
-        outputs,
-        exec,
-        ..Service::new(kind)
     }
 }
 

@@ -150,7 +150,7 @@ fn literal(text: &Text) -> Option<&str> {
 }
 
 /// Whether a value of type `from` is always one of type `to`.
-fn fits(from: Scalar, to: Scalar) -> bool {
+pub(super) fn fits(from: Scalar, to: Scalar) -> bool {
     from == to
         || matches!(to, Scalar::String | Scalar::Secret)
         || (to == Scalar::Ip && matches!(from, Scalar::Ipv4 | Scalar::Ipv6))

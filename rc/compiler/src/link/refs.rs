@@ -4,7 +4,7 @@ use super::{Names, Tie, Why, own::Own};
 use crate::{
     definition::{Body, Definition, Output},
     diag::{Code, Diagnostic, Report, all_of, nearest},
-    source::Located,
+    source::{Located, Place},
     text::{BodyPart, Draft, Part, Reference},
 };
 use rc::{
@@ -27,6 +27,10 @@ pub(super) enum Use {
     File,
     /// The value of an output of this type.
     Output(OutputType),
+    /// A condition.
+    Condition,
+    /// An output that is passed on as it is.
+    Passed,
 }
 
 /// What a reference leads to.
@@ -45,6 +49,8 @@ pub(super) struct References<'n> {
     ties: Vec<Tie>,
     pub(super) own: Vec<Own>,
     secrets: Vec<Reference>,
+    /// Of bundles: what their outputs refer to.
+    passed: Vec<(Place, ServiceId)>,
     /// How many references were reported so far.
     pub(super) faults: usize,
 }
@@ -52,7 +58,16 @@ pub(super) struct References<'n> {
 impl<'n> References<'n> {
     pub(super) fn new(names: &'n Names<'n>, me: usize) -> Self {
         let own = vec![Own::Open; names.definitions[me].outputs.len()];
-        Self { names, me, reads: Vec::new(), ties: Vec::new(), own, secrets: Vec::new(), faults: 0 }
+        Self {
+            names,
+            me,
+            reads: Vec::new(),
+            ties: Vec::new(),
+            own,
+            secrets: Vec::new(),
+            passed: Vec::new(),
+            faults: 0,
+        }
     }
 
     pub(super) fn report(&self) -> &'n Report {
@@ -64,9 +79,9 @@ impl<'n> References<'n> {
         self.reads.clone()
     }
 
-    /// The needs that the references are.
-    pub(super) fn into_ties(self) -> Vec<Tie> {
-        self.ties
+    /// The relations that the references are, and of a bundle what its outputs refer to.
+    pub(super) fn into_ties(self) -> (Vec<Tie>, Vec<(Place, ServiceId)>) {
+        (self.ties, self.passed)
     }
 
     /// The content of a file, and whether a secret is in it. The mode must then keep others out.
@@ -133,7 +148,7 @@ impl<'n> References<'n> {
         }
         let Target::Other(service, position, output) = target else { return None };
         self.note_secret(list, output, Use::File);
-        let read = self.read(list, service, position);
+        let read = self.read(list, service, position, Use::File);
         let mut pieces = Vec::new();
         for part in body {
             match part {
@@ -167,7 +182,7 @@ impl<'n> References<'n> {
         match target {
             Target::Own(index, output) => self.inlined(reference, index, output),
             Target::Other(service, position, _) => {
-                let read = self.read(reference, service, position);
+                let read = self.read(reference, service, position, used);
                 let default = reference.default.clone();
                 vec![Piece::Value { read, index: reference.index, default }]
             }
@@ -205,8 +220,12 @@ impl<'n> References<'n> {
             .related(publisher.name.place, format!("`{name}` is defined here"));
         if let Some(near) = nearest(&key.value, known.clone()) {
             error = error.help(format!("did you mean `{near}`?"));
-        } else if matches!(publisher.body, Body::Bundle(_) | Body::File { .. }) {
+        } else if matches!(publisher.body, Body::File { .. }) {
             error = error.help(format!("a {kind} has no outputs"));
+        } else if matches!(publisher.body, Body::Bundle(_)) && publisher.outputs.is_empty() {
+            let key = &key.value;
+            error = error
+                .help(format!("it passes on none; add `outputs.{key} = \"${{MEMBER.{key}}}\"`"));
         } else if publisher.outputs.is_empty() {
             error = error.help(format!("it declares none; add `outputs.{} = \"TYPE\"`", key.value));
         } else {
@@ -246,13 +265,19 @@ impl<'n> References<'n> {
         }
         match used {
             Use::File => self.secrets.push(reference.clone()),
-            Use::Environment => {}
+            Use::Environment | Use::Condition | Use::Passed => {}
             Use::Argument => {
                 let message = "a secret in an argument can be seen by every user of the device";
                 self.report().push(
-                    Diagnostic::warning(Code::Secret, reference.place, message)
+                    Diagnostic::error(Code::Secret, reference.place, message)
                         .related(output.key.place, "declared as a secret here")
-                        .help("pass it in `env` or in a file, if the program can take it so"),
+                        .help(format!(
+                            "pass it in a variable: `env.NAME = \"${{{0}}}\"`; or in a file that \
+                             only its owner may read: `kind = \"file\"`, `text = \"${{{0}}}\"`, \
+                             which then has mode 0600, and give the program its path, or let a \
+                             shell open it as a descriptor: `exec PROGRAM 3</run/FILE`",
+                            shown(reference)
+                        )),
                 );
             }
             Use::Output(kind) => {
@@ -268,13 +293,19 @@ impl<'n> References<'n> {
         }
     }
 
-    fn read(&mut self, reference: &Reference, service: ServiceId, output: u16) -> u16 {
+    /// The number of a read of `output` of `service`, for which a relation comes with it.
+    pub(super) fn read(
+        &mut self,
+        reference: &Reference,
+        service: ServiceId,
+        output: u16,
+        used: Use,
+    ) -> u16 {
         let read = Read { service, output };
         let known = self.reads.iter().position(|other| *other == read);
         let position = known.unwrap_or_else(|| {
             self.reads.push(read);
-            let (place, why) = (reference.place, Why::Reference);
-            self.ties.push(Tie { to: service, relation: Relation::Needs, place, why });
+            self.tie(reference.place, service, used);
             self.reads.len() - 1
         });
         u16::try_from(position).unwrap_or_else(|_| {
@@ -282,6 +313,21 @@ impl<'n> References<'n> {
             self.report().push(Diagnostic::error(Code::TooLarge, reference.place, message));
             0
         })
+    }
+
+    /// A read is a need, except of what is a member or alternative anyway.
+    fn tie(&mut self, place: Place, to: ServiceId, used: Use) {
+        let is_bundle = matches!(self.names.definitions[self.me].body, Body::Bundle(_));
+        let why = match used {
+            Use::Passed => return,
+            Use::Output(_) if is_bundle => {
+                self.passed.push((place, to));
+                return;
+            }
+            Use::Condition => Why::Condition,
+            _ => Why::Reference,
+        };
+        self.ties.push(Tie { to, relation: Relation::Needs, place, why });
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     definition::{Exec, Output},
     diag::{Code, Diagnostic, nearest, one_of},
+    scan,
     source::Located,
     text::{self, Draft, Syntax},
 };
@@ -45,7 +46,7 @@ fn umask(cx: Context<'_>, value: &Value<'_>) -> Option<u16> {
 
 /// A user or group: a name or a number.
 fn account(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
-    if let Some(number) = value.as_integer() {
+    if let Some(number) = value.as_integer(cx) {
         if u32::try_from(number).is_err() {
             let message = format!("`{}`: {number} is not an id", value.key);
             value.invalid(cx, Code::BadValue, message, "an id is between 0 and 4294967295");
@@ -95,13 +96,12 @@ fn env(cx: Context<'_>, value: &Value<'_>) -> Vec<(Located<String>, Draft)> {
 
 /// A string with references; integers and booleans are taken as they are written.
 fn text(cx: Context<'_>, value: &Value<'_>) -> Option<Draft> {
-    let bare = value.as_integer().map(|n| n.to_string());
-    let bare = bare.or_else(|| value.value.as_bool().map(|b| b.to_string()));
-    if let Some(literal) = bare {
-        return Some(Draft { parts: vec![text::Part::Literal(literal)], place: Some(value.place) });
+    if value.is_string() {
+        let string = value.text(cx, "a string")?;
+        return Some(text::parse(cx.report, &string, Syntax::References));
     }
-    let string = value.string(cx, "a string")?;
-    Some(text::parse(cx.report, &string, Syntax::References))
+    let literal = value.plain(cx, "a string")?;
+    Some(Draft { parts: vec![text::Part::Literal(literal)], place: Some(value.place) })
 }
 
 /// A path from the root, without detours, so that two spellings of one path cannot differ.
@@ -119,8 +119,17 @@ pub fn absolute(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
     Some(Located { value: string.value, place: string.place })
 }
 
+/// Whether an output's value may stand by itself, its type being that of what it refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Short {
+    /// A string that is not a type may be a reference.
+    Reference,
+    /// A string is a type.
+    Type,
+}
+
 /// Reads `outputs`.
-pub fn outputs(cx: Context<'_>, table: &mut Table<'_>) -> Vec<Output> {
+pub fn outputs(cx: Context<'_>, table: &mut Table<'_>, short: Short) -> Vec<Output> {
     let mut found = Vec::new();
     let Some(value) = table.take("outputs") else { return found };
     let Some(table) = value.table(cx, "a table such as { ifname = \"ifname\" }") else {
@@ -129,27 +138,39 @@ pub fn outputs(cx: Context<'_>, table: &mut Table<'_>) -> Vec<Output> {
     for (key, value) in table.entries() {
         let key = Located { value: key.value.to_owned(), place: key.place };
         check_name(cx, &key, "an output");
-        let (kind, constant) = match value.as_table() {
-            None => (output_type(cx, &value), None),
-            Some(mut table) => {
-                let kind = table.take("type");
-                let constant = table.take("value").and_then(|value| text(cx, &value));
-                if kind.is_none() {
-                    let message = format!("{} has no `type`", table.what);
-                    cx.report.push(
-                        Diagnostic::error(Code::Missing, table.place, message)
-                            .help("write for example `{ type = \"ip\", value = \"192.0.2.1\" }`"),
-                    );
-                }
-                table.finish(cx, |_| None);
-                (kind.and_then(|value| output_type(cx, &value)), constant)
-            }
-        };
-        // An output of unknown type still exists, so that references to it are not reported too.
-        let kind = kind.unwrap_or(OutputType::One(Scalar::String));
-        found.push(Output { key, kind, value: constant });
+        found.push(output(cx, key, &value, short));
     }
     found
+}
+
+fn output(cx: Context<'_>, key: Located<String>, value: &Value<'_>, short: Short) -> Output {
+    let Some(mut table) = value.as_table() else {
+        if short == Short::Reference
+            && let Some(string) = value.text(cx, "a reference such as \"${wan.ifname}\"")
+            && scan::reference_in(&string).is_some()
+        {
+            let value = Some(text::parse(cx.report, &string, Syntax::References));
+            return Output { key, kind: OutputType::One(Scalar::String), derived: true, value };
+        }
+        return Output { kind: kind(output_type(cx, value)), key, derived: false, value: None };
+    };
+    let declared = table.take("type");
+    let constant = table.take("value").and_then(|value| text(cx, &value));
+    if declared.is_none() {
+        let message = format!("{} has no `type`", table.what);
+        cx.report.push(
+            Diagnostic::error(Code::Missing, table.place, message)
+                .help("write for example `{ type = \"ip\", value = \"192.0.2.1\" }`"),
+        );
+    }
+    table.finish(cx, |_| None);
+    let kind = kind(declared.and_then(|value| output_type(cx, &value)));
+    Output { key, kind, derived: false, value: constant }
+}
+
+/// An output of unknown type still exists, so that references to it are not reported too.
+fn kind(found: Option<OutputType>) -> OutputType {
+    found.unwrap_or(OutputType::One(Scalar::String))
 }
 
 fn output_type(cx: Context<'_>, value: &Value<'_>) -> Option<OutputType> {

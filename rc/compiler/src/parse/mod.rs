@@ -1,7 +1,10 @@
 //! From files to [`Definitions`]: TOML with places, board values, and the tables of every file.
 
+mod action;
+mod condition;
 mod exec;
 mod policy;
+mod ready;
 mod service;
 mod system;
 mod table;
@@ -13,20 +16,15 @@ use crate::{
     board::Board,
     definition::{Definition, Definitions},
     diag::{Code, Diagnostic, Report, nearest},
+    document::{self, Document},
+    node::{Data, Entries, Entry},
     source::{FileId, Located, Place, Sources},
 };
 use std::collections::BTreeMap;
 use table::{Context, Table};
-use toml::de::{DeTable, DeValue};
 
 /// The tables that a file may have.
 const TABLES: &[&str] = &["service", "system", "board"];
-
-/// A file as TOML.
-struct Document<'d> {
-    file: FileId,
-    root: DeTable<'d>,
-}
 
 /// Reads the files of a tree and the board file, and checks each service by itself.
 #[must_use]
@@ -36,18 +34,18 @@ pub fn parse(
     board_file: Option<FileId>,
     report: &Report,
 ) -> Definitions {
-    let documents: Vec<Document<'_>> =
-        tree.iter().filter_map(|file| document(sources, *file, report)).collect();
-    let chosen = board_file.and_then(|file| document(sources, file, report));
+    let documents: Vec<Document> =
+        tree.iter().filter_map(|file| document::read(sources, *file, report)).collect();
+    let chosen = board_file.and_then(|file| document::read(sources, file, report));
     let mut board = Board::default();
     for document in &documents {
         if let Some(table) = subtable(document, "board", report) {
-            board.add(report, document.file, table);
+            board.add(report, table);
         }
     }
     if let Some(document) = &chosen {
         match subtable(document, "board", report) {
-            Some(table) => board.overlay(document.file, table),
+            Some(table) => board.overlay(table),
             None => report.push(
                 Diagnostic::error(
                     Code::Missing,
@@ -58,7 +56,7 @@ pub fn parse(
             ),
         }
     }
-    let cx = Context { sources, report, board: &board };
+    let cx = Context { report, board: &board };
     let mut definitions = Definitions::default();
     let mut services: BTreeMap<String, Definition> = BTreeMap::new();
     for document in &documents {
@@ -69,74 +67,35 @@ pub fn parse(
             system::system(cx, table, &mut definitions.system);
         }
         if let Some(table) = subtable(document, "service", report) {
-            tables_of_services(cx, document.file, table, &mut services);
+            tables_of_services(cx, table, &mut services);
         }
     }
     definitions.services = services.into_values().collect();
     definitions
 }
 
-fn document<'d>(sources: &'d Sources, id: FileId, report: &Report) -> Option<Document<'d>> {
-    let file = sources.file(id);
-    if !file.is_utf8 {
-        let at = file.text.find('\u{fffd}').unwrap_or(0);
-        let place = Place::new(id, at..at + 3);
-        let message = "the file is not UTF-8";
-        report.push(Diagnostic::error(Code::Syntax, place, message).help("TOML files are UTF-8"));
-        return None;
-    }
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
-    for error in errors {
-        report.push(syntax_error(id, &file.text, &error));
-    }
-    Some(Document { file: id, root: root.into_inner() })
-}
-
-fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
-    let end = text.trim_end().len();
-    if span.start < end {
-        return Diagnostic::error(Code::Syntax, Place::new(file, span), error.message());
-    }
-    // The parser met the end of the file. Of a string that is never closed, show the beginning.
-    let quotes = ["\"\"\"", "'''"].into_iter().filter(|_| error.message().contains("multi-line"));
-    match quotes.filter_map(|quote| text.rfind(quote)).max() {
-        Some(at) => {
-            let place = Place::new(file, at..at + 3);
-            Diagnostic::error(Code::Syntax, place, "this string is never closed")
-        }
-        None => Diagnostic::error(Code::Syntax, Place::new(file, end..end), error.message()),
-    }
-}
-
 /// The table called `name` at the top of a document; another value there is reported.
-fn subtable<'d>(
-    document: &'d Document<'d>,
-    name: &str,
-    report: &Report,
-) -> Option<&'d DeTable<'d>> {
-    let (key, value) = document.root.get_key_value(name)?;
-    let DeValue::Table(table) = value.get_ref() else {
-        let place = Place::new(document.file, key.span());
+fn subtable<'d>(document: &'d Document, name: &str, report: &Report) -> Option<&'d Entries> {
+    let Entry { place, value, .. } = document.root.find(name)?;
+    let table = value.as_table();
+    if table.is_none() {
         let message = format!("`{name}` must be a table");
-        report.push(Diagnostic::error(Code::WrongType, place, message));
-        return None;
-    };
-    Some(table)
+        report.push(Diagnostic::error(Code::WrongType, *place, message));
+    }
+    table
 }
 
-fn table_place(document: &Document<'_>, name: &str) -> Place {
-    let key = document.root.get_key_value(name).map(|(key, _)| key.span());
-    Place::new(document.file, key.unwrap_or(0..0))
+fn table_place(document: &Document, name: &str) -> Place {
+    let entry = document.root.find(name);
+    entry.map_or(Place::new(document.file, 0..0), |entry| entry.place)
 }
 
-fn unknown_tables(document: &Document<'_>, report: &Report) {
-    for key in document.root.keys() {
-        let name: &str = key.get_ref();
+fn unknown_tables(document: &Document, report: &Report) {
+    for Entry { key: name, place, .. } in document.root.iter() {
+        let (name, place) = (name.as_str(), *place);
         if TABLES.contains(&name) {
             continue;
         }
-        let place = Place::new(document.file, key.span());
         let message = format!("there is no table or key `{name}` at the top of a file");
         let mut error = Diagnostic::error(Code::UnknownKey, place, message);
         if let Some(near) = nearest(name, TABLES.iter().copied()) {
@@ -148,14 +107,12 @@ fn unknown_tables(document: &Document<'_>, report: &Report) {
 
 fn tables_of_services(
     cx: Context<'_>,
-    file: FileId,
-    table: &DeTable<'_>,
+    table: &Entries,
     services: &mut BTreeMap<String, Definition>,
 ) {
-    for (key, value) in table {
-        let name =
-            Located { value: key.get_ref().to_string(), place: Place::new(file, key.span()) };
-        let DeValue::Table(entries) = value.get_ref() else {
+    for Entry { key, place, value } in table.iter() {
+        let name = Located { value: key.clone(), place: *place };
+        let Data::Table(entries) = &value.data else {
             let message = format!("`service.{}` must be a table", name.value);
             cx.report.push(
                 Diagnostic::error(Code::WrongType, name.place, message)

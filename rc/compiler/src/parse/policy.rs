@@ -1,10 +1,14 @@
-//! Times and retries: `restart`, `timeout-start`, `timeout-down`, `timeout-finish`, `down-signal`.
+//! Times and retries: `restart`, `timeout-start`, `timeout-down`, `timeout-action`,
+//! `timeout-finish`, `down-signal`.
 
 use super::{
     table::{Context, Table, Value},
-    value::{choice, duration, duration_of, duration_or_never, signal},
+    value::{choice, count, duration, duration_of, duration_or_never, lasting, signal},
 };
-use crate::diag::{Code, Diagnostic};
+use crate::{
+    diag::{Code, Diagnostic},
+    source::Located,
+};
 use rc::{
     Backoff, Millis,
     model::{Policy, Restart},
@@ -25,8 +29,13 @@ pub fn oneshot_default() -> Policy {
     }
 }
 
-/// Reads the keys of a policy out of a service's table.
-pub fn policy(cx: Context<'_>, table: &mut Table<'_>, mut policy: Policy) -> Policy {
+/// Reads the keys of a policy out of a service's table; `down` becomes its `timeout-down`.
+pub fn policy(
+    cx: Context<'_>,
+    table: &mut Table<'_>,
+    mut policy: Policy,
+    down: &mut Option<Located<Millis>>,
+) -> Policy {
     if let Some(value) = table.take("restart") {
         restart(cx, &value, &mut policy);
     }
@@ -35,6 +44,10 @@ pub fn policy(cx: Context<'_>, table: &mut Table<'_>, mut policy: Policy) -> Pol
     }
     if let Some(grace) = table.take("timeout-down").and_then(|v| duration(cx, &v)) {
         policy.stop.grace = grace.value;
+        *down = Some(grace);
+    }
+    if let Some(limit) = table.take("timeout-action").and_then(|v| lasting(cx, &v)) {
+        policy.action_timeout = limit.value;
     }
     if let Some(signal) = table.take("down-signal").and_then(|v| signal(cx, &v)) {
         policy.stop.signal = signal;
@@ -58,7 +71,7 @@ pub fn finish_timeout(cx: Context<'_>, table: &mut Table<'_>, policy: &mut Polic
 }
 
 fn restart(cx: Context<'_>, value: &Value<'_>, policy: &mut Policy) {
-    const ALSO: &str = ", or { policy = …, backoff = \"100ms..30s\", max = N }";
+    const ALSO: &str = ", or { policy = …, backoff = \"100ms..30s\", max = N, permanent = […] }";
     if let Some(word) = value.as_string(cx) {
         if let Some(restart) = choice(cx, value, &word.value, RESTARTS, ALSO) {
             policy.restart = restart;
@@ -81,16 +94,28 @@ fn restart(cx: Context<'_>, value: &Value<'_>, policy: &mut Policy) {
         policy.backoff = backoff;
     }
     if let Some(value) = table.take("max") {
-        match value.as_integer().map(u32::try_from) {
-            Some(Ok(max)) => policy.max_restarts = max,
-            Some(Err(_)) => {
-                let message = format!("`{}` must be between 0 and {}", value.key, u32::MAX);
-                value.invalid(cx, Code::BadValue, message, "0 means without end");
-            }
-            None => value.wrong_type(cx, "a number of attempts"),
-        }
+        policy.max_restarts = count(cx, &value, 0).unwrap_or(policy.max_restarts);
+    }
+    if let Some(value) = table.take("permanent") {
+        let codes = value.items(cx, "a list of exit codes such as [100, 111]");
+        policy.permanent = codes.iter().filter_map(|value| exit_code(cx, value)).collect();
     }
     table.finish(cx, |_| None);
+}
+
+fn exit_code(cx: Context<'_>, value: &Value<'_>) -> Option<u8> {
+    match value.as_integer(cx).map(u8::try_from) {
+        Some(Ok(code)) if code > 0 => Some(code),
+        Some(_) => {
+            let message = format!("`{}` must be between 1 and 255", value.key);
+            value.invalid(cx, Code::BadValue, message, "0 means success");
+            None
+        }
+        None => {
+            value.wrong_type(cx, "an exit code");
+            None
+        }
+    }
 }
 
 fn backoff(cx: Context<'_>, value: &Value<'_>) -> Option<Backoff> {

@@ -1,10 +1,13 @@
 //! One `[service.NAME]` table: which keys each kind has, and what their values may be.
 
 use super::{
-    exec::{absolute, exec, outputs},
+    action::{on_change, on_failure, reload},
+    condition::conditions,
+    exec::{Short, absolute, exec, outputs},
     policy::{finish_timeout, oneshot_default, policy},
+    ready::{Readiness, health, readiness},
     table::{Context, Table, Value},
-    value::{choice, name, octal, signal_named},
+    value::{choice, lasting, name, octal},
 };
 use crate::{
     definition::{Body, Definition, Exec},
@@ -12,7 +15,10 @@ use crate::{
     source::Located,
     text::{self, Draft, Syntax},
 };
-use rc::model::{OnChange, Policy, Ready, ReadyWhen, Relation};
+use rc::{
+    Millis,
+    model::{Back, Policy, ReadyWhen, Relation},
+};
 
 /// What `kind` may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,7 @@ enum Kind {
     Longrun,
     Oneshot,
     Bundle,
+    Failover,
     File,
 }
 
@@ -27,34 +34,48 @@ const KINDS: &[(&str, Kind)] = &[
     ("longrun", Kind::Longrun),
     ("oneshot", Kind::Oneshot),
     ("bundle", Kind::Bundle),
+    ("failover", Kind::Failover),
     ("file", Kind::File),
 ];
+
+/// How long an alternative of a failover is waited for, unless the definition says otherwise.
+const PATIENCE: Millis = Millis::from_secs(30);
+
+const PROCESSES: &str = "longruns and oneshots";
 
 /// The keys that only some kinds have, and which.
 const KEYS_OF_KINDS: &[(&str, &str)] = &[
     ("run", "longruns"),
     ("finish", "longruns"),
     ("ready", "longruns"),
+    ("watchdog", "longruns"),
     ("timeout-finish", "longruns"),
     ("up", "oneshots"),
     ("down", "oneshots"),
     ("contents", "bundles"),
     ("ready-when", "bundles"),
+    ("alternatives", "failovers"),
+    ("return", "failovers"),
+    ("patience", "failovers"),
     ("path", "files"),
     ("text", "files"),
     ("mode", "files"),
-    ("outputs", "longruns and oneshots"),
-    ("user", "longruns and oneshots"),
-    ("group", "longruns and oneshots"),
-    ("groups", "longruns and oneshots"),
-    ("env", "longruns and oneshots"),
-    ("cwd", "longruns and oneshots"),
-    ("umask", "longruns and oneshots"),
-    ("limits", "longruns and oneshots"),
-    ("restart", "longruns and oneshots"),
-    ("timeout-start", "longruns and oneshots"),
-    ("timeout-down", "longruns and oneshots"),
-    ("down-signal", "longruns and oneshots"),
+    ("outputs", "longruns, oneshots, bundles and failovers"),
+    ("user", PROCESSES),
+    ("group", PROCESSES),
+    ("groups", PROCESSES),
+    ("env", PROCESSES),
+    ("cwd", PROCESSES),
+    ("umask", PROCESSES),
+    ("limits", PROCESSES),
+    ("restart", PROCESSES),
+    ("reload", PROCESSES),
+    ("health", PROCESSES),
+    ("on-failure", PROCESSES),
+    ("timeout-start", PROCESSES),
+    ("timeout-down", PROCESSES),
+    ("timeout-action", PROCESSES),
+    ("down-signal", PROCESSES),
 ];
 
 /// Reads the table of the service `called`.
@@ -64,8 +85,14 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
         description: description(cx, &mut table),
         relations: Vec::new(),
         part_of: names(cx, &mut table, "part-of"),
+        conflicts: names(cx, &mut table, "conflicts"),
+        conditions: conditions(cx, &mut table),
         on_change: None,
         on_change_of: Vec::new(),
+        reload: None,
+        health: None,
+        on_failure: None,
+        timeout_down: None,
         outputs: Vec::new(),
         exec: Exec::default(),
         body: Body::Unknown,
@@ -73,27 +100,36 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     };
     let mut relations =
         vec![("needs", Relation::Needs), ("wants", Relation::Wants), ("after", Relation::After)];
-    if kind == Some(Kind::Bundle) {
-        relations.push(("contents", Relation::Member));
+    match kind {
+        Some(Kind::Bundle) => relations.push(("contents", Relation::Member)),
+        Some(Kind::Failover) => relations.push(("alternatives", Relation::Alternative)),
+        _ => {}
     }
     for (key, relation) in relations {
         let named = names(cx, &mut table, key);
         definition.relations.extend(named.into_iter().map(|name| (relation, name)));
     }
-    if let Some(value) = table.take("on-change") {
-        on_change(cx, &value, &mut definition);
+    (definition.on_change, definition.on_change_of) = on_change(cx, &mut table);
+    if kind != Some(Kind::File) {
+        let short = if kind == Some(Kind::Bundle) { Short::Reference } else { Short::Type };
+        definition.outputs = outputs(cx, &mut table, short);
     }
-    if !matches!(kind, Some(Kind::Bundle | Kind::File)) {
-        definition.outputs = outputs(cx, &mut table);
+    if !matches!(kind, Some(Kind::Bundle | Kind::Failover | Kind::File)) {
         definition.exec = exec(cx, &mut table);
+        definition.reload = reload(cx, &mut table);
+        definition.health = health(cx, &mut table);
+        definition.on_failure = on_failure(cx, &mut table);
     }
-    definition.body = match kind {
-        Some(Kind::Longrun) => longrun(cx, &mut table),
-        Some(Kind::Oneshot) => oneshot(cx, &mut table),
+    let down = &mut definition.timeout_down;
+    let body = match kind {
+        Some(Kind::Longrun) => longrun(cx, &mut table, down),
+        Some(Kind::Oneshot) => oneshot(cx, &mut table, down),
         Some(Kind::Bundle) => Body::Bundle(ready_when(cx, &mut table)),
+        Some(Kind::Failover) => failover(cx, &mut table),
         Some(Kind::File) => file(cx, &mut table),
         None => return definition,
     };
+    definition.body = body;
     let this = definition.kind();
     table.finish(cx, |key| {
         let (_, kinds) = KEYS_OF_KINDS.iter().find(|(known, _)| *known == key)?;
@@ -102,23 +138,30 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     definition
 }
 
-fn missing(cx: Context<'_>, table: &Table<'_>, key: &str, help: &str) {
+/// Reports a required key that is not there.
+pub fn missing(cx: Context<'_>, table: &Table<'_>, key: &str, help: &str) {
     let message = format!("{} has no `{key}`", table.what);
     cx.report.push(Diagnostic::error(Code::Missing, table.place, message).help(help));
 }
 
 fn kind(cx: Context<'_>, table: &mut Table<'_>) -> Option<Kind> {
     let Some(value) = table.take("kind") else {
-        missing(cx, table, "kind", "`kind` is `longrun`, `oneshot`, `bundle` or `file`");
+        missing(
+            cx,
+            table,
+            "kind",
+            "`kind` is `longrun`, `oneshot`, `bundle`, `failover` or `file`",
+        );
         return None;
     };
-    let word = value.string(cx, "\"longrun\", \"oneshot\", \"bundle\" or \"file\"")?;
+    let word =
+        value.string(cx, "\"longrun\", \"oneshot\", \"bundle\", \"failover\" or \"file\"")?;
     choice(cx, &value, &word.value, KINDS, "")
 }
 
 fn description(cx: Context<'_>, table: &mut Table<'_>) -> String {
     let Some(value) = table.take("description") else { return String::new() };
-    let Some(string) = value.string(cx, "a string") else { return String::new() };
+    let Some(string) = value.text(cx, "a string") else { return String::new() };
     if string.value.contains('\n') {
         let help = "write longer explanations as comments";
         value.invalid(cx, Code::BadValue, "`description` has more than one line".into(), help);
@@ -133,67 +176,56 @@ fn names(cx: Context<'_>, table: &mut Table<'_>, key: &'static str) -> Vec<Locat
 }
 
 fn command(cx: Context<'_>, table: &mut Table<'_>, key: &'static str) -> Option<Vec<Draft>> {
-    let value = table.take(key)?;
-    let strings = value.strings(cx, "a list of arguments such as [\"program\", \"-x\"]");
+    table.take(key).map(|value| argv(cx, &value))
+}
+
+/// A command: a list of arguments, the program first.
+pub fn argv(cx: Context<'_>, value: &Value<'_>) -> Vec<Draft> {
+    let items = value.items(cx, "a list of arguments such as [\"program\", \"-x\"]");
+    let strings = items.iter().filter_map(|item| item.text(cx, "a string"));
     let argv: Vec<Draft> =
-        strings.iter().map(|s| text::parse(cx.report, s, Syntax::References)).collect();
+        strings.map(|s| text::parse(cx.report, &s, Syntax::References)).collect();
     let empty = match argv.first() {
-        None => value.value.as_array().is_some_and(|array| array.is_empty()),
+        None => value.is_array() && items.is_empty(),
         Some(program) => program.constant() == Some(""),
     };
     if empty {
-        let message = format!("`{key}` names no program");
+        let message = format!("`{}` names no program", value.key);
         value.invalid(cx, Code::BadValue, message, "the first element is the program");
     }
-    Some(argv)
+    argv
 }
 
-fn longrun(cx: Context<'_>, table: &mut Table<'_>) -> Body {
+fn longrun(cx: Context<'_>, table: &mut Table<'_>, down: &mut Option<Located<Millis>>) -> Body {
     let run = command(cx, table, "run");
     if run.is_none() {
         missing(cx, table, "run", "a longrun needs `run = [\"PROGRAM\", \"ARGUMENT\"…]`");
     }
     let finish = command(cx, table, "finish");
-    let ready = table.take("ready").and_then(|value| ready(cx, &value));
-    let mut policy = policy(cx, table, Policy::default());
+    let Readiness { ready, check, pidfile, watchdog } = readiness(cx, table);
+    let mut policy = policy(cx, table, Policy::default(), down);
     finish_timeout(cx, table, &mut policy, finish.is_some());
-    Body::Longrun { run: run.unwrap_or_default(), finish, ready, policy }
+    let run = run.unwrap_or_default();
+    Body::Longrun { run, finish, ready, check, pidfile, watchdog, policy }
 }
 
-fn ready(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Ready>> {
-    const WORDS: &[(&str, Ready)] =
-        &[("started", Ready::Started), ("notify", Ready::Notify), ("outputs", Ready::Outputs)];
-    let located = |ready| Located { value: ready, place: value.place };
-    if let Some(word) = value.as_string(cx) {
-        return choice(cx, value, &word.value, WORDS, ", or { fd = N }").map(located);
-    }
-    let mut table = value.table(cx, "\"started\", \"notify\", \"outputs\" or { fd = N }")?;
-    let fd = table.take("fd");
-    if fd.is_none() {
-        missing(cx, &table, "fd", "write for example `{ fd = 3 }`");
-    }
-    table.finish(cx, |_| None);
-    let fd = fd?;
-    match fd.as_integer().map(u16::try_from) {
-        Some(Ok(number)) if number > 2 => Some(located(Ready::Fd(number))),
-        Some(_) => {
-            let help = "0, 1 and 2 are standard input, output and error; the daemon says which \
-                        descriptor it notifies, often 3";
-            let message = format!("`{}` must be between 3 and 65535", fd.key);
-            fd.invalid(cx, Code::BadValue, message, help);
-            None
-        }
-        None => {
-            fd.wrong_type(cx, "the number of a descriptor");
-            None
-        }
-    }
-}
-
-fn oneshot(cx: Context<'_>, table: &mut Table<'_>) -> Body {
+fn oneshot(cx: Context<'_>, table: &mut Table<'_>, downs: &mut Option<Located<Millis>>) -> Body {
     let up = command(cx, table, "up");
     let down = command(cx, table, "down");
-    Body::Oneshot { up, down, policy: policy(cx, table, oneshot_default()) }
+    Body::Oneshot { up, down, policy: policy(cx, table, oneshot_default(), downs) }
+}
+
+fn failover(cx: Context<'_>, table: &mut Table<'_>) -> Body {
+    const WORDS: &[(&str, Back)] = &[("sticky", Back::Sticky), ("prefer-first", Back::PreferFirst)];
+    let mut back = Located { value: Back::Sticky, place: table.place };
+    if let Some(value) = table.take("return")
+        && let Some(word) = value.string(cx, "\"sticky\" or \"prefer-first\"")
+        && let Some(found) = choice(cx, &value, &word.value, WORDS, "")
+    {
+        back = Located { value: found, place: value.place };
+    }
+    let patience = table.take("patience").and_then(|value| lasting(cx, &value));
+    Body::Failover { back, patience: patience.map_or(PATIENCE, |patience| patience.value) }
 }
 
 fn ready_when(cx: Context<'_>, table: &mut Table<'_>) -> Located<ReadyWhen> {
@@ -203,7 +235,7 @@ fn ready_when(cx: Context<'_>, table: &mut Table<'_>) -> Located<ReadyWhen> {
     let found = if let Some(word) = value.as_string(cx) {
         choice(cx, &value, &word.value, WORDS, ", or a number of members")
     } else {
-        match value.as_integer().map(u16::try_from) {
+        match value.as_integer(cx).map(u16::try_from) {
             Some(Ok(count)) if count > 0 => Some(ReadyWhen::AtLeast(count)),
             Some(_) => {
                 let message = "`ready-when` must be between 1 and 65535".to_owned();
@@ -229,7 +261,7 @@ fn file(cx: Context<'_>, table: &mut Table<'_>) -> Body {
         missing(cx, table, "text", "a file needs `text = \"…\"`; it may be empty");
     }
     let mode = table.take("mode").and_then(|value| octal(cx, &value));
-    let text = text.and_then(|value| value.string(cx, "a string"));
+    let text = text.and_then(|value| value.text(cx, "a string"));
     let text = text.map(|string| text::parse(cx.report, &string, Syntax::Loops));
     match path.and_then(|value| absolute(cx, &value)) {
         Some(path) if path.value == "/" => {
@@ -240,34 +272,4 @@ fn file(cx: Context<'_>, table: &mut Table<'_>) -> Body {
         Some(path) => Body::File { path, text: text.unwrap_or_default(), mode },
         None => Body::Unknown,
     }
-}
-
-fn on_change(cx: Context<'_>, value: &Value<'_>, definition: &mut Definition) {
-    if value.value.as_str().is_some() {
-        definition.on_change = action(cx, value);
-        return;
-    }
-    let Some(table) = value.table(cx, "an action such as \"restart\", or a table of them") else {
-        return;
-    };
-    for (key, value) in table.entries() {
-        let service = Located { value: key.value.to_owned(), place: key.place };
-        if let Some(action) = action(cx, &value) {
-            definition.on_change_of.push((service, action));
-        }
-    }
-}
-
-fn action(cx: Context<'_>, value: &Value<'_>) -> Option<Located<OnChange>> {
-    const WORDS: &[(&str, OnChange)] = &[
-        ("restart", OnChange::Restart),
-        ("render", OnChange::Render),
-        ("ignore", OnChange::Ignore),
-    ];
-    let text = value.string(cx, "an action such as \"restart\"")?.value;
-    let found = match text.strip_prefix("signal ") {
-        Some(name) => signal_named(cx, value, name.trim()).map(OnChange::Signal),
-        None => choice(cx, value, &text, WORDS, ", or `signal NAME`"),
-    };
-    found.map(|action| Located { value: action, place: value.place })
 }

@@ -1,19 +1,19 @@
-//! Reading a TOML table key by key: every value comes with its place and its key's name, and the
+//! Reading a table key by key: every value comes with its place and its key's name, and the
 //! keys that nobody asked for are reported.
 
 use crate::{
     board::Board,
     diag::{Code, Diagnostic, Report, nearest, one_of},
-    source::{Located, Place, Sources},
+    node::{Data, Entries, Entry, Node},
+    scan,
+    source::{Located, Place},
     string::Str,
 };
-use toml::de::{DeTable, DeValue};
+use std::borrow::Cow;
 
 /// What reading needs beside the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'c> {
-    /// The files.
-    pub sources: &'c Sources,
     /// Where findings go.
     pub report: &'c Report,
     /// The values for `{{board.…}}`.
@@ -28,7 +28,7 @@ pub struct Value<'v> {
     /// Where the value is.
     pub place: Place,
     /// The value.
-    pub value: &'v DeValue<'v>,
+    pub node: &'v Node,
 }
 
 /// A table that is being read.
@@ -39,46 +39,45 @@ pub struct Table<'v> {
     /// Where messages about the whole table point.
     pub place: Place,
     prefix: String,
-    entries: &'v DeTable<'v>,
+    entries: &'v Entries,
     asked: Vec<&'static str>,
 }
 
 impl<'v> Table<'v> {
     /// Starts to read `entries`, which lie in the file of `place`.
     #[must_use]
-    pub fn new(what: String, place: Place, entries: &'v DeTable<'v>) -> Self {
+    pub fn new(what: String, place: Place, entries: &'v Entries) -> Self {
         Self { what, place, prefix: String::new(), entries, asked: Vec::new() }
     }
 
     /// The value under `key`, which thereby is a valid key.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'v>> {
         self.asked.push(key);
-        let (_, value) = self.entries.get_key_value(key)?;
-        Some(self.value(key, value))
+        let entry = self.entries.find(key)?;
+        Some(self.value(entry))
     }
 
     /// Every entry, for tables whose keys are free.
     pub fn entries(&self) -> impl Iterator<Item = (Located<&'v str>, Value<'v>)> + '_ {
-        self.entries.iter().map(|(key, value)| {
-            let name: &'v str = key.get_ref();
-            let place = Place::new(self.place.file, key.span());
-            (Located { value: name, place }, self.value(name, value))
+        let entries: &'v Entries = self.entries;
+        entries.iter().map(|entry| {
+            let name: &'v str = &entry.key;
+            (Located { value: name, place: entry.place }, self.value(entry))
         })
     }
 
-    fn value(&self, key: &str, value: &'v toml::Spanned<DeValue<'v>>) -> Value<'v> {
-        let place = Place::new(self.place.file, value.span());
-        Value { key: format!("{}{key}", self.prefix), place, value: value.get_ref() }
+    fn value(&self, entry: &'v Entry) -> Value<'v> {
+        let (key, node) = (format!("{}{}", self.prefix, entry.key), &entry.value);
+        Value { key, place: node.place, node }
     }
 
     /// Reports every key that was not asked for. `elsewhere` says where else a key is valid.
     pub fn finish(self, cx: Context<'_>, elsewhere: impl Fn(&str) -> Option<String>) {
-        for key in self.entries.keys() {
-            let name: &str = key.get_ref();
+        for Entry { key: name, place, .. } in self.entries.iter() {
+            let (name, place) = (name.as_str(), *place);
             if self.asked.contains(&name) {
                 continue;
             }
-            let place = Place::new(self.place.file, key.span());
             let message = format!("{} has no key `{name}`", self.what);
             let mut error = Diagnostic::error(Code::UnknownKey, place, message);
             if let Some(other) = elsewhere(name) {
@@ -96,16 +95,7 @@ impl<'v> Table<'v> {
 impl<'v> Value<'v> {
     /// Reports that the value is of the wrong type.
     pub fn wrong_type(&self, cx: Context<'_>, expected: &str) {
-        let found = match self.value {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "an integer",
-            DeValue::Float(_) => "a float",
-            DeValue::Boolean(_) => "a boolean",
-            DeValue::Datetime(_) => "a date or time",
-            DeValue::Array(_) => "an array",
-            DeValue::Table(_) => "a table",
-        };
-        let message = format!("`{}` must be {expected}, not {found}", self.key);
+        let message = format!("`{}` must be {expected}, not {}", self.key, self.node.what());
         cx.report.push(Diagnostic::error(Code::WrongType, self.place, message));
     }
 
@@ -115,28 +105,104 @@ impl<'v> Value<'v> {
         cx.report.push(if help.is_empty() { error } else { error.help(help) });
     }
 
-    /// The string with the board's values in it; anything else is reported.
+    /// The string with the board's values in it, in which no reference may stand; anything else is
+    /// reported.
     #[must_use]
     pub fn string(&self, cx: Context<'_>, expected: &str) -> Option<Str> {
-        let found = self.as_string(cx);
+        let found = self.text(cx, expected)?;
+        self.is_plain(cx, &found).then_some(found)
+    }
+
+    /// The string with the board's values in it, if it is a string. A reference in it is reported.
+    #[must_use]
+    pub fn as_string(&self, cx: Context<'_>) -> Option<Str> {
+        let found = self.substituted(cx)?;
+        let _reported = self.is_plain(cx, &found);
+        Some(found)
+    }
+
+    /// Whether the string has no reference in it; one is reported.
+    fn is_plain(&self, cx: Context<'_>, string: &Str) -> bool {
+        let Some(range) = scan::reference_in(string) else { return true };
+        let message = format!("`{}` cannot hold a reference", self.key);
+        cx.report.push(
+            Diagnostic::error(Code::Template, string.at(range), message)
+                .help("its value must be known when compiling"),
+        );
+        false
+    }
+
+    /// The string with the board's values in it, in which references may stand; anything else is
+    /// reported.
+    #[must_use]
+    pub fn text(&self, cx: Context<'_>, expected: &str) -> Option<Str> {
+        let found = self.substituted(cx);
         if found.is_none() {
             self.wrong_type(cx, expected);
         }
         found
     }
 
-    /// The string with the board's values in it, if it is a string.
-    #[must_use]
-    pub fn as_string(&self, cx: Context<'_>) -> Option<Str> {
-        let text = self.value.as_str()?;
-        let source = &cx.sources.file(self.place.file).text;
-        let string = Str::new(self.place.file, source, self.place.start..self.place.end, text);
-        let string = cx.board.substitute(cx.report, string);
+    fn substituted(&self, cx: Context<'_>) -> Option<Str> {
+        let Data::String(written) = &self.node.data else { return None };
+        let string = cx.board.substitute(cx.report, written.clone());
         if string.value.contains('\0') {
             let message = format!("`{}` contains a NUL character", self.key);
             self.invalid(cx, Code::BadValue, message, "no string of the kernel can hold one");
         }
         Some(string)
+    }
+
+    /// A string, an integer or a truth value as it is written; anything else is reported.
+    #[must_use]
+    pub fn plain(&self, cx: Context<'_>, expected: &str) -> Option<String> {
+        match &self.node.data {
+            Data::Integer(Some(number)) => Some(number.to_string()),
+            Data::Boolean(value) => Some(value.to_string()),
+            _ => self.string(cx, expected).map(|string| string.value),
+        }
+    }
+
+    /// `true` or `false`; anything else is reported.
+    #[must_use]
+    pub fn boolean(&self, cx: Context<'_>) -> Option<bool> {
+        let found = match &self.node.data {
+            Data::Boolean(value) => Some(*value),
+            Data::String(_) => self.word(cx).and_then(|word| word.parse().ok()),
+            _ => None,
+        };
+        if found.is_none() {
+            self.wrong_type(cx, "`true` or `false`");
+        }
+        found
+    }
+
+    /// The number or truth value that the board or a parameter supplied as the whole string.
+    fn word(&self, cx: Context<'_>) -> Option<Cow<'v, str>> {
+        let Data::String(written) = &self.node.data else { return None };
+        if written.is_word {
+            return Some(Cow::Borrowed(&written.value));
+        }
+        let string = cx.board.substitute(&Report::default(), written.clone());
+        string.is_word.then_some(Cow::Owned(string.value))
+    }
+
+    /// Whether it is written as a string.
+    #[must_use]
+    pub const fn is_string(&self) -> bool {
+        matches!(self.node.data, Data::String(_))
+    }
+
+    /// Whether it is a list.
+    #[must_use]
+    pub const fn is_array(&self) -> bool {
+        matches!(self.node.data, Data::Array(_))
+    }
+
+    /// Whether it is a table.
+    #[must_use]
+    pub const fn is_table(&self) -> bool {
+        matches!(self.node.data, Data::Table(_))
     }
 
     /// The strings of an array; anything else is reported.
@@ -148,29 +214,32 @@ impl<'v> Value<'v> {
     /// The elements of an array; anything else is reported.
     #[must_use]
     pub fn items(&self, cx: Context<'_>, expected: &str) -> Vec<Value<'v>> {
-        let Some(array) = self.value.as_array() else {
+        let Data::Array(array) = &self.node.data else {
             self.wrong_type(cx, expected);
             return Vec::new();
         };
-        let items = array.iter().enumerate().map(|(number, item)| Value {
+        let items = array.iter().enumerate().map(|(number, node)| Value {
             key: format!("{}[{number}]", self.key),
-            place: Place::new(self.place.file, item.span()),
-            value: item.get_ref(),
+            place: node.place,
+            node,
         });
         items.collect()
     }
 
     /// The integer, if it is one that fits 64 bits.
     #[must_use]
-    pub fn as_integer(&self) -> Option<i64> {
-        let number = self.value.as_integer()?;
-        i64::from_str_radix(number.as_str(), number.radix()).ok()
+    pub fn as_integer(&self, cx: Context<'_>) -> Option<i64> {
+        match &self.node.data {
+            Data::Integer(number) => (*number)?.try_into().ok(),
+            Data::String(_) => self.word(cx)?.parse().ok(),
+            _ => None,
+        }
     }
 
     /// The table, if it is one.
     #[must_use]
     pub fn as_table(&self) -> Option<Table<'v>> {
-        let entries = self.value.as_table()?;
+        let entries = self.node.as_table()?;
         Some(Table {
             what: format!("`{}`", self.key),
             place: self.place,

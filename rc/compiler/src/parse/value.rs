@@ -44,7 +44,7 @@ pub fn duration_of(text: &str) -> Option<Millis> {
 
 /// A duration.
 pub fn duration(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Millis>> {
-    let text = match value.as_integer() {
+    let text = match value.as_integer(cx) {
         Some(number) => number.to_string(),
         None => value.string(cx, "a duration such as \"5s\"")?.value,
     };
@@ -73,7 +73,7 @@ pub fn duration(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Millis>> {
 
 /// A duration, or `never` as the inner `None`.
 pub fn duration_or_never(cx: Context<'_>, value: &Value<'_>) -> Option<Option<Millis>> {
-    if value.value.as_str() == Some("never") {
+    if value.as_string(cx).is_some_and(|text| text.value == "never") {
         return Some(None);
     }
     let found = duration(cx, value)?;
@@ -85,9 +85,37 @@ pub fn duration_or_never(cx: Context<'_>, value: &Value<'_>) -> Option<Option<Mi
     Some(Some(found.value))
 }
 
+/// A duration that is not 0.
+pub fn lasting(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Millis>> {
+    let found = duration(cx, value)?;
+    if found.value.0 == 0 {
+        let message = format!("`{}` must be longer than nothing", value.key);
+        value.invalid(cx, Code::BadValue, message, DURATIONS);
+        return None;
+    }
+    Some(found)
+}
+
+/// A number of times, at least `least`.
+pub fn count(cx: Context<'_>, value: &Value<'_>, least: u32) -> Option<u32> {
+    match value.as_integer(cx).map(u32::try_from) {
+        Some(Ok(count)) if count >= least => Some(count),
+        Some(_) => {
+            let message = format!("`{}` must be between {least} and {}", value.key, u32::MAX);
+            let help = if least == 0 { "0 means without end" } else { "" };
+            value.invalid(cx, Code::BadValue, message, help);
+            None
+        }
+        None => {
+            value.wrong_type(cx, "a number of attempts");
+            None
+        }
+    }
+}
+
 /// A number of bytes.
 pub fn size(cx: Context<'_>, value: &Value<'_>) -> Option<u64> {
-    if let Some(number) = value.as_integer() {
+    if let Some(number) = value.as_integer(cx) {
         let found = u64::try_from(number).ok();
         if found.is_none() {
             value.invalid(cx, Code::BadValue, format!("`{}` is negative", value.key), SIZES);
@@ -215,13 +243,13 @@ pub fn check_name(cx: Context<'_>, name: &Located<String>, what: &str) -> bool {
 
 /// A number, or `unlimited` as the inner `None`.
 fn bound(cx: Context<'_>, value: &Value<'_>, bytes: bool) -> Option<Option<u64>> {
-    if value.value.as_str() == Some("unlimited") {
+    if value.as_string(cx).is_some_and(|text| text.value == "unlimited") {
         return Some(None);
     }
     if bytes {
         return size(cx, value).map(Some);
     }
-    match value.as_integer() {
+    match value.as_integer(cx) {
         Some(number) if number >= 0 => u64::try_from(number).ok().map(Some),
         Some(_) => {
             let message = format!("`{}` is negative", value.key);

@@ -3,7 +3,7 @@
 use super::{
     Decoded, key, kind,
     text::written,
-    toml::{action, restart, returning},
+    toml::{action, condition, failure, restart, returning},
 };
 use crate::parse::RESOURCES;
 use rc::{
@@ -49,6 +49,7 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
             "key": output.key,
             "type": output.kind.to_string(),
             "value": output.value.as_ref().map(|text| written(db, service, text, false)),
+            "from": output.from.iter().map(|read| db.output(service, *read)).collect::<Vec<_>>(),
         })
     });
     let mut value = json!({
@@ -62,6 +63,17 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
     let argv = |command: &Command| -> Vec<String> {
         command.argv.iter().map(|text| written(db, service, text, false)).collect()
     };
+    let conditions = service.conditions.iter().map(|one| condition(db, service, one));
+    value["conditions"] = json!(conditions.collect::<Vec<_>>());
+    value["conflicts"] = json!(service.conflicts.iter().map(|id| db.name(*id)).collect::<Vec<_>>());
+    value["health"] = json!(service.health.as_ref().map(|health| json!({
+        "run": argv(&health.run),
+        "every_ms": health.every.0,
+        "timeout_ms": health.timeout.0,
+        "retries": health.retries,
+    })));
+    value["reload"] = json!(service.reload.map(action));
+    value["actions"] = json!(service.actions.iter().map(argv).collect::<Vec<_>>());
     match &service.kind {
         Kind::Longrun(longrun) => {
             value["run"] = json!(argv(&longrun.run));
@@ -77,13 +89,14 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
                 }),
                 Ready::Pidfile => json!({ "pidfile": longrun.pidfile }),
             };
-            value["policy"] = policy(&longrun.policy);
+            value["watchdog_ms"] = json!(longrun.watchdog.map(|limit| limit.0));
+            value["policy"] = policy(db, &longrun.policy);
             value["policy"]["timeout_finish_ms"] = json!(longrun.policy.finish_timeout.0);
         }
         Kind::Oneshot(oneshot) => {
             value["up"] = json!(oneshot.up.as_ref().map(argv));
             value["down"] = json!(oneshot.down.as_ref().map(argv));
-            value["policy"] = policy(&oneshot.policy);
+            value["policy"] = policy(db, &oneshot.policy);
         }
         Kind::Bundle(when) => {
             value["ready_when"] = match when {
@@ -107,12 +120,15 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
     value
 }
 
-fn policy(policy: &Policy) -> Value {
+fn policy(db: &Decoded<'_>, policy: &Policy) -> Value {
     json!({
         "restart": restart(policy.restart),
         "backoff_min_ms": policy.backoff.min.0,
         "backoff_max_ms": policy.backoff.max.0,
         "max_restarts": policy.max_restarts,
+        "permanent": policy.permanent,
+        "on_failure": failure(db, policy.on_failure),
+        "timeout_action_ms": policy.action_timeout.0,
         "timeout_start_ms": policy.start_timeout.map(|limit| limit.0),
         "timeout_down_ms": policy.stop.grace.0,
         "down_signal": policy.stop.signal.name(),

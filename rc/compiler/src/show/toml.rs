@@ -1,11 +1,15 @@
 //! A database as the definitions that it could have been compiled from.
 
+mod more;
+
+pub(super) use more::{action, condition};
+
 use super::{Decoded, duration, key, kind, ready_when, text::written};
 use crate::parse::RESOURCES;
 use rc::{
     db::{Error, FORMAT},
     model::{
-        Back, Command, Exec, Kind, OnChange, Policy, Ready, Relation, Restart, Service, System,
+        Back, Command, Exec, Kind, OnFailure, Policy, Ready, Relation, Restart, Service, System,
     },
     text::Text,
 };
@@ -74,9 +78,12 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             pair(out, key(relation), &format!("[{}]", names.join(", ")));
         }
     }
+    if !service.conflicts.is_empty() {
+        let names: Vec<String> = service.conflicts.iter().map(|id| quoted(db.name(*id))).collect();
+        pair(out, "conflicts", &format!("[{}]", names.join(", ")));
+    }
     let command = |out: &mut String, key: &str, command: &Command| {
-        let arguments = command.argv.iter().map(|text| quoted(&written(db, service, text, false)));
-        pair(out, key, &format!("[{}]", arguments.collect::<Vec<_>>().join(", ")));
+        pair(out, key, &argv(db, service, command));
     };
     match &service.kind {
         Kind::Longrun(longrun) => {
@@ -96,7 +103,10 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
                 (Ready::Pidfile, _, Some(path)) => pair(out, "ready.pidfile", &quoted(path)),
                 (plain, ..) => pair(out, "ready", &ready(plain)),
             }
-            policy(out, &longrun.policy);
+            if let Some(limit) = longrun.watchdog {
+                pair(out, "watchdog", &quoted(&duration(limit)));
+            }
+            policy(out, db, &longrun.policy);
         }
         Kind::Oneshot(oneshot) => {
             if let Some(up) = &oneshot.up {
@@ -105,7 +115,7 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             if let Some(down) = &oneshot.down {
                 command(out, "down", down);
             }
-            policy(out, &oneshot.policy);
+            policy(out, db, &oneshot.policy);
         }
         Kind::Bundle(when) => pair(out, "ready-when", &ready_when(*when)),
         Kind::Failover(failover) => {
@@ -118,6 +128,7 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             pair(out, "text", &block(&written(db, service, &file.text, true)));
         }
     }
+    more::watched(out, db, service);
     exec(out, db, service, &service.exec);
     for output in &service.outputs {
         let key = format!("outputs.{}", bare(&output.key));
@@ -129,15 +140,13 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             }
         }
     }
-    for edge in &service.edges {
-        let reads = service.reads.iter().any(|read| read.service == edge.to);
-        let renders = matches!(service.kind, Kind::File(_)) && reads;
-        let default = if renders { OnChange::Render } else { OnChange::Restart };
-        if edge.on_change != default {
-            let key = format!("on-change.{}", bare(db.name(edge.to)));
-            pair(out, &key, &quoted(&action(edge.on_change)));
-        }
-    }
+    more::changes(out, db, service);
+}
+
+/// A command as it is written.
+fn argv(db: &Decoded<'_>, service: &Service, command: &Command) -> String {
+    let arguments = command.argv.iter().map(|text| quoted(&written(db, service, text, false)));
+    format!("[{}]", arguments.collect::<Vec<_>>().join(", "))
 }
 
 fn text(db: &Decoded<'_>, service: &Service, text: &Text) -> String {
@@ -153,23 +162,21 @@ fn ready(ready: Ready) -> String {
     }
 }
 
-/// What a dependent does about a change, as it is written.
-pub(super) fn action(action: OnChange) -> String {
-    match action {
-        OnChange::Restart => "restart".to_owned(),
-        OnChange::Render => "render".to_owned(),
-        OnChange::Ignore => "ignore".to_owned(),
-        OnChange::Run(number) => format!("run {number}"),
-        OnChange::Follow => "follow".to_owned(),
-        OnChange::Signal(signal) => format!("signal {}", signal.name()),
-    }
-}
-
 /// When a failover goes back to a better alternative, as it is written.
 pub(super) const fn returning(back: Back) -> &'static str {
     match back {
         Back::Sticky => "sticky",
         Back::PreferFirst => "prefer-first",
+    }
+}
+
+/// What happens after a failure for good, as it is written.
+pub(super) fn failure(db: &Decoded<'_>, failure: OnFailure) -> String {
+    match failure {
+        OnFailure::Ignore => "ignore".to_owned(),
+        OnFailure::Reboot => "reboot".to_owned(),
+        OnFailure::Rescue => "rescue".to_owned(),
+        OnFailure::Start(id) => format!("start {}", db.name(id)),
     }
 }
 
@@ -182,11 +189,21 @@ pub(super) const fn restart(restart: Restart) -> &'static str {
     }
 }
 
-fn policy(out: &mut String, policy: &Policy) {
+fn policy(out: &mut String, db: &Decoded<'_>, policy: &Policy) {
     let (min, max) = (duration(policy.backoff.min), duration(policy.backoff.max));
     let (word, count) = (restart(policy.restart), policy.max_restarts);
-    let table = format!("{{ policy = \"{word}\", backoff = \"{min}..{max}\", max = {count} }}");
-    pair(out, "restart", &table);
+    let mut table = format!("policy = \"{word}\", backoff = \"{min}..{max}\", max = {count}");
+    if !policy.permanent.is_empty() {
+        let codes: Vec<String> = policy.permanent.iter().map(u8::to_string).collect();
+        table.push_str(&format!(", permanent = [{}]", codes.join(", ")));
+    }
+    pair(out, "restart", &format!("{{ {table} }}"));
+    if policy.on_failure != OnFailure::Ignore {
+        pair(out, "on-failure", &quoted(&failure(db, policy.on_failure)));
+    }
+    if policy.action_timeout != Policy::default().action_timeout {
+        pair(out, "timeout-action", &quoted(&duration(policy.action_timeout)));
+    }
     let start = policy.start_timeout.map_or_else(|| "never".to_owned(), duration);
     pair(out, "timeout-start", &quoted(&start));
     pair(out, "timeout-down", &quoted(&duration(policy.stop.grace)));
