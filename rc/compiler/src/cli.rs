@@ -64,6 +64,25 @@ pub enum Command {
         /// The code; without one, all codes are listed.
         code: Option<String>,
     },
+    /// Draws services and their relations.
+    #[command(after_help = "Exit codes: 0 ok, 1 too many services for a picture, 100 usage, \
+        111 it cannot be read or written, or has errors.")]
+    Graph {
+        /// A database or a folder of definitions.
+        from: PathBuf,
+        /// What a folder is checked against.
+        #[command(flatten)]
+        target: Target,
+        /// A picture by itself, or text for Graphviz.
+        #[arg(long, value_enum, default_value_t = GraphFormat::Svg)]
+        format: GraphFormat,
+        /// Also draws memberships that follow from other relations.
+        #[arg(long)]
+        all: bool,
+        /// The file to write; replaced as a whole or not at all. Without it: standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// A tree of definitions and how it is checked.
@@ -89,6 +108,15 @@ pub struct Target {
     /// An image root, in which programs, users and groups must exist.
     #[arg(long, value_name = "IMAGEROOT")]
     pub root: Option<PathBuf>,
+}
+
+/// How a graph is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For `dot` of Graphviz and what understands its language.
+    Dot,
+    /// For browsers and image viewers.
+    Svg,
 }
 
 /// How findings are printed.

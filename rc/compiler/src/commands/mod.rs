@@ -4,6 +4,7 @@
 pub mod check;
 pub mod diff;
 pub mod explain;
+pub mod graph;
 pub mod out;
 pub mod show;
 

@@ -18,6 +18,17 @@ pub fn say(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a result to a file that is replaced as a whole, or to standard output.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn deliver(output: Option<&Path>, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    match output {
+        Some(path) => Ok(replace(path, text.as_bytes())?),
+        None => Ok(say(text)?),
+    }
+}
+
 /// Prints a line on standard error.
 pub fn complain(line: &str) {
     complain_raw(&format!("{line}\n"));
