@@ -83,6 +83,27 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Turns source directories of s6-rc into definitions, and reports what these cannot say.
+    #[command(
+        after_help = "Scripts that are more than one command are written to DIR/files, to be \
+        installed on the device as --install says. \
+        Exit codes: 0 ok, 1 DIR is not empty or the definitions need mending, 100 usage, 111 system \
+        error."
+    )]
+    Import {
+        /// The directories that s6-rc-compile would be given.
+        #[arg(value_name = "S6RC_SOURCE_DIR", required = true)]
+        dirs: Vec<PathBuf>,
+        /// The folder to write; it must be new or empty.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Where the scripts will lie on the device.
+        #[arg(long, value_name = "PATH", default_value = "/etc/jamb/s6-rc")]
+        install: String,
+        /// The report as JSON on standard output instead of words on standard error.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// A tree of definitions and how it is checked.

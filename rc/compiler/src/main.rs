@@ -8,7 +8,7 @@ mod commands;
 use clap::Parser;
 use cli::{Cli, Command};
 use commands::{SYSTEM, USAGE, out::complain};
-use jambc::tool::graph::Lines;
+use jambc::tool::{graph::Lines, import::Request};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Command::Show { file, name, json } => commands::show::show(&file, name.as_deref(), json),
         Command::Diff { old, new, target, json } => commands::diff::diff(&old, &new, &target, json),
         Command::Explain { code } => commands::explain::explain(code.as_deref()),
+        Command::Import { dirs, output, install, json } => {
+            commands::import::import(&Request { dirs, install }, &output, json)
+        }
         Command::Graph { from, target, format, all, output } => {
             let lines = if all { Lines::All } else { Lines::Telling };
             commands::graph::graph(&from, &target, format, lines, output.as_deref())

@@ -10,8 +10,9 @@ use std::{
 /// Where the image builder keeps its own settings; not a file of definitions.
 const SKIPPED_FILE: &str = "image.toml";
 
-/// The folder of board files; only the one that is asked for is read.
-const BOARDS_FOLDER: &str = "boards";
+/// Folders at the top of a tree that hold no definitions: board files, of which only the one that is asked
+/// for is read, and files for the image.
+const SKIPPED_FOLDERS: &[&str] = &["boards", "files"];
 
 /// A file among [`Sources`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -104,8 +105,8 @@ impl Sources {
         Ok(self.add(path.to_string_lossy().into_owned(), &bytes))
     }
 
-    /// Reads every `*.toml` under `dir` but `image.toml`, `boards/` and what is hidden, sorted by
-    /// path. Symbolic links to files are followed, those to directories are not.
+    /// Reads every `*.toml` under `dir` but `image.toml`, `boards/`, `files/` and what is hidden, sorted
+    /// by path. Symbolic links to files are followed, those to directories are not.
     ///
     /// # Errors
     /// If a directory or file cannot be read.
@@ -124,7 +125,7 @@ impl Sources {
                     continue;
                 }
                 if kind.is_dir() {
-                    if !(folder == dir && name == BOARDS_FOLDER) {
+                    if !(folder == dir && SKIPPED_FOLDERS.contains(&&*name)) {
                         open.push(path);
                     }
                 } else if name.ends_with(".toml") && name != SKIPPED_FILE && !path.is_dir() {

@@ -151,8 +151,15 @@ fn the_content_id_names_the_content() {
 #[test]
 fn image_settings_other_boards_and_hidden_files_are_not_read() {
     let tree = Tree::of("[service.default]\nkind = 'oneshot'\nup = ['{{board.x}}']\n");
-    for name in ["image.toml", "sub/image.toml", "boards/b.toml", ".git/x.toml", ".x.toml", "x.txt"]
-    {
+    for name in [
+        "image.toml",
+        "sub/image.toml",
+        "boards/b.toml",
+        "files/c.toml",
+        ".git/x.toml",
+        ".x.toml",
+        "x.txt",
+    ] {
         tree.write(&format!("services/{name}"), "not TOML");
     }
     tree.write("services/boards/a.toml", "[board]\nx = 'one'\n[image]\nsize = 5\n");

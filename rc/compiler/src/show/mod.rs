@@ -5,7 +5,9 @@ mod text;
 mod toml;
 
 pub use json::json;
+pub(crate) use text::escaped;
 pub use toml::toml;
+pub(crate) use toml::{block, quoted};
 
 use rc::{
     Millis,

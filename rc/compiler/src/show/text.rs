@@ -67,7 +67,7 @@ fn value(
 }
 
 /// The literal with escapes where it would be read as something else.
-pub(super) fn escaped(literal: &str, loops: bool) -> String {
+pub(crate) fn escaped(literal: &str, loops: bool) -> String {
     let tags = |part: &str| if loops { part.replace("{%", "{%%") } else { part.to_owned() };
     let mut parts = literal.split("${");
     let mut out = tags(parts.next().unwrap_or_default());

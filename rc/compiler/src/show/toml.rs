@@ -250,7 +250,7 @@ fn bare(key: &str) -> String {
 }
 
 /// A basic string of TOML.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -263,7 +263,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A string of several lines as people would write it.
-fn block(text: &str) -> String {
+pub(crate) fn block(text: &str) -> String {
     if !text.contains('\n') {
         return quoted(text);
     }

@@ -4,3 +4,4 @@
 pub mod diff;
 pub mod explain;
 pub mod graph;
+pub mod import;
