@@ -167,6 +167,51 @@ fn a_bundle_that_can_do_without_a_member_stays() {
 }
 
 #[test]
+fn a_failover_takes_another_alternative_while_the_preferred_one_restarts() {
+    let more = "
+[service.uplink]
+kind = 'failover'
+alternatives = ['fibre', 'lte']
+outputs = { peer = 'ipv4' }
+part-of = ['default']
+[service.fibre]
+kind = 'longrun'
+run = ['pppd']
+outputs.peer = 'ipv4'
+[service.lte]
+kind = 'longrun'
+run = ['qmi']
+outputs.peer = 'ipv4'
+[service.user]
+kind = 'longrun'
+run = ['user', '${uplink.peer}']
+";
+    let tree = Tree::of(&format!("{OLD}{more}"));
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        tree.write("new/a.toml", &format!("{OLD}{more}").replace(from, to));
+        let output = tree.jambc(&["diff", "services", "new"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        for line in expected {
+            assert!(said.contains(line), "{line}:\n{said}");
+        }
+    };
+    check(
+        "'pppd'",
+        "'pppoe'",
+        &[
+            "restart  uplink   its preferred alternative fibre is away meanwhile",
+            "~ restart  fibre    run: [\"pppd\"] -> [\"pppoe\"]",
+        ],
+    );
+    check(
+        "['fibre', 'lte']",
+        "['lte', 'fibre']",
+        &["~ re-link  uplink  alternatives: [\"fibre\",\"lte\"] -> [\"lte\",\"fibre\"]"],
+    );
+}
+
+#[test]
 fn people_read_it_like_this() {
     let new = OLD
         .replace("\"-f\"", "\"-f\", \"-q\"")

@@ -109,7 +109,8 @@ fn reasons(
         let other = &entries[*index.get(edge.to)?];
         follows(service, edge, other)
     });
-    followed.chain(lost_members(service, index, entries)).collect()
+    let preferred = lost_preferred(service, index, entries);
+    followed.chain(lost_members(service, index, entries)).chain(preferred).collect()
 }
 
 /// What a service does because of `other`, to which it has `edge`.
@@ -140,6 +141,18 @@ fn follows(service: &Value, edge: Edge<'_>, other: &Entry) -> Option<(Action, St
         "restart" => Some((Action::Restart, because)),
         action => Some((Action::React(action.to_owned()), because)),
     }
+}
+
+/// A failover whose preferred alternative goes away takes another one, whose outputs are others.
+fn lost_preferred(
+    service: &Value,
+    index: &BTreeMap<String, usize>,
+    entries: &[Entry],
+) -> Option<(Action, String)> {
+    let first = edges(service).find(|edge| edge.relation == "alternatives")?.to;
+    let entry = &entries[*index.get(first)?];
+    matches!(entry.action, Action::Restart | Action::Start)
+        .then(|| (Action::Restart, format!("its preferred alternative {first} is away meanwhile")))
 }
 
 /// A bundle that loses more members than it can do without leaves ready, and what needs it stops.

@@ -5,8 +5,24 @@ use std::collections::BTreeMap;
 
 /// Fields that the engine looks at only when it decides, so that a running process stays. All others,
 /// also those that this list does not know, are given to a process when it is started.
-const RELINKED: &[&str] =
-    &["description", "edges", "finish", "down", "ready_when", "policy", "outputs.value"];
+const RELINKED: &[&str] = &[
+    "description",
+    "edges",
+    "alternatives",
+    "conditions",
+    "conflicts",
+    "health",
+    "actions",
+    "reload",
+    "finish",
+    "down",
+    "ready_when",
+    "return",
+    "patience_ms",
+    "policy",
+    "outputs.value",
+    "outputs.from",
+];
 
 /// A field that differs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +38,10 @@ pub(super) struct Change {
 impl Change {
     /// Whether a process that runs with the old value has to be started anew.
     pub(super) fn restarts(&self) -> bool {
+        let is_output = self.field.starts_with("outputs.");
         let field = match self.published() {
             Some(_) => "outputs.value",
+            None if is_output && self.field.ends_with(".from") => "outputs.from",
             None => self.field.as_str(),
         };
         let is_in = |known: &str| {
@@ -43,8 +61,14 @@ impl Change {
 /// The fields in which two services, or two systems, differ.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<Change> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-    flatten("", old, &mut before);
-    flatten("", new, &mut after);
+    for (side, fields) in [(old, &mut before), (new, &mut after)] {
+        flatten("", side, fields);
+        let edges = super::edges(side).filter(|edge| edge.relation == "alternatives");
+        let order: Vec<&str> = edges.map(|edge| edge.to).collect();
+        if !order.is_empty() {
+            fields.insert("alternatives".to_owned(), order.into());
+        }
+    }
     let mut changes = Vec::new();
     for (field, old) in &before {
         let new = after.get(field).cloned().unwrap_or(Value::Null);

@@ -27,6 +27,7 @@ pub fn dot(graph: &Graph) -> String {
             "reads" => "color=\"#b0480f\"",
             "wants" => "style=dashed",
             "after" => "style=dotted",
+            "uses" => "color=\"#6b3fa0\"",
             "contains" => "color=\"#7a8794\", arrowhead=vee",
             _ => "color=black",
         };

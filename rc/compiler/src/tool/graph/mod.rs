@@ -44,6 +44,7 @@ impl Edge {
     fn word(&self) -> &str {
         match self.relation.as_str() {
             "contents" => "contains",
+            "alternatives" => "uses",
             "needs" if !self.reads.is_empty() => "reads",
             other => other,
         }
@@ -183,7 +184,11 @@ fn tooltip(node: &Node) -> String {
 /// A relation's tooltip.
 fn edge_tooltip(graph: &Graph, edge: &Edge) -> String {
     let (from, to) = (&graph.nodes[edge.from].name, &graph.nodes[edge.to].name);
-    let relation = if edge.relation == "contents" { "contains" } else { &edge.relation };
+    let relation = match edge.relation.as_str() {
+        "contents" => "contains",
+        "alternatives" => "uses one of its alternatives,",
+        other => other,
+    };
     let mut text = format!("{from} {relation} {to}");
     if !edge.reads.is_empty() {
         text.push_str(&format!("\nreads {}", edge.reads.join(", ")));

@@ -22,7 +22,7 @@ text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1c
 .file{fill:#fdf1c4}.other{fill:#f3d9ee}.target .b{stroke-width:3}\
 .e{fill:none;stroke-width:1.4}.needs{stroke:#33414f}.reads{stroke:#c2570c}\
 .wants{stroke:#33414f;stroke-dasharray:6 4}.after{stroke:#77838f;stroke-dasharray:1.5 4}\
-.contains{stroke:#a3b1bf}.n:hover .b{stroke:#c2570c}.e:hover{stroke-width:3.5}";
+.contains{stroke:#a3b1bf}.uses{stroke:#6b3fa0}.n:hover .b{stroke:#c2570c}.e:hover{stroke-width:3.5}";
 
 /// The picture; `None` if there are too many services for one.
 #[must_use]
@@ -73,8 +73,13 @@ fn focus(graph: &Graph) -> String {
 
 /// The arrows' heads: full ones for relations that stop the service too, hollow ones for those that do not.
 fn heads() -> String {
-    let colours =
-        [("needs", "#33414f"), ("reads", "#c2570c"), ("after", "#77838f"), ("contains", "#a3b1bf")];
+    let colours = [
+        ("needs", "#33414f"),
+        ("reads", "#c2570c"),
+        ("after", "#77838f"),
+        ("contains", "#a3b1bf"),
+        ("uses", "#6b3fa0"),
+    ];
     let mut out = String::new();
     for (name, colour) in colours {
         for (kind, fill) in [("", colour), ("-soft", "#fff")] {
@@ -307,6 +312,7 @@ const LINES: &[(&str, &str)] = &[
     ("wants", "wants"),
     ("after", "after"),
     ("contains", "contains"),
+    ("uses", "one of its alternatives"),
     ("soft", "stays up without it"),
 ];
 
