@@ -12,4 +12,6 @@ mod child;
 mod events;
 mod rig;
 
+mod dependencies;
 mod lifecycle;
+mod readiness;

@@ -10,9 +10,10 @@ use std::process::Command;
 
 /// The three.
 pub struct Rig {
-    pub world: World,
-    pub events: Events,
+    // In the order in which they are dropped: children that nobody listens to end by themselves.
     pub children: Children,
+    pub events: Events,
+    pub world: World,
 }
 
 impl Rig {
@@ -67,9 +68,11 @@ impl Rig {
 
     /// Ends it in order; answers everything that happened.
     pub fn end(self) -> Vec<Event> {
-        crate::world::kill(i64::from(self.world.child.id()), "TERM");
-        let all = self.events.to_the_end();
-        assert_eq!(self.world.end().code(), Some(0), "it ends in order");
+        let Self { children, events, world } = self;
+        drop(children);
+        crate::world::kill(i64::from(world.child.id()), "TERM");
+        let all = events.to_the_end();
+        assert_eq!(world.end().code(), Some(0), "it ends in order");
         all
     }
 }
