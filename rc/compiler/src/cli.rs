@@ -83,6 +83,19 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Brings definition files into one form: order of keys, spaces, quotes, arrays within 100 columns.
+    #[command(
+        after_help = "Exit codes: 0 ok, 1 a file is not valid TOML or, with --check, not in the \
+        one form; 100 usage, 111 system error."
+    )]
+    Fmt {
+        /// Files, folders that are searched for *.toml, or - for standard input.
+        #[arg(value_name = "FILE|DIR", required = true)]
+        paths: Vec<PathBuf>,
+        /// Changes nothing, but names the files that would change.
+        #[arg(long)]
+        check: bool,
+    },
     /// Turns source directories of s6-rc into definitions, and reports what these cannot say.
     #[command(
         after_help = "Scripts that are more than one command are written to DIR/files, to be \

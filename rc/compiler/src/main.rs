@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Import { dirs, output, install, json } => {
             commands::import::import(&Request { dirs, install }, &output, json)
         }
+        Command::Fmt { paths, check } => commands::fmt::format(&paths, check),
         Command::Graph { from, target, format, all, output } => {
             let lines = if all { Lines::All } else { Lines::Telling };
             commands::graph::graph(&from, &target, format, lines, output.as_deref())

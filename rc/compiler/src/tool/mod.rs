@@ -3,5 +3,6 @@
 
 pub mod diff;
 pub mod explain;
+pub mod fmt;
 pub mod graph;
 pub mod import;

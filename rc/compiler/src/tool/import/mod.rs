@@ -11,6 +11,8 @@ mod script;
 mod source;
 mod write;
 
+pub(crate) use write::filled;
+
 use crate::source::SystemError;
 use rc::outputs::is_name;
 use serde_json::{Value, json};
