@@ -100,11 +100,28 @@ impl Process {
         }
     }
 
-    /// It asked for more time, or a new phase with its own timeout began.
-    pub fn extend_timeout(&mut self, until: Instant) {
+    /// It has to do something anew by then.
+    pub fn set_timeout(&mut self, until: Option<Instant>) {
         if let Phase::Running { timeout } = &mut self.phase {
-            *timeout = Some(until);
+            *timeout = until;
         }
+    }
+
+    /// It asked for more time: its timeout, or the end of its grace, is not before `until`.
+    pub fn extend(&mut self, until: Instant) {
+        match &mut self.phase {
+            Phase::Running { timeout: Some(at) } | Phase::Terminating { kill_at: at } => {
+                *at = (*at).max(until);
+            }
+            Phase::Running { timeout: None } | Phase::Killing { .. } | Phase::Stuck => {}
+        }
+    }
+
+    /// Asks it to end because it did not do in time what it has to do.
+    pub fn expire(&mut self, now: Instant, policy: StopPolicy) -> Option<SendSignal> {
+        let signal = self.stop(now, policy);
+        self.timed_out |= signal.is_some();
+        signal
     }
 
     /// Asks it to end. Nothing happens if it has been asked already.
@@ -135,10 +152,7 @@ impl Process {
             return None;
         }
         match self.phase {
-            Phase::Running { .. } => {
-                self.timed_out = true;
-                self.stop(now, policy)
-            }
+            Phase::Running { .. } => self.expire(now, policy),
             Phase::Terminating { .. } => self.kill(now),
             Phase::Killing { .. } => {
                 self.phase = Phase::Stuck;
@@ -180,9 +194,12 @@ mod tests {
         p.clear_timeout();
         assert_eq!(p.handle_deadline(AT(100), POLICY), None);
         assert!(!p.timed_out());
-        p.extend_timeout(AT(300));
+        p.set_timeout(Some(AT(300)));
         assert_eq!(p.handle_deadline(AT(200), POLICY), None);
         assert!(p.handle_deadline(AT(300), POLICY).is_some());
+        p.extend(AT(900));
+        p.extend(AT(850));
+        assert_eq!(p.deadline(), Some(AT(900)), "it asked for time to end");
     }
 
     #[test]

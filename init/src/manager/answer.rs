@@ -226,7 +226,7 @@ impl Manager {
             kind: match view.kind {
                 NodeKind::Longrun(_) => Kind::Longrun,
                 NodeKind::Oneshot { .. } => Kind::Oneshot,
-                NodeKind::Bundle { .. } => Kind::Bundle,
+                NodeKind::Bundle(_) => Kind::Bundle,
                 NodeKind::Failover(_) => Kind::Failover,
                 NodeKind::File => Kind::File,
             },

@@ -5,6 +5,7 @@ use super::{
     state::{Role, State},
 };
 use crate::model::{Edge, OnChange, ServiceId};
+use supervisor::time::Instant;
 
 impl Engine {
     /// What it stands for is new.
@@ -30,18 +31,28 @@ impl Engine {
     }
 
     /// A file that was ready already has new content: those that stop with it take it as a restart.
-    pub(super) fn tell_of_new_content(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    pub(super) fn tell_of_new_content(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        out: &mut Vec<Action>,
+    ) {
         let mut from = 0;
         while let Some((dependent, _, edge)) = self.next_dependent_up(id, &mut from) {
             if self.graph.nodes[dependent.index()].is_hard(&edge) {
-                self.act_on(dependent, OnChange::Restart, out);
+                self.act_on(now, dependent, OnChange::Restart, out);
             }
         }
-        self.tell_soft_dependents(id, out);
+        self.tell_soft_dependents(now, id, out);
     }
 
     /// Services that stayed up while this one was away act now, if it is different.
-    pub(super) fn tell_soft_dependents(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    pub(super) fn tell_soft_dependents(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        out: &mut Vec<Action>,
+    ) {
         let mut from = 0;
         while let Some((dependent, position, edge)) = self.next_dependent_up(id, &mut from) {
             if edge.on_change == OnChange::Restart || self.lacks_value_of(dependent, id) {
@@ -55,19 +66,19 @@ impl Engine {
             let changed = if reads { self.values_differ(dependent, id) } else { newer };
             // A file is written again in any case: somebody may have touched it meanwhile.
             if changed || (newer && edge.on_change == OnChange::Render) {
-                self.act_on(dependent, edge.on_change, out);
+                self.act_on(now, dependent, edge.on_change, out);
             }
         }
     }
 
     /// The readers of a ready service whose values changed react, each by its edge.
-    pub(super) fn tell_readers(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    pub(super) fn tell_readers(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let mut from = 0;
         while let Some((reader, _, edge)) = self.next_dependent_up(id, &mut from) {
             // What stays up with the old value until there is a new one does not act on its loss.
             let waits = edge.on_change != OnChange::Restart && self.lacks_value_of(reader, id);
             if !waits && self.values_differ(reader, id) {
-                self.act_on(reader, edge.on_change, out);
+                self.act_on(now, reader, edge.on_change, out);
             }
         }
     }
@@ -80,18 +91,30 @@ impl Engine {
     }
 
     /// A dependent acts on a change of what it needs or reads.
-    fn act_on(&mut self, id: ServiceId, action: OnChange, out: &mut Vec<Action>) {
+    pub(super) fn act_on(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        action: OnChange,
+        out: &mut Vec<Action>,
+    ) {
         // What is about to stop learns of it when it starts again.
         if self.must_stop(id) {
             return;
         }
         match action {
             OnChange::Ignore => {}
-            OnChange::Restart | OnChange::Run(_) => {
+            OnChange::Restart if self.is_kept_up(id) => {}
+            OnChange::Restart => {
                 self.dynamic[id.index()].restart = true;
                 self.look_at(id);
             }
-            OnChange::Follow => self.rebind(id),
+            // A group takes over what its members have when it is looked at.
+            OnChange::Follow => self.look_at(id),
+            OnChange::Run(number) => {
+                self.rebind(id);
+                self.request_action(now, id, number, out);
+            }
             OnChange::Signal(signal) => {
                 self.rebind(id);
                 if let Some(run) = self.live(id) {

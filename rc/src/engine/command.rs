@@ -45,12 +45,64 @@ impl Engine {
             if dynamic.ask == Ask::Down {
                 dynamic.ask = Ask::Nothing;
             }
-            self.forgive(now, next, out);
+            self.pardon(now, next, out);
             let needs = self.graph.nodes[next.index()].edges.iter();
             let needs = needs.filter(|e| matches!(e.relation, Relation::Needs | Relation::Member));
             open.extend(needs.map(|edge| edge.to));
         }
+        self.make_way(&seen);
         self.ask(id, Ask::Up);
+    }
+
+    /// Stops, as by command, what conflicts with those that are to come up, and is not held up.
+    fn make_way(&mut self, chosen: &[bool]) {
+        for index in 0..chosen.len() {
+            for position in 0..self.graph.nodes[index].conflicts.len() {
+                let other = self.graph.nodes[index].conflicts[position].index();
+                if chosen[index] && !chosen[other] && self.dynamic[other].pin != Some(Want::Up) {
+                    self.dynamic[other].ask = Ask::Down;
+                    self.dynamic[other].restart = false;
+                }
+            }
+        }
+    }
+
+    /// Lets a service take over its configuration anew, as its definition says; nothing happens if
+    /// that says nothing or the service is not up.
+    pub(super) fn reload(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        let Some(dynamic) = self.dynamic.get(id.index()) else { return };
+        let reload = self.graph.nodes[id.index()].reload.filter(|_| dynamic.state.is_up());
+        if let Some(reload) = reload {
+            self.act_on(now, id, reload, out);
+        }
+    }
+
+    /// Forgets failures; what is wanted stays as it is.
+    pub(super) fn reset(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        if id.index() < self.dynamic.len() {
+            self.pardon(now, id, out);
+        }
+    }
+
+    /// Holds a service up or down, or no longer.
+    pub(super) fn pin(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        pin: Option<Want>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(dynamic) = self.dynamic.get_mut(id.index()) else { return };
+        dynamic.pin = pin;
+        if pin == Some(Want::Down) {
+            dynamic.restart = false;
+        }
+        if pin == Some(Want::Up) {
+            self.pardon(now, id, out);
+        }
+        // Those who depend on it may have been waiting for it, or it for them.
+        self.wake_neighbours(id);
+        self.recompute_wants();
     }
 
     /// Stops a service with what depends on it and starts them again; starts it if it is not wanted.
@@ -63,6 +115,16 @@ impl Engine {
             dynamic.restart = true;
             self.look_at(id);
         }
+        self.pardon(now, id, out);
+    }
+
+    /// Forgets everything that speaks against a service because of its past.
+    fn pardon(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        let dynamic = &mut self.dynamic[id.index()];
+        dynamic.flaps = 0;
+        dynamic.damp = false;
+        dynamic.escalated = false;
+        dynamic.side.failures = 0;
         self.forgive(now, id, out);
     }
 
@@ -104,6 +166,7 @@ impl Engine {
                 out.push(Action::Signal(run, signal));
                 self.set_state(now, id, state, out);
             }
+            self.end_side(id, out);
             // Nobody waits for dependents any longer.
             self.look_at(id);
         }

@@ -6,13 +6,14 @@
 use crate::{
     db::{self, Database},
     model::{
-        Edge, Failover, Kind, OnChange, Policy, Ready, ReadyWhen, Relation, Service, ServiceId,
-        System,
+        Condition, Edge, Fact, Failover, Kind, OnChange, OnFailure, Policy, Ready, ReadyWhen,
+        Relation, Service, ServiceId, System,
     },
     outputs::OutputType,
     text::{EachPiece, Piece, Text},
 };
 use core::fmt;
+use supervisor::time::Millis;
 
 /// What a node does, without its commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,11 +27,8 @@ pub enum NodeKind {
         /// Whether a program runs at stop.
         down: bool,
     },
-    /// A group that is ready when this many members are.
-    Bundle {
-        /// How many.
-        need: u16,
-    },
+    /// A group that is ready when so many members are; never more than there are.
+    Bundle(ReadyWhen),
     /// Alternatives, of which one is used.
     Failover(Failover),
     /// A rendered file.
@@ -57,6 +55,19 @@ pub struct NodeOutput {
     pub kind: OutputType,
     /// What jamb publishes for it, if the service does not do so itself.
     pub fixed: Option<Text>,
+    /// Of failovers: the reads whose values it has, by alternative.
+    pub from: Vec<u16>,
+}
+
+/// When and how often health is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checkup {
+    /// From one check to the next.
+    pub every: Millis,
+    /// The bound of one.
+    pub timeout: Millis,
+    /// Failures in a row that mean that the service has failed; at least 1.
+    pub retries: u32,
 }
 
 /// One service as the engine sees it.
@@ -76,6 +87,18 @@ pub struct Node {
     pub reads: Vec<NodeRead>,
     /// What it publishes, in the order of [`Service::outputs`].
     pub outputs: Vec<NodeOutput>,
+    /// What must be so for it to be up.
+    pub conditions: Vec<Condition>,
+    /// What is never up beside it.
+    pub conflicts: Vec<ServiceId>,
+    /// How its health is checked.
+    pub health: Option<Checkup>,
+    /// How it takes over its configuration anew.
+    pub reload: Option<OnChange>,
+    /// How many programs it has for that.
+    pub actions: usize,
+    /// How often it has to say that it still works.
+    pub watchdog: Option<Millis>,
     /// Its place in an order in which everything that it relates to comes before it.
     pub(super) rank: u16,
 }
@@ -140,7 +163,7 @@ impl Graph {
                 let publisher = nodes.get(read.service.index());
                 publisher.is_some_and(|p| usize::from(read.output) < p.outputs.len())
             };
-            if !nodes[index].reads.iter().all(known) {
+            if !nodes[index].reads.iter().all(known) || !nodes[index].is_whole(count) {
                 return Err(LoadError::Dangling(id));
             }
         }
@@ -192,7 +215,17 @@ impl Node {
         let members = service.edges.iter().filter(|edge| edge.relation == Relation::Member);
         let members = u16::try_from(members.count()).unwrap_or(u16::MAX);
         let outputs = service.outputs.into_iter();
-        let outputs = outputs.map(|o| NodeOutput { key: o.key, kind: o.kind, fixed: o.value });
+        let outputs =
+            outputs.map(|o| NodeOutput { key: o.key, kind: o.kind, fixed: o.value, from: o.from });
+        let watchdog = match &service.kind {
+            Kind::Longrun(run) => run.watchdog,
+            _ => None,
+        };
+        let health = service.health.map(|health| Checkup {
+            every: health.every,
+            timeout: health.timeout,
+            retries: health.retries.max(1),
+        });
         let (kind, finish, policy) = match service.kind {
             Kind::Longrun(run) => (NodeKind::Longrun(run.ready), run.finish.is_some(), run.policy),
             Kind::Oneshot(shot) => (
@@ -200,11 +233,12 @@ impl Node {
                 false,
                 shot.policy,
             ),
-            Kind::Bundle(ReadyWhen::All) => {
-                (NodeKind::Bundle { need: members }, false, Policy::default())
-            }
-            Kind::Bundle(ReadyWhen::AtLeast(need)) => {
-                (NodeKind::Bundle { need: need.min(members) }, false, Policy::default())
+            Kind::Bundle(when) => {
+                let when = match when {
+                    ReadyWhen::AtLeast(need) => ReadyWhen::AtLeast(need.min(members)),
+                    ReadyWhen::All => when,
+                };
+                (NodeKind::Bundle(when), false, Policy::default())
             }
             Kind::Failover(failover) => (NodeKind::Failover(failover), false, Policy::default()),
             Kind::File(_) => (NodeKind::File, false, Policy::default()),
@@ -217,13 +251,62 @@ impl Node {
             dependents: Vec::new(),
             reads,
             outputs: outputs.collect(),
+            conditions: service.conditions,
+            conflicts: service.conflicts,
+            health,
+            reload: service.reload,
+            actions: service.actions.len(),
+            watchdog,
             rank: 0,
         }
+    }
+
+    /// Whether every number in it that is not an edge or a read points to something.
+    fn is_whole(&self, services: usize) -> bool {
+        let is_service = |id: ServiceId| id.index() < services;
+        let is_read = |read: &u16| usize::from(*read) < self.reads.len();
+        let is_action = |change: OnChange| match change {
+            OnChange::Run(number) => usize::from(number) < self.actions,
+            _ => true,
+        };
+        let alternatives = self.alternatives().count();
+        self.conflicts.iter().all(|other| is_service(*other))
+            && self.conditions.iter().all(|condition| match &condition.fact {
+                Fact::Output { read, .. } => is_read(read),
+                _ => true,
+            })
+            && self.edges.iter().all(|edge| is_action(edge.on_change))
+            && self.reload.is_none_or(is_action)
+            && self.outputs.iter().all(|output| {
+                (output.from.is_empty() || output.from.len() == alternatives)
+                    && output.from.iter().all(is_read)
+            })
+            && match self.policy.on_failure {
+                OnFailure::Start(other) => is_service(other),
+                _ => true,
+            }
     }
 
     /// The members of a bundle.
     pub(super) fn members(&self) -> impl Iterator<Item = &Edge> {
         self.edges.iter().filter(|edge| edge.relation == Relation::Member)
+    }
+
+    /// What it needs.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(|edge| edge.relation == Relation::Needs)
+    }
+
+    /// The alternatives of a failover with the positions of their edges, the preferred first.
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = (u16, ServiceId)> {
+        let edges = (0u16..).zip(&self.edges);
+        let edges = edges.filter(|(_, edge)| edge.relation == Relation::Alternative);
+        edges.map(|(position, edge)| (position, edge.to))
+    }
+
+    /// Whether it is a group that repeats outputs of its members, and has no process.
+    pub(super) const fn is_group(&self) -> bool {
+        matches!(self.kind, NodeKind::Bundle(_) | NodeKind::Failover(_))
     }
 
     /// Whether the loss of what `edge` points to stops this node.

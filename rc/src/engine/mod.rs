@@ -20,26 +20,37 @@
 mod agenda;
 mod change;
 mod command;
+mod condition;
 mod graph;
+mod group;
 mod process;
 mod run;
+mod save;
+mod side;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 mod values;
 mod view;
+mod want;
 
-pub use graph::{Graph, LoadError, Node, NodeKind, NodeOutput};
-pub use state::{Action, Incarnation, Notice, Phase, Role, Want, Why};
+pub use condition::Met;
+pub use graph::{Checkup, Graph, LoadError, Node, NodeKind, NodeOutput};
+pub use save::{RestoreError, SAVED};
+pub use state::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 pub use view::{Blocker, View};
 
-use crate::model::{Relation, ServiceId};
+use crate::model::ServiceId;
 use agenda::Agenda;
 use core::cmp::Reverse;
-use state::{Ask, Dynamic, State, Step};
+use serde::{Deserialize, Serialize};
+use state::{Ask, Dynamic, Group, Side, State, Step};
 use std::collections::BinaryHeap;
-use supervisor::{exit::Exit, time::Instant};
+use supervisor::{
+    exit::Exit,
+    time::{Instant, Millis},
+};
 
 /// What the shell observed, or was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +65,18 @@ pub enum Event {
     Ready(Incarnation),
     /// It closed its notification descriptor without telling that it is ready.
     ReadyClosed(Incarnation),
+    /// It told that it is not ready any longer, or not yet.
+    Unready(Incarnation),
+    /// It told that it takes over its configuration anew, until it tells that it is ready.
+    Reloading(Incarnation),
+    /// It asked for this much more time to start or to stop.
+    Extend(Incarnation, Millis),
+    /// It told that it still works.
+    Keepalive(Incarnation),
+    /// It told that it will say so this often; 0: never.
+    Watchdog(Incarnation, Millis),
+    /// It told that it does not work.
+    Trigger(Incarnation),
     /// The file was written (and whether its content is new), or could not be (errno).
     Written(Incarnation, Result<bool, i32>),
     /// Values published by the service, by position among its outputs; `None` takes one back.
@@ -66,12 +89,31 @@ pub enum Event {
         /// The values.
         values: Vec<(u16, Option<String>)>,
     },
-    /// A command: start it, and what it needs even if that was stopped by command.
+    /// Whether a condition of a service holds, by its position; negation is taken into account. Not
+    /// for conditions on outputs. Before the first word of it, a condition does not hold.
+    Condition {
+        /// The service.
+        service: ServiceId,
+        /// The position.
+        number: u16,
+        /// Whether it holds.
+        holds: bool,
+    },
+    /// A command: start it, and what it needs even if that was stopped by command. What conflicts
+    /// with any of them is stopped as by command.
     Start(ServiceId),
     /// A command: stop it, and keep it down.
     Stop(ServiceId),
     /// A command: stop it, with all that depends on it, and start them again.
     Restart(ServiceId),
+    /// A command: take over the configuration anew, as its definition says how.
+    Reload(ServiceId),
+    /// A command: forget failures, and try again what waits because of them.
+    Reset(ServiceId),
+    /// A command: keep it up or down, whatever else follows from what is wanted.
+    Hold(ServiceId, Want),
+    /// A command: keep it no longer.
+    Release(ServiceId),
     /// Time passed; also the way to say that nothing else happened.
     Tick,
     /// Everything is to be down, within the bound of the system record.
@@ -81,7 +123,7 @@ pub enum Event {
 }
 
 /// A shutdown in progress.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Shutdown {
     No,
     Orderly { until: Instant },
@@ -101,6 +143,8 @@ pub struct Engine {
     target: Option<ServiceId>,
     settled: bool,
     shutdown: Shutdown,
+    /// Who is wanted has to be computed anew.
+    wants_stale: bool,
     stale: u64,
     bugs: u64,
 }
@@ -123,6 +167,20 @@ impl Engine {
             rebound: false,
             revision: 0,
             seen: vec![0; node.edges.len()],
+            pin: None,
+            conditions: vec![false; node.conditions.len()],
+            dormant: false,
+            flaps: 0,
+            damp: false,
+            reloading: false,
+            escalated: false,
+            group: Group {
+                counted: vec![false; if node.is_group() { node.edges.len() } else { 0 }],
+                reach: node.alternatives().next().map_or(0, |(position, _)| position),
+                ..Group::default()
+            },
+            side: Side { pending: vec![false; node.actions], ..Side::default() },
+            armed: None,
         };
         let dynamic = graph.nodes.iter().map(fresh).collect();
         Self {
@@ -134,6 +192,7 @@ impl Engine {
             target: None,
             settled: false,
             shutdown: Shutdown::No,
+            wants_stale: false,
             stale: 0,
             bugs: 0,
         }
@@ -148,14 +207,28 @@ impl Engine {
             Event::Start(id) => self.start(now, id, out),
             Event::Stop(id) => self.ask(id, Ask::Down),
             Event::Restart(id) => self.restart(now, id, out),
+            Event::Reload(id) => self.reload(now, id, out),
+            Event::Reset(id) => self.reset(now, id, out),
+            Event::Hold(id, want) => self.pin(now, id, Some(want), out),
+            Event::Release(id) => self.pin(now, id, None, out),
+            Event::Condition { service, number, holds } => {
+                self.condition_told(service, number, holds);
+            }
             Event::Shutdown => self.begin_shutdown(now),
             Event::ShutdownNow => self.kill_all(now, out),
             Event::Published { service, generation, values } => {
                 self.published(now, service, generation, values, out);
             }
+            Event::Spawned(Incarnation { role: Role::Check(_) | Role::Action { .. }, .. }) => {}
             Event::Spawned(run) => self.with_live(now, run, out, Self::spawned),
             Event::Ready(run) => self.with_live(now, run, out, Self::told_ready),
             Event::ReadyClosed(run) => self.with_live(now, run, out, Self::told_never_ready),
+            Event::Unready(run) => self.with_live(now, run, out, Self::told_unready),
+            Event::Reloading(run) => self.with_live(now, run, out, Self::told_reloading),
+            Event::Trigger(run) => self.with_live(now, run, out, Self::triggered),
+            Event::Keepalive(run) => self.sign_from(now, run, None),
+            Event::Watchdog(run, span) => self.sign_from(now, run, Some(span)),
+            Event::Extend(run, span) => self.extend(now, run, span),
             Event::Written(run, result) => self.written(now, run, result, out),
             Event::Exited(run, exit) => self.exited(now, run, exit, out),
         }
@@ -184,11 +257,16 @@ impl Engine {
         out: &mut Vec<Action>,
         f: fn(&mut Self, Instant, Incarnation, &mut Vec<Action>),
     ) {
-        if self.live(run.service) == Some(run) {
+        if self.is_live(run) {
             f(self, now, run, out);
-        } else {
-            self.stale += 1;
         }
+    }
+
+    /// Whether the incarnation's process is the one that lives now; it is counted as stale if not.
+    fn is_live(&mut self, run: Incarnation) -> bool {
+        let live = self.live(run.service) == Some(run);
+        self.stale += u64::from(!live);
+        live
     }
 
     /// Puts a service on the agenda.
@@ -201,16 +279,29 @@ impl Engine {
         }
     }
 
-    /// The one place where a state changes: sets its deadline and wakes those whom it concerns.
+    /// Makes the heap hold the deadline of a service, if that is another one now.
+    fn arm(&mut self, id: ServiceId) {
+        let dynamic = &mut self.dynamic[id.index()];
+        let deadline = dynamic.deadline();
+        if core::mem::replace(&mut dynamic.armed, deadline) != deadline
+            && let Some(at) = deadline
+        {
+            self.deadlines.push(Reverse((at, id)));
+        }
+    }
+
+    /// The one place where a state changes: sets its deadline, ends what belongs to the state before,
+    /// and wakes those whom it concerns.
     fn set_state(&mut self, now: Instant, id: ServiceId, state: State, out: &mut Vec<Action>) {
         let dynamic = &mut self.dynamic[id.index()];
         let before = core::mem::replace(&mut dynamic.state, state);
-        if let Some(at) = state.deadline() {
-            self.deadlines.push(Reverse((at, id)));
-        }
         let (from, to) = (before.phase(), state.phase());
         if from != to {
             dynamic.since = now;
+            dynamic.reloading = false;
+            if before.is_up() {
+                self.end_side(id, out);
+            }
             out.push(Action::Notice(Notice::Changed { service: id, from, to }));
         }
         self.active += usize::from(state.is_active());
@@ -221,6 +312,12 @@ impl Engine {
         {
             self.wake_neighbours(id);
         }
+        if before.is_present() != state.is_present() {
+            for position in 0..self.graph.nodes[id.index()].conflicts.len() {
+                self.look_at(self.graph.nodes[id.index()].conflicts[position]);
+            }
+        }
+        self.arm(id);
     }
 
     /// Dependents may have to start or stop; dependencies may have waited for this one to be down.
@@ -247,6 +344,9 @@ impl Engine {
     fn take_turn(&mut self, now: Instant, out: &mut Vec<Action>) {
         let mut budget = 1000 + 200 * self.dynamic.len();
         loop {
+            if self.wants_stale {
+                self.recompute_wants();
+            }
             while let Some(id) = self.next_on_agenda() {
                 budget -= 1;
                 if budget == 0 {
@@ -255,6 +355,9 @@ impl Engine {
                     return;
                 }
                 self.step(now, id, out);
+                if self.wants_stale {
+                    self.recompute_wants();
+                }
             }
             // A delay of no length ends in the turn in which it began.
             if !self.expire(now, out) && !self.continue_shutdown(now, out) {
@@ -280,20 +383,22 @@ impl Engine {
     fn expire(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
         let mut any = false;
         while let Some(&Reverse((at, id))) = self.deadlines.peek() {
-            let current = self.dynamic[id.index()].state.deadline();
+            let current = self.dynamic[id.index()].armed;
             if current == Some(at) && at > now {
                 break;
             }
             self.deadlines.pop();
             if current == Some(at) {
+                self.dynamic[id.index()].armed = None;
                 self.deadline_of(now, id, out);
+                self.arm(id);
                 any = true;
             }
         }
         // Entries that went stale before their time are dropped when they outnumber the live ones.
         if self.deadlines.len() > 64 + 2 * self.dynamic.len() {
             let mut kept = core::mem::take(&mut self.deadlines).into_vec();
-            kept.retain(|&Reverse((at, id))| self.dynamic[id.index()].state.deadline() == Some(at));
+            kept.retain(|&Reverse((at, id))| self.dynamic[id.index()].armed == Some(at));
             self.deadlines = kept.into();
         }
         any
@@ -314,38 +419,5 @@ impl Engine {
 
     fn is_ready(&self, id: ServiceId) -> bool {
         matches!(self.dynamic[id.index()].state, State::Ready(_))
-    }
-
-    /// Recomputes who is wanted: everything that a service asked to be up reaches, except what was
-    /// asked to be down. Linear in services and relations; runs for commands only.
-    fn recompute_wants(&mut self) {
-        let mut reached = vec![false; self.dynamic.len()];
-        let mut open = Vec::new();
-        if matches!(self.shutdown, Shutdown::No) {
-            for (index, dynamic) in self.dynamic.iter().enumerate() {
-                if dynamic.ask == Ask::Up {
-                    reached[index] = true;
-                    open.push(index);
-                }
-            }
-        }
-        while let Some(index) = open.pop() {
-            for edge in &self.graph.nodes[index].edges {
-                let to = edge.to.index();
-                if edge.relation != Relation::After && !reached[to] {
-                    reached[to] = true;
-                    open.push(to);
-                }
-            }
-        }
-        for (index, reached) in reached.into_iter().enumerate() {
-            let dynamic = &mut self.dynamic[index];
-            let up = reached && dynamic.ask != Ask::Down;
-            let want = if up { Want::Up } else { Want::Down };
-            if dynamic.want != want {
-                dynamic.want = want;
-                self.wake_neighbours(graph::id_of(index));
-            }
-        }
     }
 }

@@ -2,19 +2,31 @@
 
 use super::{
     Action, Engine, Notice,
-    state::{Incarnation, Role, State, Step, Then},
+    state::{Cause, Incarnation, Role, State, Step, Then},
 };
 use crate::{engine::graph::NodeKind, model::Ready};
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     process::Process,
-    time::Instant,
+    time::{Instant, Millis},
 };
+
+/// What `finish` exits with if another attempt is of no use (s6-supervise's convention).
+const HOPELESS: Exit = Exit::Code(125);
+
+/// More time than this is not granted at once, so that a shutdown or a failure cannot be put off.
+const MOST_MORE: Millis = Millis::from_secs(3600);
 
 impl Engine {
     pub(super) fn spawned(&mut self, now: Instant, run: Incarnation, out: &mut Vec<Action>) {
+        if run.role != Role::Run {
+            return;
+        }
         if self.readiness(run.service) == Some(Ready::Started) {
             self.told_ready(now, run, out);
+        } else if let Some(Ready::Check { .. }) = self.readiness(run.service) {
+            self.begin_checks(now, run.service);
+            self.arm(run.service);
         } else if self.readiness(run.service) == Some(Ready::Outputs) {
             // Without outputs to wait for, there is nothing to wait for.
             self.check_outputs(now, run.service, out);
@@ -27,6 +39,54 @@ impl Engine {
         {
             self.became_ready(now, run.service, process, out);
         }
+        self.dynamic[run.service.index()].reloading = false;
+    }
+
+    /// It is not ready any longer, but goes on: its dependents stop, and it has its time anew.
+    pub(super) fn told_unready(&mut self, now: Instant, run: Incarnation, out: &mut Vec<Action>) {
+        let id = run.service;
+        let may = matches!(self.readiness(id), Some(Ready::Fd(_) | Ready::Notify));
+        if let (Role::Run, State::Ready(Some(mut process)), true) =
+            (run.role, self.dynamic[id.index()].state, may)
+        {
+            let timeout = self.graph.nodes[id.index()].policy.start_timeout;
+            process.set_timeout(timeout.map(|span| now.after(span)));
+            self.set_state(now, id, State::Starting(Some(process)), out);
+        }
+    }
+
+    pub(super) fn told_reloading(&mut self, _: Instant, run: Incarnation, _: &mut Vec<Action>) {
+        let dynamic = &mut self.dynamic[run.service.index()];
+        dynamic.reloading = run.role == Role::Run && matches!(dynamic.state, State::Ready(_));
+    }
+
+    pub(super) fn triggered(&mut self, now: Instant, run: Incarnation, out: &mut Vec<Action>) {
+        if run.role == Role::Run {
+            self.lost_sign_of_life(now, run.service, out);
+        }
+    }
+
+    pub(super) fn sign_from(&mut self, now: Instant, run: Incarnation, span: Option<Millis>) {
+        if self.is_live(run) && run.role == Role::Run {
+            self.sign_of_life(now, run.service, span);
+        }
+    }
+
+    /// It asked for more time, which counts while it starts or ends.
+    pub(super) fn extend(&mut self, now: Instant, run: Incarnation, span: Millis) {
+        if !self.is_live(run) {
+            return;
+        }
+        let until = now.after(Millis(span.0.min(MOST_MORE.0)));
+        let state = &mut self.dynamic[run.service.index()].state;
+        if matches!(
+            state,
+            State::Starting(_) | State::Stopping(Step::Ending(_) | Step::Cleanup(..), _)
+        ) && let Some(process) = state.process_mut()
+        {
+            process.extend(until);
+        }
+        self.arm(run.service);
     }
 
     /// It can never tell now that it is ready, so waiting for it has no end: it failed.
@@ -50,8 +110,10 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let id = run.service;
-        if self.live(id) != Some(run) {
-            self.stale += 1;
+        if matches!(run.role, Role::Check(_) | Role::Action { .. }) {
+            return self.side_exited(now, run, exit, out);
+        }
+        if !self.is_live(run) {
             return;
         }
         let state = self.dynamic[id.index()].state;
@@ -61,10 +123,21 @@ impl Engine {
             self.dynamic[id.index()].last_exit = Some(exit);
         }
         match state {
-            State::Stopping(Step::Cleanup(..), then) => self.rest(now, id, then, out),
+            State::Stopping(Step::Cleanup(role, _), then) => {
+                let then = match then {
+                    // s6's convention: the service is not to be started again.
+                    Then::Judge { exit: of, ready_ms, .. }
+                        if role == Role::Finish && exit == HOPELESS =>
+                    {
+                        Then::Judge { exit: of, ready_ms, cause: Cause::Hopeless }
+                    }
+                    then => then,
+                };
+                self.rest(now, id, then, out);
+            }
             State::Stopping(Step::Ending(_), then) => {
                 let then = match then {
-                    Then::Judge { ready_ms, .. } => Then::Judge { exit, ready_ms },
+                    Then::Judge { ready_ms, cause, .. } => Then::Judge { exit, ready_ms, cause },
                     Then::Free => Then::Free,
                 };
                 self.clean_up(now, id, then, out);
@@ -87,7 +160,8 @@ impl Engine {
         }
         let ready_ms = self.is_ready(id).then(|| now.since_ms(self.dynamic[id.index()].since));
         // Dependents learn of it by the change of state; they stop while this one starts again.
-        self.clean_up(now, id, Then::Judge { exit, ready_ms }, out);
+        let then = Then::Judge { exit, ready_ms, cause: Cause::Itself };
+        self.clean_up(now, id, then, out);
     }
 
     pub(super) fn written(
@@ -116,14 +190,15 @@ impl Engine {
                 if !self.is_ready(id) {
                     self.became_ready(now, id, None, out);
                 } else if changed {
-                    self.tell_of_new_content(id, out);
+                    self.tell_of_new_content(now, id, out);
                 }
             }
             Err(errno) => {
                 let failure = SpawnFailure { step: SpawnStep::Prepare, errno };
                 let exit = Exit::NotStarted(failure);
                 self.dynamic[id.index()].last_exit = Some(exit);
-                self.rest(now, id, Then::Judge { exit, ready_ms: None }, out);
+                let then = Then::Judge { exit, ready_ms: None, cause: Cause::Itself };
+                self.rest(now, id, then, out);
             }
         }
     }

@@ -3,11 +3,12 @@
 use super::{
     Action, Engine,
     graph::NodeKind,
-    state::{Incarnation, Role, State, Step, Then, Want, Why},
+    state::{Cause, Incarnation, Role, State, Step, Then, Want, Why},
 };
-use crate::model::{Ready, Restart, ServiceId};
+use crate::model::{OnFailure, Ready, Restart, ServiceId};
 use supervisor::{
     backoff::STABLE_RUN,
+    exit::Exit,
     process::{Process, SendSignal, StopPolicy},
     signal::Signal,
     time::Instant,
@@ -25,13 +26,12 @@ impl Engine {
         let dynamic = &mut self.dynamic[index];
         dynamic.generation = dynamic.generation.wrapping_add(1);
         dynamic.restart = false;
+        self.reset_side(id);
         let timeout = self.graph.nodes[index].policy.start_timeout.map(|span| now.after(span));
         let role = match self.graph.nodes[index].kind {
             NodeKind::Longrun(_) => Role::Run,
             NodeKind::Oneshot { up: true, .. } => Role::Up,
-            NodeKind::Oneshot { up: false, .. }
-            | NodeKind::Bundle { .. }
-            | NodeKind::Failover(_) => {
+            NodeKind::Oneshot { up: false, .. } | NodeKind::Bundle(_) | NodeKind::Failover(_) => {
                 return self.became_ready(now, id, None, out);
             }
             NodeKind::File => {
@@ -55,12 +55,17 @@ impl Engine {
         if let Some(process) = &mut process {
             process.clear_timeout();
         }
+        if self.graph.nodes[id.index()].is_group() {
+            self.follow(id);
+        }
         self.publish_fixed(id, out);
         if !matches!(self.graph.nodes[id.index()].kind, NodeKind::File) {
             self.bump_revision(id);
         }
         self.set_state(now, id, State::Ready(process), out);
-        self.tell_soft_dependents(id, out);
+        self.watch_over(now, id);
+        self.arm(id);
+        self.tell_soft_dependents(now, id, out);
     }
 
     /// Its dependents are down: tells its own process to end, or goes on if there is none.
@@ -75,7 +80,14 @@ impl Engine {
         let Some(mut process) = process else { return self.clean_up(now, id, then, out) };
         let run = self.live(id);
         let policy = self.graph.nodes[id.index()].policy.stop;
-        if let (Some(run), Some(SendSignal(signal))) = (run, process.stop(now, policy)) {
+        let signal = match then {
+            // So that it leaves a core dump that tells where it hangs; systemd does the same.
+            Then::Judge { cause: Cause::Watchdog, .. } => {
+                process.expire(now, StopPolicy { signal: Signal::Abrt, ..policy })
+            }
+            _ => process.stop(now, policy),
+        };
+        if let (Some(run), Some(SendSignal(signal))) = (run, signal) {
             out.push(Action::Signal(run, signal));
         }
         self.set_state(now, id, State::Stopping(Step::Ending(process), then), out);
@@ -95,7 +107,9 @@ impl Engine {
             NodeKind::Longrun(_) if node.finish => (Role::Finish, node.policy.finish_timeout),
             // An `up` that failed has brought nothing up that `down` could know. One that was
             // stopped in the middle may have left a half.
-            NodeKind::Oneshot { down: true, .. } if then == Then::Free => {
+            NodeKind::Oneshot { down: true, .. }
+                if matches!(then, Then::Free | Then::Judge { ready_ms: Some(_), .. }) =>
+            {
                 (Role::Down, node.policy.stop.grace)
             }
             _ => return self.rest(now, id, then, out),
@@ -115,17 +129,25 @@ impl Engine {
         let dynamic = &mut self.dynamic[id.index()];
         let asked = core::mem::replace(&mut dynamic.restart, false);
         let state = match then {
-            Then::Judge { exit, ready_ms } if !asked && dynamic.want == Want::Up => {
+            Then::Judge { exit, ready_ms, cause } if !asked && dynamic.want == Want::Up => {
                 let (delay, failures) =
                     policy.backoff.next(dynamic.failures, ready_ms.unwrap_or_default());
                 dynamic.failures = failures;
+                let itself = matches!(cause, Cause::Itself | Cause::Hopeless);
                 let leave = match policy.restart {
                     Restart::Always => false,
-                    // What ended before it was ready has failed, whatever it says itself.
-                    Restart::OnFailure => ready_ms.is_some() && exit.is_success(),
+                    // What ended before it was ready has failed, whatever it says itself; and so has
+                    // what we had to end.
+                    Restart::OnFailure => itself && ready_ms.is_some() && exit.is_success(),
                     Restart::Never => true,
                 };
-                if leave {
+                let permanent = |exit| match exit {
+                    Exit::Code(code) => itself && policy.permanent.contains(&code),
+                    _ => false,
+                };
+                if cause == Cause::Hopeless || permanent(exit) {
+                    State::Failed(Why::Permanent(exit))
+                } else if leave {
                     State::Failed(Why::Ended(exit))
                 } else if policy.max_restarts > 0 && failures > policy.max_restarts {
                     State::Failed(Why::TooMany(exit))
@@ -140,7 +162,29 @@ impl Engine {
                 State::Down
             }
         };
+        if let Then::Judge { ready_ms: Some(ready_ms), .. } = then
+            && ready_ms >= u64::from(STABLE_RUN.0)
+        {
+            self.dynamic[id.index()].escalated = false;
+        }
         self.set_state(now, id, state, out);
+        if let State::Failed(Why::Permanent(_) | Why::TooMany(_)) = state {
+            self.escalate(now, id, out);
+        }
+    }
+
+    /// It failed for good: does what its definition says for that, once until somebody, or a stable
+    /// run, forgives it.
+    fn escalate(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        let action = self.graph.nodes[id.index()].policy.on_failure;
+        if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) {
+            return;
+        }
+        match action {
+            OnFailure::Ignore => {}
+            OnFailure::Start(other) => self.start(now, other, out),
+            OnFailure::Reboot | OnFailure::Rescue => out.push(Action::Escalate(id, action)),
+        }
     }
 
     /// Whether it is ready and has been so for as long as makes earlier failures meaningless.
@@ -151,8 +195,15 @@ impl Engine {
 
     /// The deadline of its state has come.
     pub(super) fn deadline_of(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        if self.dynamic[id.index()].group.patience.is_some_and(|until| until <= now) {
+            self.look_at(id);
+        }
+        self.side_deadlines(now, id, out);
         let node = &self.graph.nodes[id.index()];
         let mut state = self.dynamic[id.index()].state;
+        if state.deadline().is_none_or(|at| now < at) {
+            return;
+        }
         if let State::Backoff { .. } = state {
             return self.set_state(now, id, State::Waiting { blocked: false }, out);
         }

@@ -1,8 +1,13 @@
 //! The changing half of the engine: what each service is doing, and the words for saying so.
 
-use crate::model::ServiceId;
+use crate::model::{OnFailure, ServiceId};
 use serde::{Deserialize, Serialize};
-use supervisor::{exit::Exit, process::Process, signal::Signal, time::Instant};
+use supervisor::{
+    exit::Exit,
+    process::Process,
+    signal::Signal,
+    time::{Instant, Millis},
+};
 
 /// What a process is run for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,9 +22,18 @@ pub enum Role {
     Finish,
     /// No process: a file is being written.
     Write,
+    /// Finds out whether the service is ready, or still healthy; counted within the generation.
+    Check(u32),
+    /// Makes the service take over what changed; see [`crate::model::Service::actions`].
+    Action {
+        /// Which of them.
+        number: u16,
+        /// Counted within the generation.
+        round: u32,
+    },
 }
 
-/// One run of one process. Each role runs at most once in a generation, so this names it for ever.
+/// One run of one process. Each role happens at most once in a generation, so this names it for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Incarnation {
     /// The service.
@@ -57,10 +71,12 @@ pub enum Why {
     Ended(Exit),
     /// It failed more often in a row than it may.
     TooMany(Exit),
+    /// It, or its `finish`, said that another attempt is of no use.
+    Permanent(Exit),
 }
 
 /// Where a stop stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Step {
     /// What depends on it has to be down first. Its own process, if it has one, still runs.
     Draining(Option<Process>),
@@ -70,8 +86,23 @@ pub(super) enum Step {
     Cleanup(Role, Process),
 }
 
+/// Why a run that is judged came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Cause {
+    /// Its process ended by itself, or never began.
+    Itself,
+    /// It was not, or could never be, ready in time.
+    NotReady,
+    /// Its health checks failed.
+    Unhealthy,
+    /// It did not say in time that it still works.
+    Watchdog,
+    /// Its `finish` said that another attempt is of no use.
+    Hopeless,
+}
+
 /// What follows a stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Then {
     /// The stop was ours: it may start again at once.
     Free,
@@ -81,17 +112,20 @@ pub(super) enum Then {
         exit: Exit,
         /// How long it had been ready, in milliseconds; `None`: it was not ready.
         ready_ms: Option<u64>,
+        /// What ended it.
+        cause: Cause,
     },
 }
 
 impl Then {
-    /// It was told to end because it was not, or could never be, ready in time. How it ends is not
+    /// It is told to end because it was not, or could never be, ready in time. How it ends is not
     /// known yet.
-    pub(super) const NOT_READY: Self = Self::Judge { exit: Exit::Code(0), ready_ms: None };
+    pub(super) const NOT_READY: Self =
+        Self::Judge { exit: Exit::Code(0), ready_ms: None, cause: Cause::NotReady };
 }
 
 /// What is so. What is valid in one state only lives in that state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum State {
     Down,
     /// Wanted, but something is missing. `blocked`: and what is missing has failed.
@@ -170,6 +204,16 @@ impl State {
         }
     }
 
+    /// Whether it may be of use: starting or ready.
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Ready(_))
+    }
+
+    /// Whether a process or effect of it exists, even one that is stuck in the kernel.
+    pub(super) const fn is_present(&self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Ready(_) | Self::Stopping(..))
+    }
+
     /// Whether it is ready, or will not be so soon: those who only want it go on.
     pub(super) const fn is_settled(&self) -> bool {
         match self {
@@ -212,8 +256,8 @@ impl State {
     }
 }
 
-/// Everything about one service that changes.
-#[derive(Clone, Debug)]
+/// Everything about one service that changes. What only few services have is in [`Side`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Dynamic {
     pub state: State,
     pub want: Want,
@@ -237,6 +281,71 @@ pub(super) struct Dynamic {
     pub revision: u32,
     /// The revisions that it has acted upon, in the order of its edges.
     pub seen: Vec<u32>,
+    /// Held up or down by command.
+    pub pin: Option<Want>,
+    /// What the shell said last of its conditions.
+    pub conditions: Vec<bool>,
+    /// It is wanted, but cannot be up because of a condition, its own or that of a need.
+    pub dormant: bool,
+    /// Ends that a condition caused, in a row, without a stable run in between.
+    pub flaps: u32,
+    /// The next start has to wait because of them.
+    pub damp: bool,
+    /// It says that it is taking over its configuration anew.
+    pub reloading: bool,
+    /// What happens after a failure for good has happened.
+    pub escalated: bool,
+    pub group: Group,
+    pub side: Side,
+    /// Its entry in the heap of deadlines that holds; others are stale.
+    pub armed: Option<Instant>,
+}
+
+/// What bundles and failovers remember of their members.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// By edge: whether the bundle counts on this member, having seen it ready.
+    pub counted: Vec<bool>,
+    /// The position of the edge to the alternative that is used.
+    pub selected: Option<u16>,
+    /// Alternatives from the first to this one are wanted while none is used.
+    pub reach: u16,
+    /// Until then the last of them is waited for alone.
+    pub patience: Option<Instant>,
+}
+
+/// What runs beside the process of a service.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Side {
+    /// The check that runs.
+    pub check: Option<Process>,
+    /// When the next one begins.
+    pub check_at: Option<Instant>,
+    /// Checks begun in this generation.
+    pub checks: u32,
+    /// Health checks that failed in a row.
+    pub failures: u32,
+    /// The action that runs.
+    pub action: Option<(u16, Process)>,
+    /// Actions begun in this generation.
+    pub actions: u32,
+    /// Actions to run afterwards, by number.
+    pub pending: Vec<bool>,
+    /// How often it has to say that it works, if not as its definition says.
+    pub watchdog: Option<Millis>,
+    /// When it has to have said so.
+    pub watchdog_at: Option<Instant>,
+}
+
+impl Dynamic {
+    /// When the engine has to look at it, if nothing happens before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let Side { check, check_at, action, watchdog_at, .. } = &self.side;
+        let check = check.as_ref().and_then(Process::deadline);
+        let action = action.as_ref().and_then(|(_, process)| process.deadline());
+        let others = [*check_at, check, action, *watchdog_at, self.group.patience];
+        others.into_iter().flatten().chain(self.state.deadline()).min()
+    }
 }
 
 /// What the shell has to do. The order matters: outputs are on disk before their readers start.
@@ -254,6 +363,8 @@ pub enum Action {
     Publish(ServiceId),
     /// This service went down: remove its values.
     Withdraw(ServiceId),
+    /// The service failed for good: reboot, or offer a rescue shell.
+    Escalate(ServiceId, OnFailure),
     /// Tell those who follow events, and the log.
     Notice(Notice),
     /// The shutdown's orderly part is over; anything still running may be killed.

@@ -2,17 +2,18 @@
 
 use super::{
     Action, Engine,
-    graph::NodeKind,
+    condition::Met,
     state::{State, Step, Then, Want},
     view::Blocker,
 };
-use crate::model::{Edge, OnChange, Relation, ServiceId};
+use crate::model::{Edge, Relation, ServiceId};
 use supervisor::time::Instant;
 
 impl Engine {
     pub(super) fn step(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let index = id.index();
         let want = self.dynamic[index].want;
+        self.refresh_dormancy(id);
         match self.dynamic[index].state {
             State::Down | State::Waiting { .. } if want == Want::Up => {
                 self.consider_start(now, id, out);
@@ -20,7 +21,12 @@ impl Engine {
             State::Starting(_) | State::Ready(_) if self.must_stop(id) => {
                 self.leave(now, id, out);
             }
-            State::Ready(_) if self.dynamic[index].rebound => self.publish_again(id, out),
+            State::Ready(_) if self.graph.nodes[index].is_group() => {
+                if self.follow(id) {
+                    self.publish_again(now, id, out);
+                }
+            }
+            State::Ready(_) if self.dynamic[index].rebound => self.publish_again(now, id, out),
             State::Stopping(Step::Draining(process), then)
                 if self.is_killing() || !self.is_draining(id) =>
             {
@@ -30,10 +36,12 @@ impl Engine {
                 if want == Want::Down =>
             {
                 self.dynamic[index].failures = 0;
+                self.let_go(id);
                 self.set_state(now, id, State::Down, out);
             }
             _ => {}
         }
+        self.arm(id);
     }
 
     /// From down or waiting: starts it, or says whether what it waits for has failed.
@@ -44,36 +52,28 @@ impl Engine {
             missing = true;
             blocked |= self.is_hopeless(blocker);
         });
+        // A failover searches while it waits for what it needs itself.
+        let found = self.search(now, id);
         if !missing {
-            if self.has_members(id, Self::is_member_ready) {
-                return self.begin(now, id, out);
+            if found && self.can_gather(id) && !self.sleeps(id) {
+                return match self.take_damping(id) {
+                    Some(delay) => {
+                        let until = now.after(delay);
+                        self.set_state(now, id, State::Backoff { until }, out);
+                    }
+                    None => self.begin(now, id, out),
+                };
             }
-            // A bundle has come as far as it can when all its members have.
+            // A group has come as far as it can when all its members have.
             let node = &self.graph.nodes[id.index()];
-            blocked = node.members().all(|edge| self.dynamic[edge.to.index()].state.is_settled());
+            let settled = |edge: &Edge| self.dynamic[edge.to.index()].state.is_settled();
+            blocked = if found { node.members().all(settled) } else { self.has_searched(id) };
         }
         let same =
             matches!(self.dynamic[id.index()].state, State::Waiting { blocked: b } if b == blocked);
         if !same {
             self.set_state(now, id, State::Waiting { blocked }, out);
         }
-    }
-
-    /// Whether so many members `count` that a bundle is ready; true for what is no bundle.
-    pub(super) fn has_members(&self, id: ServiceId, count: fn(&Self, &Edge) -> bool) -> bool {
-        let node = &self.graph.nodes[id.index()];
-        let NodeKind::Bundle { need } = node.kind else { return true };
-        let need = usize::from(need);
-        node.members().filter(|edge| count(self, edge)).take(need).count() >= need
-    }
-
-    pub(super) fn is_member_ready(&self, edge: &Edge) -> bool {
-        self.is_ready(edge.to)
-    }
-
-    /// A soft member whose loss means nothing still counts for a bundle that is up.
-    fn is_member_kept(&self, edge: &Edge) -> bool {
-        edge.on_change != OnChange::Restart || self.is_ready(edge.to)
     }
 
     /// Calls `tell` with everything but members that keeps a wanted service from being started.
@@ -91,6 +91,16 @@ impl Engine {
                 tell(Blocker::Service(edge.to));
             }
         }
+        for (number, met) in (0u16..).zip(self.conditions(id)) {
+            if met != Met::Yes {
+                tell(Blocker::Condition(id, number));
+            }
+        }
+        for &other in &node.conflicts {
+            if self.dynamic[other.index()].state.is_present() {
+                tell(Blocker::Conflict(other));
+            }
+        }
         for read in &node.reads {
             let publisher = &self.dynamic[read.service.index()];
             let missing = publisher.values[usize::from(read.output)].is_none();
@@ -104,7 +114,10 @@ impl Engine {
     /// Whether a blocker stays one until something fails no longer.
     fn is_hopeless(&self, blocker: Blocker) -> bool {
         match blocker {
-            Blocker::Service(other) => self.dynamic[other.index()].state.is_settled(),
+            Blocker::Service(other) | Blocker::Conflict(other) => {
+                self.dynamic[other.index()].state.is_settled()
+            }
+            Blocker::Condition(id, number) => self.is_hopeless_condition(id, number),
             Blocker::Output(..) => true,
             Blocker::Dependent(_) => false,
         }
@@ -113,11 +126,21 @@ impl Engine {
     /// Whether a service that is starting or ready may not stay so.
     pub(super) fn must_stop(&self, id: ServiceId) -> bool {
         let dynamic = &self.dynamic[id.index()];
+        if self.is_kept_up(id) {
+            return dynamic.restart;
+        }
         let node = &self.graph.nodes[id.index()];
         dynamic.want == Want::Down
             || dynamic.restart
             || node.edges.iter().any(|edge| node.is_hard(edge) && !self.is_ready(edge.to))
-            || !self.has_members(id, Self::is_member_kept)
+            || self.is_barred(id)
+            || self.sleeps(id)
+            || !self.holds_together(id)
+    }
+
+    /// Whether it is held up by command: nothing but its own end, or a command, ends it.
+    pub(super) fn is_kept_up(&self, id: ServiceId) -> bool {
+        self.dynamic[id.index()].pin == Some(Want::Up) && !self.is_shutting_down()
     }
 
     /// Whether it has to wait for something that depends on it to be down before it ends.
@@ -136,6 +159,9 @@ impl Engine {
         let node = &self.graph.nodes[dependent.index()];
         let hard = node.edges.get(usize::from(edge)).is_some_and(|edge| node.is_hard(edge));
         let going = matches!(dynamic.state, State::Stopping(..));
+        if self.is_kept_up(dependent) && !going {
+            return self.must_stop(dependent);
+        }
         hard || going || self.must_stop(dependent)
     }
 
@@ -149,6 +175,8 @@ impl Engine {
         if self.was_stable(now, id) {
             self.dynamic[id.index()].failures = 0;
         }
+        self.count_flap(now, id);
+        self.let_go(id);
         self.set_state(now, id, State::Stopping(Step::Draining(process), Then::Free), out);
     }
 }

@@ -11,7 +11,7 @@ mod retry;
 mod stop;
 mod table;
 
-use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role};
+use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role, Want};
 use crate::{
     db::{Database, encode},
     model::{
@@ -286,6 +286,7 @@ impl Machine {
             Action::Remove(id) => format!("remove {}", name(id)),
             Action::Publish(id) => format!("publish {}", name(id)),
             Action::Withdraw(id) => format!("withdraw {}", name(id)),
+            Action::Escalate(id, action) => format!("{action:?} because of {}", name(id)),
             Action::AllStopped => "all stopped".to_owned(),
             Action::Notice(Notice::Settled { ready: true }) => "settled".to_owned(),
             Action::Notice(Notice::Settled { ready: false }) => "settled without".to_owned(),
@@ -377,6 +378,10 @@ impl Machine {
         let word = |blocker: Blocker| match blocker {
             Blocker::Service(id) => self.names[id.index()].to_owned(),
             Blocker::Dependent(id) => format!("the end of {}", self.names[id.index()]),
+            Blocker::Conflict(id) => format!("the end of {}, a conflict", self.names[id.index()]),
+            Blocker::Condition(id, number) => {
+                format!("condition {number} of {}", self.names[id.index()])
+            }
             Blocker::Output(id, output) => {
                 let node = &self.engine.graph().nodes[id.index()];
                 format!("{}.{}", self.names[id.index()], node.outputs[usize::from(output)].key)

@@ -40,7 +40,7 @@ impl Engine {
         if changed && self.is_ready(id) {
             // Some may have waited for just this one.
             self.wake_neighbours(id);
-            self.tell_readers(id, out);
+            self.tell_readers(now, id, out);
         }
     }
 
@@ -87,6 +87,12 @@ impl Engine {
         for position in 0..self.graph.nodes[id.index()].reads.len() {
             let read = self.graph.nodes[id.index()].reads[position];
             let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
+            if self.graph.nodes[id.index()].is_group() {
+                // What it repeats is what its members have now.
+                let value = value.clone().filter(|_| self.is_ready(read.service));
+                self.dynamic[id.index()].bound[position] = value;
+                continue;
+            }
             // While a publisher is away, what was read from it last stays good for soft readers.
             if self.is_ready(read.service) && (value.is_some() || !read.required) {
                 let value = value.clone();
@@ -100,11 +106,17 @@ impl Engine {
         let mut changed = false;
         for position in 0..self.graph.nodes[id.index()].outputs.len() {
             let output = &self.graph.nodes[id.index()].outputs[position];
-            let Some(text) = &output.fixed else { continue };
             let bound = &self.dynamic[id.index()].bound;
             let value = |read: u16| bound.get(usize::from(read))?.as_deref();
             // A reference without a value leaves the output unset; its readers wait for it.
-            let value = expand(text, &value).ok().filter(|value| output.kind.accepts(value));
+            let new = if let Some(text) = &output.fixed {
+                expand(text, &value).ok()
+            } else if output.from.is_empty() {
+                continue;
+            } else {
+                self.source(id, &output.from).and_then(value).map(str::to_owned)
+            };
+            let value = new.filter(|value| output.kind.accepts(value));
             let slot = &mut self.dynamic[id.index()].values[position];
             changed |= *slot != value;
             *slot = value;
@@ -117,10 +129,14 @@ impl Engine {
     }
 
     /// It took over other values while it was ready: what it publishes may follow from them.
-    pub(super) fn publish_again(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    pub(super) fn publish_again(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         if self.publish_fixed(id, out) {
             self.wake_neighbours(id);
-            self.tell_readers(id, out);
+            self.tell_readers(now, id, out);
+        }
+        if self.graph.nodes[id.index()].is_group() {
+            // A failover may have turned to another alternative.
+            self.tell_soft_dependents(now, id, out);
         }
     }
 

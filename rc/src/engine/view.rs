@@ -2,7 +2,7 @@
 
 use super::{
     Engine, NodeKind,
-    state::{Incarnation, Phase, State, Step, Want, Why},
+    state::{Cause, Incarnation, Phase, State, Step, Then, Want, Why},
 };
 use crate::model::ServiceId;
 use supervisor::{exit::Exit, time::Instant};
@@ -16,6 +16,10 @@ pub enum Blocker {
     Output(ServiceId, u16),
     /// This service depends on it and has to be down first.
     Dependent(ServiceId),
+    /// This condition of its own, by position, does not hold.
+    Condition(ServiceId, u16),
+    /// This service conflicts with it and has to be down first.
+    Conflict(ServiceId),
 }
 
 /// One service at one moment.
@@ -45,6 +49,18 @@ pub struct View {
     pub blocked: bool,
     /// What its live process runs for, if it has one.
     pub live: Option<Incarnation>,
+    /// Whether it is wanted, but cannot be up because of a condition, its own or that of a need.
+    pub dormant: bool,
+    /// How it is held by command, if it is.
+    pub pinned: Option<Want>,
+    /// Whether it is taking over its configuration anew.
+    pub reloading: bool,
+    /// Health checks that failed in a row.
+    pub health_failures: u32,
+    /// Of a failover: the alternative that is used.
+    pub selected: Option<ServiceId>,
+    /// What made its last run end badly, while it is being stopped for that.
+    pub cause: Option<Cause>,
 }
 
 impl Engine {
@@ -71,7 +87,22 @@ impl Engine {
             },
             blocked: matches!(dynamic.state, State::Waiting { blocked: true }),
             live: self.live(id),
+            dormant: dynamic.dormant,
+            pinned: dynamic.pin,
+            reloading: dynamic.reloading,
+            health_failures: dynamic.side.failures,
+            selected: self.selected(id),
+            cause: match dynamic.state {
+                State::Stopping(_, Then::Judge { cause, .. }) => Some(cause),
+                _ => None,
+            },
         })
+    }
+
+    fn selected(&self, id: ServiceId) -> Option<ServiceId> {
+        let position = self.dynamic[id.index()].group.selected?;
+        let edges = &self.graph.nodes[id.index()].edges;
+        edges.get(usize::from(position)).map(|edge| edge.to)
     }
 
     /// What the service waits for, in the order of its definition.
@@ -97,10 +128,12 @@ impl Engine {
     }
 
     fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
-        if !self.has_members(id, Self::is_member_ready) {
-            let members = self.graph.nodes[id.index()].members().map(|edge| edge.to);
+        let node = &self.graph.nodes[id.index()];
+        if !self.can_gather(id) || self.sleeps(id) {
+            let members = node.members().map(|edge| edge.to);
             found.extend(members.filter(|&to| !self.is_ready(to)).map(Blocker::Service));
         }
+        found.extend(node.alternatives().map(|(_, to)| Blocker::Service(to)));
     }
 
     /// The graph that the engine works on.

@@ -98,7 +98,11 @@ impl World {
                 self.disk[service.index()] = None;
                 self.touched[service.index()] = false;
             }
-            Action::Publish(_) | Action::Withdraw(_) | Action::Notice(_) | Action::AllStopped => {}
+            Action::Publish(_)
+            | Action::Withdraw(_)
+            | Action::Escalate(..)
+            | Action::Notice(_)
+            | Action::AllStopped => {}
         }
     }
 

@@ -99,6 +99,27 @@ impl Machine {
                 self.now = self.engine.next_deadline().unwrap_or(self.now);
                 self.tell(Event::Tick)
             }
+            ["unready", x] => self.tell(Event::Unready(self.run(x))),
+            ["reloading", x] => self.tell(Event::Reloading(self.run(x))),
+            ["extend", x, ms] => {
+                let span = Millis(ms.parse().unwrap());
+                self.tell(Event::Extend(self.run(x), span))
+            }
+            ["keepalive", x] => self.tell(Event::Keepalive(self.run(x))),
+            ["watchdog", x, ms] => {
+                let span = Millis(ms.parse().unwrap());
+                self.tell(Event::Watchdog(self.run(x), span))
+            }
+            ["trigger", x] => self.tell(Event::Trigger(self.run(x))),
+            ["condition", x, value] => {
+                let (service, holds) = (self.id(x), value == "true");
+                self.tell(Event::Condition { service, number: 0, holds })
+            }
+            ["reload", x] => self.tell(Event::Reload(self.id(x))),
+            ["reset", x] => self.tell(Event::Reset(self.id(x))),
+            ["hold", x, "up"] => self.tell(Event::Hold(self.id(x), Want::Up)),
+            ["hold", x, "down"] => self.tell(Event::Hold(self.id(x), Want::Down)),
+            ["release", x] => self.tell(Event::Release(self.id(x))),
             ["tick"] => self.tell(Event::Tick),
             ["shutdown"] => self.tell(Event::Shutdown),
             ["shutdown", "now"] => self.tell(Event::ShutdownNow),
@@ -205,6 +226,18 @@ fn row(event: &Event) -> &'static str {
         Event::Start(_) => "start s",
         Event::Stop(_) => "stop s",
         Event::Restart(_) => "restart s",
+        Event::Unready(_) => "unready s",
+        Event::Reloading(_) => "reloading s",
+        Event::Extend(..) => "extend s 1000",
+        Event::Keepalive(_) => "keepalive s",
+        Event::Watchdog(..) => "watchdog s 1000",
+        Event::Trigger(_) => "trigger s",
+        Event::Condition { .. } => "condition s false",
+        Event::Reload(_) => "reload s",
+        Event::Reset(_) => "reset s",
+        Event::Hold(_, Want::Up) => "hold s up",
+        Event::Hold(_, Want::Down) => "hold s down",
+        Event::Release(_) => "release s",
         Event::Tick => "tick",
         Event::Shutdown => "shutdown",
         Event::ShutdownNow => "shutdown now",
@@ -226,6 +259,18 @@ fn every_event() -> Vec<Event> {
         Event::Start(service),
         Event::Stop(service),
         Event::Restart(service),
+        Event::Unready(run),
+        Event::Reloading(run),
+        Event::Extend(run, Millis(1000)),
+        Event::Keepalive(run),
+        Event::Watchdog(run, Millis(1000)),
+        Event::Trigger(run),
+        Event::Condition { service, number: 0, holds: false },
+        Event::Reload(service),
+        Event::Reset(service),
+        Event::Hold(service, Want::Up),
+        Event::Hold(service, Want::Down),
+        Event::Release(service),
         Event::Tick,
         Event::Shutdown,
         Event::ShutdownNow,

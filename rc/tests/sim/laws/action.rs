@@ -17,6 +17,8 @@ const fn number_of(role: Role) -> u8 {
         Role::Down => 2,
         Role::Finish => 3,
         Role::Write => 4,
+        Role::Check(_) => 5,
+        Role::Action { .. } => 6,
     }
 }
 

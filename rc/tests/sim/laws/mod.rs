@@ -414,6 +414,17 @@ impl<'p> Laws<'p> {
             Event::ReadyClosed(run) => ("closed", run.service),
             Event::Written(run, _) => ("written", run.service),
             Event::Published { service, .. } => ("published", *service),
+            Event::Unready(run) => ("told unready", run.service),
+            Event::Reloading(run) => ("reloading", run.service),
+            Event::Extend(run, _) => ("extended", run.service),
+            Event::Keepalive(run) => ("kept alive", run.service),
+            Event::Watchdog(run, _) => ("watchdog set", run.service),
+            Event::Trigger(run) => ("triggered", run.service),
+            Event::Condition { service, .. } => ("condition", *service),
+            Event::Reload(service) => ("reload", *service),
+            Event::Reset(service) => ("reset", *service),
+            Event::Hold(service, _) => ("hold", *service),
+            Event::Release(service) => ("release", *service),
             Event::Tick => ("time", id(0)),
             Event::Shutdown => ("shutdown", id(0)),
             Event::ShutdownNow => ("shutdown now", id(0)),
@@ -439,6 +450,9 @@ impl Laws<'_> {
             Action::Publish(service) => {
                 self.turn.published.insert(service.index());
                 Ok(())
+            }
+            Action::Escalate(service, _) => {
+                violation("6 escalation is asked for", format!("service {}", service.0))
             }
             Action::Withdraw(service) => {
                 self.turn.withdrawn.insert(service.index());

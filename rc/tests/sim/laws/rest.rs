@@ -190,6 +190,8 @@ impl Laws<'_> {
             Blocker::Service(id) => (0, id.0, 0),
             Blocker::Output(id, output) => (1, id.0, *output),
             Blocker::Dependent(id) => (2, id.0, 0),
+            Blocker::Condition(id, number) => (3, id.0, *number),
+            Blocker::Conflict(id) => (4, id.0, 0),
         };
         let mut told = engine.waiting_on(id(number));
         told.sort_by_key(key);

@@ -1,0 +1,117 @@
+//! Conditions: whether what must be so is so, who cannot be up because of that, and how starts are
+//! spaced out when a condition flaps.
+
+use super::{Engine, state::Want};
+use crate::model::{Fact, ServiceId};
+use supervisor::time::{Instant, Millis};
+
+/// What is known of a condition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Met {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// It is about an output of a service that is not ready.
+    Unknown,
+}
+
+/// Ends in a row that a condition may cause before the next start is delayed.
+const FREE_FLAPS: u32 = 3;
+
+impl Engine {
+    /// The shell told what it sees; negation is already in it.
+    pub(super) fn condition_told(&mut self, id: ServiceId, number: u16, holds: bool) {
+        let Some(dynamic) = self.dynamic.get_mut(id.index()) else { return };
+        let Some(known) = dynamic.conditions.get_mut(usize::from(number)) else { return };
+        if core::mem::replace(known, holds) != holds {
+            self.look_at(id);
+        }
+    }
+
+    /// The conditions of a service, in the order of its definition.
+    pub fn conditions(&self, id: ServiceId) -> impl Iterator<Item = Met> {
+        let node = self.graph.nodes.get(id.index());
+        let count = node.map_or(0, |node| node.conditions.len());
+        (0..count).map(move |number| self.met(id, number))
+    }
+
+    fn met(&self, id: ServiceId, number: usize) -> Met {
+        let node = &self.graph.nodes[id.index()];
+        let condition = &node.conditions[number];
+        let holds = match &condition.fact {
+            Fact::Output { read, equals } => {
+                let read = &node.reads[usize::from(*read)];
+                if !self.is_ready(read.service) {
+                    return Met::Unknown;
+                }
+                let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
+                let fits = value.is_some() && (equals.is_none() || equals == value);
+                fits != condition.negated
+            }
+            _ => self.dynamic[id.index()].conditions[number],
+        };
+        if holds { Met::Yes } else { Met::No }
+    }
+
+    /// Whether a condition of the service itself is known not to hold.
+    pub(super) fn is_barred(&self, id: ServiceId) -> bool {
+        self.conditions(id).any(|met| met == Met::No)
+    }
+
+    /// Whether a condition that does not hold stays so until something of the world changes: one that
+    /// is not known yet may hold once the service that would know is ready.
+    pub(super) fn is_hopeless_condition(&self, id: ServiceId, number: u16) -> bool {
+        let node = &self.graph.nodes[id.index()];
+        match node.conditions.get(usize::from(number)).map(|condition| &condition.fact) {
+            Some(Fact::Output { read, .. }) => {
+                let publisher = node.reads[usize::from(*read)].service;
+                self.dynamic[publisher.index()].state.is_settled()
+            }
+            _ => true,
+        }
+    }
+
+    /// Takes note of whether the service can be up for all that conditions say, and lets those know
+    /// who depend on it.
+    pub(super) fn refresh_dormancy(&mut self, id: ServiceId) {
+        let dynamic = &self.dynamic[id.index()];
+        let kept = dynamic.pin == Some(Want::Up) && dynamic.state.is_up();
+        let mut needs = self.graph.nodes[id.index()].needs();
+        let dormant = dynamic.want == Want::Up
+            && !kept
+            && (self.is_barred(id)
+                || needs.any(|edge| self.dynamic[edge.to.index()].dormant)
+                || self.sleeps(id));
+        drop(needs);
+        if dormant == dynamic.dormant {
+            return;
+        }
+        self.dynamic[id.index()].dormant = dormant;
+        for position in 0..self.graph.nodes[id.index()].dependents.len() {
+            let (dependent, _) = self.graph.nodes[id.index()].dependents[position];
+            self.look_at(dependent);
+        }
+    }
+
+    /// A service leaves by our will: if a condition made us, and its run was short, it flaps.
+    pub(super) fn count_flap(&mut self, now: Instant, id: ServiceId) {
+        let stable = self.was_stable(now, id);
+        let barred = self.is_barred(id);
+        let dynamic = &mut self.dynamic[id.index()];
+        if stable {
+            dynamic.flaps = 0;
+        } else if barred {
+            dynamic.flaps = dynamic.flaps.saturating_add(1);
+        }
+        dynamic.damp = dynamic.flaps > FREE_FLAPS;
+    }
+
+    /// How long the next start has to wait because of flapping; asked once for each start.
+    pub(super) fn take_damping(&mut self, id: ServiceId) -> Option<Millis> {
+        let backoff = self.graph.nodes[id.index()].policy.backoff;
+        let dynamic = &mut self.dynamic[id.index()];
+        let damp = core::mem::replace(&mut dynamic.damp, false);
+        damp.then(|| backoff.next(dynamic.flaps.saturating_sub(FREE_FLAPS + 1), 0).0)
+    }
+}

@@ -1,0 +1,201 @@
+//! Services that are made of others: when a bundle is ready and stays so, which alternative a failover
+//! uses, and the outputs that both repeat.
+//!
+//! A failover that uses no alternative *searches*: it wants the first ones, and one more whenever the
+//! last of them is given up or its patience is over. The first that is ready is used. What goes on
+//! with the others follows from what is wanted ([`super::want`]); they retry by their own policies.
+
+use super::{
+    Engine, NodeKind,
+    state::{State, Want},
+};
+use crate::model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId};
+use supervisor::time::Instant;
+
+impl Engine {
+    /// Whether so many members are ready that a bundle can start; true for what is no bundle.
+    pub(super) fn can_gather(&self, id: ServiceId) -> bool {
+        let node = &self.graph.nodes[id.index()];
+        match node.kind {
+            NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
+                node.members().filter(|edge| self.is_ready(edge.to)).count() >= usize::from(need)
+            }
+            NodeKind::Bundle(ReadyWhen::All) => {
+                let mut members = node.members();
+                members.all(|edge| self.is_ready(edge.to) || self.dynamic[edge.to.index()].dormant)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a group that is up keeps what it stands on.
+    pub(super) fn holds_together(&self, id: ServiceId) -> bool {
+        let node = &self.graph.nodes[id.index()];
+        let group = &self.dynamic[id.index()].group;
+        match node.kind {
+            NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
+                let fine = |edge: &&Edge| is_soft(edge) || self.is_ready(edge.to);
+                node.members().filter(fine).count() >= usize::from(need)
+            }
+            NodeKind::Bundle(ReadyWhen::All) => {
+                let mut edges = node.edges.iter().zip(&group.counted);
+                edges.all(|(edge, counted)| {
+                    let other = &self.dynamic[edge.to.index()];
+                    let counts = edge.relation == Relation::Member && *counted && !is_soft(edge);
+                    !counts || self.is_ready(edge.to) || other.dormant
+                })
+            }
+            NodeKind::Failover(_) => group.selected.is_some_and(|position| {
+                let edge = node.edges.get(usize::from(position));
+                edge.is_some_and(|edge| self.is_ready(edge.to))
+            }),
+            _ => true,
+        }
+    }
+
+    /// Whether a group has members, and all of them are dormant.
+    pub(super) fn sleeps(&self, id: ServiceId) -> bool {
+        let node = &self.graph.nodes[id.index()];
+        let mut any = false;
+        let asleep = |to: ServiceId| self.dynamic[to.index()].dormant;
+        let all = match node.kind {
+            NodeKind::Bundle(_) => node.members().all(|edge| {
+                any = true;
+                asleep(edge.to)
+            }),
+            NodeKind::Failover(_) => node.alternatives().all(|(_, to)| {
+                any = true;
+                asleep(to)
+            }),
+            _ => false,
+        };
+        any && all
+    }
+
+    /// A group became ready, or is so and something about its members changed: takes note of who
+    /// counts, turns to a better alternative, and repeats their outputs. Answers whether those changed.
+    pub(super) fn follow(&mut self, id: ServiceId) -> bool {
+        let index = id.index();
+        for position in 0..self.dynamic[index].group.counted.len() {
+            let to = self.graph.nodes[index].edges[position].to;
+            if self.is_ready(to) {
+                self.dynamic[index].group.counted[position] = true;
+            } else if self.dynamic[to.index()].dormant {
+                self.dynamic[index].group.counted[position] = false;
+            }
+        }
+        if let NodeKind::Failover(failover) = self.graph.nodes[index].kind
+            && failover.back == Back::PreferFirst
+            && let Some(best) = self.best_alternative(id)
+        {
+            self.select(id, best);
+        }
+        let before = self.dynamic[index].bound.clone();
+        self.bind(id);
+        self.dynamic[index].rebound |= self.dynamic[index].bound != before;
+        self.dynamic[index].rebound
+    }
+
+    /// The first alternative that is ready among those that the failover wants.
+    fn best_alternative(&self, id: ServiceId) -> Option<u16> {
+        let group = &self.dynamic[id.index()].group;
+        let last = group.selected.unwrap_or(group.reach);
+        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        alternatives
+            .find(|&(position, to)| position <= last && self.is_ready(to))
+            .map(|(position, _)| position)
+    }
+
+    fn select(&mut self, id: ServiceId, position: u16) {
+        let group = &mut self.dynamic[id.index()].group;
+        if group.selected == Some(position) {
+            return;
+        }
+        // Another one than before is news to those who are up and read nothing.
+        let turns = group.selected.is_some();
+        group.selected = Some(position);
+        group.patience = None;
+        self.wants_stale = true;
+        self.dynamic[id.index()].rebound |= turns;
+        if turns {
+            self.bump_revision(id);
+        }
+    }
+
+    /// A failover that is wanted and uses none: uses the first that is ready, or goes on searching.
+    /// Answers whether one is used.
+    pub(super) fn search(&mut self, now: Instant, id: ServiceId) -> bool {
+        let NodeKind::Failover(failover) = self.graph.nodes[id.index()].kind else { return true };
+        if let Some(best) = self.best_alternative(id) {
+            self.select(id, best);
+            return true;
+        }
+        let group = &self.dynamic[id.index()].group;
+        let (reach, patience) = (group.reach, group.patience);
+        let Some(next) = self.alternative_after(id, reach) else {
+            self.dynamic[id.index()].group.patience = None;
+            return false;
+        };
+        if self.is_given_up(id, reach) || patience.is_some_and(|until| until <= now) {
+            let more = self.alternative_after(id, next).is_some();
+            let group = &mut self.dynamic[id.index()].group;
+            group.reach = next;
+            group.patience = more.then(|| now.after(failover.patience));
+            self.wants_stale = true;
+            // The next one may be given up already.
+            self.look_at(id);
+        } else if patience.is_none() {
+            self.dynamic[id.index()].group.patience = Some(now.after(failover.patience));
+        }
+        false
+    }
+
+    fn alternative_after(&self, id: ServiceId, position: u16) -> Option<u16> {
+        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        alternatives.find(|(other, _)| *other > position).map(|(other, _)| other)
+    }
+
+    /// Whether nothing is to be expected soon from the alternative at this position.
+    fn is_given_up(&self, id: ServiceId, position: u16) -> bool {
+        let edge = self.graph.nodes[id.index()].edges.get(usize::from(position));
+        edge.is_none_or(|edge| {
+            let other = &self.dynamic[edge.to.index()];
+            let begins = matches!(other.state, State::Down) && other.want == Want::Up;
+            !self.is_ready(edge.to) && !begins && other.state.is_settled()
+        })
+    }
+
+    /// Whether a failover that uses none has tried all of them in vain.
+    pub(super) fn has_searched(&self, id: ServiceId) -> bool {
+        let reach = self.dynamic[id.index()].group.reach;
+        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        alternatives.all(|(position, _)| position <= reach && self.is_given_up(id, position))
+    }
+
+    /// A group is not up any longer. A failover that is still wanted searches on from where it was.
+    pub(super) fn let_go(&mut self, id: ServiceId) {
+        let first = self.graph.nodes[id.index()].alternatives().next();
+        let wanted = self.dynamic[id.index()].want == Want::Up;
+        let group = &mut self.dynamic[id.index()].group;
+        group.counted.fill(false);
+        group.patience = None;
+        if let Some((first, _)) = first {
+            let lost = group.selected.take().unwrap_or(group.reach);
+            group.reach = if wanted { lost } else { first };
+            self.wants_stale = true;
+        }
+    }
+
+    /// The read that an output of a failover has its value from.
+    pub(super) fn source(&self, id: ServiceId, from: &[u16]) -> Option<u16> {
+        let selected = self.dynamic[id.index()].group.selected?;
+        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let number = alternatives.position(|(position, _)| position == selected)?;
+        from.get(number).copied()
+    }
+}
+
+/// A member whose loss means nothing to a bundle that is ready.
+fn is_soft(edge: &Edge) -> bool {
+    edge.on_change == OnChange::Ignore
+}

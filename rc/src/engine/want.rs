@@ -1,0 +1,68 @@
+//! Who is wanted: what somebody asked for, and everything that it reaches.
+
+use super::{
+    Engine, NodeKind, Shutdown,
+    graph::id_of,
+    state::{Ask, Want},
+};
+use crate::model::{Back, Relation};
+
+impl Engine {
+    /// Recomputes who is wanted. Linear in services and relations; runs for commands, and when a
+    /// failover turns to another alternative.
+    pub(super) fn recompute_wants(&mut self) {
+        self.wants_stale = false;
+        let mut reached = vec![false; self.dynamic.len()];
+        let mut open = Vec::new();
+        if matches!(self.shutdown, Shutdown::No) {
+            for (index, dynamic) in self.dynamic.iter().enumerate() {
+                if dynamic.ask == Ask::Up || dynamic.pin == Some(Want::Up) {
+                    reached[index] = true;
+                    open.push(index);
+                }
+            }
+        }
+        while let Some(index) = open.pop() {
+            for (position, edge) in (0u16..).zip(&self.graph.nodes[index].edges) {
+                let pulls = match edge.relation {
+                    Relation::Needs | Relation::Wants | Relation::Member => true,
+                    Relation::After => false,
+                    Relation::Alternative => self.uses(index, position),
+                };
+                let to = edge.to.index();
+                if pulls && !reached[to] {
+                    reached[to] = true;
+                    open.push(to);
+                }
+            }
+        }
+        for (index, reached) in reached.into_iter().enumerate() {
+            let want = if reached && self.may_be_up(index) { Want::Up } else { Want::Down };
+            if self.dynamic[index].want != want {
+                self.dynamic[index].want = want;
+                self.wake_neighbours(id_of(index));
+            }
+        }
+    }
+
+    /// Whether nobody asked for it to be down, or it is held up all the same.
+    fn may_be_up(&self, index: usize) -> bool {
+        let dynamic = &self.dynamic[index];
+        match dynamic.pin {
+            Some(want) => want == Want::Up,
+            None => dynamic.ask != Ask::Down,
+        }
+    }
+
+    /// Whether a failover that is reached wants the alternative at this position.
+    fn uses(&self, index: usize, position: u16) -> bool {
+        let group = &self.dynamic[index].group;
+        let NodeKind::Failover(failover) = self.graph.nodes[index].kind else { return false };
+        self.may_be_up(index)
+            && match (group.selected, failover.back) {
+                (Some(selected), Back::Sticky) => position == selected,
+                (Some(selected), Back::PreferFirst) => position <= selected,
+                (None, _) => position <= group.reach,
+            }
+    }
+}
