@@ -5,8 +5,8 @@ use super::{Manager, disk, messages, prepare};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase},
-    model::{Kind, ServiceId},
-    proto::What,
+    model::{Kind, OnFailure, ServiceId},
+    proto::{Ending, What},
 };
 use rustix::fd::AsFd;
 use std::path::Path;
@@ -39,6 +39,13 @@ impl Manager {
                 self.feed.push(self.clock.now(), self.database.name(id), What::Outputs(Vec::new()));
             }
             Action::Notice(notice) => self.notice(notice),
+            Action::Escalate(id, action) => {
+                let name = self.database.name(id).to_owned();
+                self.report.say(&name, "it failed for good");
+                if action == OnFailure::Reboot {
+                    self.end(Ending::Reboot, false);
+                }
+            }
             Action::AllStopped => {
                 self.stopped_at = Some(self.clock.now());
                 self.report.say("shutdown", "all services are down");

@@ -247,7 +247,12 @@ impl Manager {
 
     fn blocker(&self, blocker: Blocker) -> String {
         match blocker {
-            Blocker::Service(id) | Blocker::Dependent(id) => self.database.name(id).to_owned(),
+            Blocker::Service(id) | Blocker::Dependent(id) | Blocker::Conflict(id) => {
+                self.database.name(id).to_owned()
+            }
+            Blocker::Condition(id, number) => {
+                format!("{} condition {number}", self.database.name(id))
+            }
             Blocker::Output(id, output) => {
                 let node = self.engine.graph().nodes.get(id.index());
                 let key = node.and_then(|node| node.outputs.get(usize::from(output)));

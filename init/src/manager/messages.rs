@@ -41,6 +41,8 @@ pub fn worth_telling(run: Incarnation, how: Exit, timed_out: bool) -> Option<Str
         Role::Run | Role::Up => "",
         Role::Down => "its down program ",
         Role::Finish => "its finish program ",
+        Role::Check(_) => "its check ",
+        Role::Action { .. } => "its action ",
         Role::Write => return None,
     };
     match (run.role, how) {

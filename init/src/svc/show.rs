@@ -39,6 +39,8 @@ const fn role(role: Role) -> &'static str {
         Role::Down => "down",
         Role::Finish => "finish",
         Role::Write => "write",
+        Role::Check(_) => "check",
+        Role::Action { .. } => "action",
     }
 }
 
@@ -97,6 +99,7 @@ pub fn detail(item: &Item) -> String {
             format!("{}{again}", last.unwrap_or_else(|| "failed".to_owned()))
         }
         Phase::Failed => match item.why {
+            Some(Why::Permanent(exit)) => format!("for good: {}", self::exit(exit)),
             Some(Why::TooMany(how)) => format!("{}, {} times", exit(how), item.failures),
             Some(Why::Ended(how)) => exit(how),
             None => String::new(),
