@@ -73,8 +73,8 @@ impl Engine {
     }
 
     /// A group became ready, or is so and something about its members changed: takes note of who
-    /// counts, turns to a better alternative, and repeats their outputs. Answers whether those changed.
-    pub(super) fn follow(&mut self, id: ServiceId) -> bool {
+    /// counts, turns to a better alternative, and takes over their outputs.
+    pub(super) fn follow(&mut self, id: ServiceId) {
         let index = id.index();
         for position in 0..self.dynamic[index].group.counted.len() {
             let to = self.graph.nodes[index].edges[position].to;
@@ -93,7 +93,6 @@ impl Engine {
         let before = self.dynamic[index].bound.clone();
         self.bind(id);
         self.dynamic[index].rebound |= self.dynamic[index].bound != before;
-        self.dynamic[index].rebound
     }
 
     /// The first alternative that is ready among those that the failover wants.

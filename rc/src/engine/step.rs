@@ -21,12 +21,14 @@ impl Engine {
             State::Starting(_) | State::Ready(_) if self.must_stop(id) => {
                 self.leave(now, id, out);
             }
-            State::Ready(_) if self.graph.nodes[index].is_group() => {
-                if self.follow(id) {
+            State::Ready(_) => {
+                if self.graph.nodes[index].is_group() {
+                    self.follow(id);
+                }
+                if self.dynamic[index].rebound {
                     self.publish_again(now, id, out);
                 }
             }
-            State::Ready(_) if self.dynamic[index].rebound => self.publish_again(now, id, out),
             State::Stopping(Step::Draining(process), then)
                 if self.is_killing() || !self.is_draining(id) =>
             {
