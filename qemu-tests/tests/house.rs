@@ -64,6 +64,81 @@ const TARGETS: &[&str] = &[
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
 const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 300 * 1024), (Arch::Mipsel, 360 * 1024)];
 
+/// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
+/// page. Whoever changes one changes the other and this.
+const NUMBERS: &[(&str, &str, &str)] = &[
+    ("rc/src/db.rs", "FORMAT: u32 = 2;", "Format 2. All"),
+    ("rc/src/db.rs", "MAX_LENGTH: usize = 16 * 1024 * 1024;", "| database file | 16 MiB |"),
+    ("rc/src/model.rs", "MAX_SERVICES: usize = 20_000;", "| services in a database | 20,000 |"),
+    ("rc/src/model.rs", "MAX_NAME: usize = 128;", "| name of a service or output | 128 bytes |"),
+    ("rc/src/model.rs", "shutdown_timeout: Millis::from_secs(30)", "| default shutdown | 30 s |"),
+    ("rc/src/model.rs", "log_max_file: 128 * 1024", "| log of a service | 128 KiB a file"),
+    ("rc/src/model.rs", "log_max_total: 2 * 1024 * 1024", "| all logs together | 2 MiB"),
+    (
+        "rc/src/model.rs",
+        "finish_timeout: Millis::from_secs(5)",
+        "| default `timeout-finish` | 5 s |",
+    ),
+    ("rc/src/outputs.rs", "MAX_VALUE: usize = 4096;", "| a value of an output | 4,096 bytes |"),
+    ("rc/src/text.rs", "MAX_EXPANDED: usize = 128 * 1024;", "after expansion | 128 KiB |"),
+    ("rc/src/proto.rs", "VERSION: u8 = 2;", "Version 2. A stream"),
+    ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
+    ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
+    ("rc/src/proto.rs", "PAGE: usize = 24;", "| services in a page | 24 |"),
+    ("rc/src/proto.rs", "MAX_WAITING: usize = 8;", "| blockers named of a service | 8 |"),
+    (
+        "rc/src/engine/command.rs",
+        "Millis(KILL_GRACE.0 + 500)",
+        "| after killing everything | 3.5 s |",
+    ),
+    ("rc/src/engine/mod.rs", "1000 + 200 * self", "in a turn | 1,000 + 200 a service |"),
+    ("rc/src/engine/mod.rs", "> 64 + 2 * self", "deadline heap | 64 + 2 a service |"),
+    ("supervisor/src/backoff.rs", "LEAST: Millis = Millis(10);", "between attempts | 10 ms |"),
+    (
+        "supervisor/src/backoff.rs",
+        "SHORT_RUN: Millis = Millis::from_secs(1);",
+        "at once | 1 s ready |",
+    ),
+    (
+        "supervisor/src/backoff.rs",
+        "STABLE_RUN: Millis = Millis::from_secs(10);",
+        "failures | 10 s ready |",
+    ),
+    (
+        "supervisor/src/process.rs",
+        "KILL_GRACE: Millis = Millis::from_secs(3);",
+        "| after KILL | 3 s |",
+    ),
+    (
+        "supervisor/src/process.rs",
+        "grace: Millis::from_secs(10)",
+        "| default `timeout-down` | 10 s |",
+    ),
+    ("supervisor/src/notify.rs", "MAX_DATAGRAM: usize = 2048;", "`NOTIFY_SOCKET` | 2,048 bytes |"),
+    ("supervisor/src/spawn.rs", "STACK: usize = 32 * 1024;", "before execve | 32 KiB |"),
+    (
+        "init/src/manager/mod.rs",
+        "DRAIN: Millis = Millis(1500);",
+        "| logs are emptied within | 1.5 s |",
+    ),
+    ("init/src/manager/control.rs", "PLACES: usize = 32;", "| clients at a time | 32 |"),
+    ("init/src/manager/feed.rs", "KEPT: usize = 256;", "| events kept | 256 |"),
+    ("init/src/manager/users.rs", "MAX_FILE: usize = 256 * 1024;", "`/etc/group` | 256 KiB each |"),
+    ("init/src/machine/cmdline.rs", "MAX: usize = 4096;", "| kernel command line | 4,096 bytes |"),
+    ("init/src/machine/power.rs", "from_millis(1000)", "1 s after TERM,"),
+    ("init/src/machine/power.rs", "from_millis(500)", "0.5 s after KILL |"),
+    ("init/src/machine/power.rs", "ROUNDS: usize = 4;", "| rounds of unmounting | 4 |"),
+    (
+        "init/src/machine/rescue.rs",
+        "BEFORE_REBOOT: Millis = Millis::from_secs(30);",
+        "rescue shell | 30 s |",
+    ),
+    ("init/src/svc/client.rs", "ANSWER: Duration = Duration::from_secs(10);", "to `svc` | 10 s |"),
+    ("init/src/file.rs", "DEPTH: usize = 32;", "| depth of a tree that is removed | 32 |"),
+    ("log/src/format.rs", "MAX_LINE: usize = 8192;", "| a log line | 8,192 bytes |"),
+    ("log/src/spool.rs", "CHUNK: usize = 65536;", "| a chunk of a pipe | 64 KiB |"),
+];
+
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -182,6 +257,16 @@ fn the_specification_has_the_same_memory() {
     for (row, most) in [("PID 1", memory::INIT), ("the collector", memory::COLLECTOR)] {
         let row = format!("| resident memory of {row} | {most} KiB |");
         assert!(text.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn the_specification_has_the_numbers_of_the_code() {
+    let page = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
+    for (file, code, words) in NUMBERS {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.contains(code), "{file} has no {code} any more; the page says {words}");
+        assert!(page.contains(words), "SPECIFICATION.md has no {words}; {file} has {code}");
     }
 }
 
