@@ -37,7 +37,7 @@ test:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@scripts/dist x86_64
 	@scripts/dist mipsel
-	$(CARGO) test --locked --workspace --no-fail-fast
+	@scripts/summary $(CARGO) test --locked --workspace --no-fail-fast
 
 bench:
 	@scripts/setup rust cross qemu
