@@ -119,11 +119,11 @@ impl Monitor {
             Watch::LinksAndAddresses => GROUPS_LINKS,
             Watch::Routes => GROUPS_LINKS | GROUPS_ROUTES,
         };
-        let events = socket::open(groups)?;
+        let events = socket::open(None, groups)?;
         socket::set_queue(&events, bytes);
         Ok(Self {
             events,
-            requests: socket::open(0)?,
+            requests: socket::open(None, 0)?,
             buffer: vec![0; BUFFER],
             watch,
             phase: Phase::Discarding,

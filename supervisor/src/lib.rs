@@ -16,6 +16,8 @@ pub mod signal;
 pub mod time;
 
 #[cfg(feature = "sys")]
+pub mod datagram;
+#[cfg(feature = "sys")]
 pub mod notify;
 #[cfg(feature = "sys")]
 pub mod reap;

@@ -1,14 +1,20 @@
-//! How a process tells that it is ready: a newline on a pipe, or a datagram on a socket.
+//! How a process tells about itself: lines on a pipe, or datagrams on a socket, sd_notify(3).
 //!
 //! Both are made for one incarnation and dropped with it, so that nothing of an earlier one can speak
-//! for it. Reading never waits and takes a bounded amount at a time.
+//! for it. Reading never waits and takes a bounded amount at a time. What a word means for the service
+//! is not decided here, nor whether its sender may say it.
 
+use crate::{
+    datagram::{self, Sender},
+    time::Millis,
+};
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{Mode, OFlags, chmod, chown, fcntl_setfl, unlink},
     io::{Errno, read},
     net::{
-        AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, bind, recv, socket_with,
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with,
+        sockopt::set_socket_passcred,
     },
     pipe::{PipeFlags, pipe_with},
     process::{Gid, Uid},
@@ -19,19 +25,10 @@ use std::path::Path;
 const MAX_DATAGRAM: usize = 2048;
 /// Reads per call, so that a process that floods its channel gets its turn like others.
 const MAX_READS: usize = 16;
-
-/// What was heard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heard {
-    /// Nothing of interest.
-    Nothing,
-    /// That it is ready.
-    Ready,
-    /// That it will never say so: the other side was closed.
-    Closed,
-    /// Nothing yet, but there is more to read: call again.
-    More,
-}
+/// The longest status text that is kept, in bytes.
+pub const MAX_STATUS: usize = 120;
+/// The line that takes readiness back on a pipe.
+const WITHDRAWN: &[u8] = b"READY=0";
 
 /// A pipe for s6's notification-fd: our end, and the one for the process.
 ///
@@ -43,28 +40,67 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-/// Reads the pipe. A process is ready once it has written a newline, whatever came before it.
-pub fn hear_pipe(fd: impl AsFd) -> Heard {
-    let mut buffer = [0; 128];
-    for _ in 0..MAX_READS {
-        match read(&fd, &mut buffer) {
-            Ok(0) => return Heard::Closed,
-            Ok(length) if buffer[..length].contains(&b'\n') => return Heard::Ready,
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Heard::Nothing,
-            Err(_) => return Heard::Closed,
-        }
-    }
-    Heard::More
+/// The line that a pipe is in the middle of, as far as it matters.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Line {
+    start: [u8; WITHDRAWN.len()],
+    length: usize,
 }
 
-/// A datagram socket for `NOTIFY_SOCKET`, bound to `path` and usable by nobody but root and `owner`.
+impl Line {
+    fn take(&mut self, byte: u8) {
+        if let Some(place) = self.start.get_mut(self.length) {
+            *place = byte;
+        }
+        self.length = self.length.saturating_add(1);
+    }
+}
+
+/// What a pipe said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Heard {
+    /// The last word on readiness.
+    pub ready: Option<bool>,
+    /// The other side was closed: nothing more will come.
+    pub closed: bool,
+    /// There is more to read: call again.
+    pub more: bool,
+}
+
+/// Reads the pipe. A process is ready once it has written a newline, whatever came before it on the
+/// line; the line `READY=0` takes that back.
+pub fn hear_pipe(fd: impl AsFd, line: &mut Line) -> Heard {
+    let mut heard = Heard::default();
+    let mut buffer = [0; 128];
+    for _ in 0..MAX_READS {
+        let length = match read(&fd, &mut buffer) {
+            Ok(0) => return Heard { closed: true, ..heard },
+            Ok(length) => length,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => return heard,
+            Err(_) => return Heard { closed: true, ..heard },
+        };
+        for &byte in buffer.get(..length).unwrap_or_default() {
+            if byte == b'\n' {
+                heard.ready = Some(line.length != WITHDRAWN.len() || line.start != *WITHDRAWN);
+                *line = Line::default();
+            } else {
+                line.take(byte);
+            }
+        }
+    }
+    Heard { more: true, ..heard }
+}
+
+/// A datagram socket for `NOTIFY_SOCKET`, bound to `path` and usable by nobody but root and `owner`. Each
+/// datagram comes with its sender.
 ///
 /// # Errors
 /// What socket(2), bind(2) or chown(2) say; ENAMETOOLONG if the path does not fit unix(7).
 pub fn socket(path: &Path, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    set_socket_passcred(&fd, true)?;
     match unlink(path) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error),
@@ -77,62 +113,213 @@ pub fn socket(path: &Path, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> 
     Ok(fd)
 }
 
-/// Reads the socket: datagrams of `NAME=VALUE` lines, sd_notify(3). Only `READY=1` counts here.
-pub fn hear_socket(fd: impl AsFd) -> Heard {
-    let mut buffer = [0; MAX_DATAGRAM];
-    let mut ready = false;
-    for _ in 0..MAX_READS {
-        match recv(&fd, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((_, length)) => {
-                let text = &buffer[..length.min(MAX_DATAGRAM)];
-                ready |= text.split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
-            }
-            Err(Errno::INTR) => {}
-            Err(_) if ready => return Heard::Ready,
-            Err(_) => return Heard::Nothing,
+/// What `WATCHDOG=` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beat {
+    /// That it is alive.
+    Alive,
+    /// That it is to be treated as if it had not said so in time.
+    Trigger,
+}
+
+/// What one datagram says. Words that are not known, and values that are none, are left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Message {
+    /// `READY=1` or `READY=0`.
+    pub ready: Option<bool>,
+    /// `RELOADING=1`; the time in MONOTONIC_USEC is not needed, as it is taken in order.
+    pub reloading: bool,
+    /// `STOPPING=1`.
+    pub stopping: bool,
+    /// `STATUS=`: a line for people.
+    pub status: Option<String>,
+    /// `ERRNO=`.
+    pub errno: Option<i32>,
+    /// `MAINPID=`.
+    pub main_pid: Option<i32>,
+    /// `WATCHDOG=1` or `WATCHDOG=trigger`.
+    pub beat: Option<Beat>,
+    /// `WATCHDOG_USEC=`, rounded up to a millisecond; 0 switches it off.
+    pub watchdog: Option<Millis>,
+    /// `EXTEND_TIMEOUT_USEC=`.
+    pub extend: Option<Millis>,
+    /// `FDSTORE=1`.
+    pub stores: bool,
+}
+
+impl Message {
+    /// Reads lines of `NAME=VALUE`.
+    #[must_use]
+    pub fn parse(datagram: &[u8]) -> Self {
+        let mut message = Self::default();
+        for line in datagram.split(|byte| *byte == b'\n') {
+            let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
+            let (name, value) = line.split_at(at);
+            message.take(name, value.get(1..).unwrap_or_default());
+        }
+        message
+    }
+
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        let is_one = value == b"1";
+        match name {
+            b"READY" if is_one => self.ready = Some(true),
+            b"READY" if value == b"0" => self.ready = Some(false),
+            b"RELOADING" => self.reloading |= is_one,
+            b"STOPPING" => self.stopping |= is_one,
+            b"STATUS" => self.status = Some(status(value)),
+            b"ERRNO" => self.errno = number(value),
+            b"MAINPID" => self.main_pid = number(value),
+            b"WATCHDOG" if is_one => self.beat = Some(Beat::Alive),
+            b"WATCHDOG" if value == b"trigger" => self.beat = Some(Beat::Trigger),
+            b"WATCHDOG_USEC" => self.watchdog = span(value),
+            b"EXTEND_TIMEOUT_USEC" => self.extend = span(value),
+            b"FDSTORE" => self.stores |= is_one,
+            _ => {}
         }
     }
-    if ready { Heard::Ready } else { Heard::More }
+}
+
+fn number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
+    core::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn span(value: &[u8]) -> Option<Millis> {
+    let usec: u64 = number(value)?;
+    Some(Millis(u32::try_from(usec.div_ceil(1000)).unwrap_or(u32::MAX)))
+}
+
+/// The text that people see: of bounded length, and without anything that moves a cursor.
+fn status(value: &[u8]) -> String {
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(value).chars() {
+        if text.len() + c.len_utf8() > MAX_STATUS {
+            break;
+        }
+        text.push(if c.is_control() { ' ' } else { c });
+    }
+    text
+}
+
+/// Takes the next datagram off the socket; `None` if there is none now. Descriptors that came with it are
+/// closed, which is what the sender of `BARRIER=1` waits for.
+pub fn hear_socket(fd: impl AsFd) -> Option<(Message, Option<Sender>)> {
+    let mut buffer = [0; MAX_DATAGRAM];
+    loop {
+        match datagram::receive(fd.as_fd(), &mut buffer) {
+            Ok((length, sender)) => {
+                let text = buffer.get(..length).unwrap_or_default();
+                return Some((Message::parse(text), sender));
+            }
+            Err(Errno::INTR) => {}
+            // Nothing there, or nothing to be had: both end the turn.
+            Err(_) => return None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixDatagram;
+    use std::{io::IoSlice, os::unix::net::UnixDatagram};
 
     #[test]
-    fn a_newline_makes_ready_and_an_end_never() {
+    fn a_newline_makes_ready_and_a_line_takes_it_back() {
         let (ours, theirs) = pipe().unwrap();
-        assert_eq!(hear_pipe(&ours), Heard::Nothing);
-        rustix::io::write(&theirs, b"almost").unwrap();
-        assert_eq!(hear_pipe(&ours), Heard::Nothing);
-        rustix::io::write(&theirs, b" there\n").unwrap();
-        assert_eq!(hear_pipe(&ours), Heard::Ready);
+        let mut line = Line::default();
+        let mut say = |text: &[u8]| {
+            rustix::io::write(&theirs, text).unwrap();
+            hear_pipe(&ours, &mut line)
+        };
+        let ready = |ready| Heard { ready, ..Heard::default() };
+        assert_eq!(say(b"almost"), ready(None));
+        assert_eq!(say(b" there\n"), ready(Some(true)));
+        assert_eq!(say(b"READY="), ready(None));
+        assert_eq!(say(b"0\n"), ready(Some(false)));
+        assert_eq!(say(b"READY=00\n"), ready(Some(true)));
+        assert_eq!(say(b"READY=0\n\n"), ready(Some(true)));
+        assert_eq!(say(b"\nREADY=0\nREADY"), ready(Some(false)));
+        assert_eq!(say(b"=0"), ready(None));
+        rustix::io::write(&theirs, b"\n").unwrap();
         drop(theirs);
-        assert_eq!(hear_pipe(&ours), Heard::Closed);
+        let end = Heard { ready: Some(false), closed: true, more: false };
+        assert_eq!(hear_pipe(&ours, &mut line), end);
+        assert_eq!(hear_pipe(&ours, &mut line), Heard { closed: true, ..Heard::default() });
     }
 
     #[test]
     fn a_flood_is_read_in_turns() {
         let (ours, theirs) = pipe().unwrap();
         rustix::io::write(&theirs, &[b'x'; 60_000]).unwrap();
-        assert_eq!(hear_pipe(&ours), Heard::More);
+        assert!(hear_pipe(&ours, &mut Line::default()).more);
     }
 
     #[test]
-    fn datagrams_are_understood() {
+    fn words_are_understood() {
+        let none = Message::default();
+        assert_eq!(Message::parse(b""), none);
+        assert_eq!(Message::parse(b"READY=10\n=1\nREADY\nMAINPID=x\nX_Y=1\nWATCHDOG=2"), none);
+        assert_eq!(Message::parse(b"STATUS=READY=1").ready, None);
+        let all = Message::parse(
+            b"READY=1\nRELOADING=1\nMONOTONIC_USEC=5\nSTOPPING=1\nSTATUS=a\tb\nERRNO=2\n\
+            MAINPID=77\nWATCHDOG=1\nWATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=2500000\nFDSTORE=1\n",
+        );
+        let want = Message {
+            ready: Some(true),
+            reloading: true,
+            stopping: true,
+            status: Some("a b".to_owned()),
+            errno: Some(2),
+            main_pid: Some(77),
+            beat: Some(Beat::Alive),
+            watchdog: Some(Millis(1)),
+            extend: Some(Millis(2500)),
+            stores: true,
+        };
+        assert_eq!(all, want);
+        let other = Message::parse(b"READY=0\nWATCHDOG=trigger\nWATCHDOG_USEC=0");
+        assert_eq!((other.ready, other.beat), (Some(false), Some(Beat::Trigger)));
+        assert_eq!(other.watchdog, Some(Millis(0)));
+        let endless = Message::parse(b"WATCHDOG_USEC=18446744073709551615\nEXTEND_TIMEOUT_USEC=-1");
+        assert_eq!((endless.watchdog, endless.extend), (Some(Millis(u32::MAX)), None));
+        let long = Message::parse(&[b"STATUS=".as_slice(), "é".repeat(100).as_bytes()].concat());
+        assert_eq!(long.status.map(|text| text.len()), Some(MAX_STATUS));
+    }
+
+    #[test]
+    fn a_datagram_comes_with_its_sender_and_its_descriptors_are_closed() {
         let path = std::env::temp_dir().join(format!("jamb-notify-{}", std::process::id()));
         let ours = socket(&path, None).unwrap();
         let theirs = UnixDatagram::unbound().unwrap();
-        let say = |text: &str| {
-            theirs.send_to(text.as_bytes(), &path).unwrap();
-            hear_socket(&ours)
+        assert!(hear_socket(&ours).is_none());
+        theirs.send_to(b"STATUS=fine\nREADY=1\n", &path).unwrap();
+        theirs.send_to(b"", &path).unwrap();
+        let (message, sender) = hear_socket(&ours).unwrap();
+        assert_eq!((message.ready, message.status.as_deref()), (Some(true), Some("fine")));
+        let me = Sender {
+            pid: i32::try_from(std::process::id()).unwrap(),
+            uid: rustix::process::geteuid().as_raw(),
         };
-        assert_eq!(hear_socket(&ours), Heard::Nothing);
-        assert_eq!(say("STATUS=READY=1"), Heard::Nothing);
-        assert_eq!(say("READY=10\nMAINPID=3"), Heard::Nothing);
-        assert_eq!(say(""), Heard::Nothing);
-        assert_eq!(say("STATUS=fine\nREADY=1\n"), Heard::Ready);
+        assert_eq!(sender, Some(me));
+        assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        assert!(hear_socket(&ours).is_none());
+
+        // sd_notify_barrier(3): the sender waits for the other end of a pipe to be closed.
+        let (reader, writer) = pipe().unwrap();
+        theirs.connect(&path).unwrap();
+        let mut space = [core::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(40))];
+        let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
+        // More than there is room for.
+        let fds = [writer.as_fd(); 40];
+        assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
+        let text = [IoSlice::new(b"BARRIER=1")];
+        let flags = rustix::net::SendFlags::empty();
+        rustix::net::sendmsg(&theirs, &text, &mut ancillary, flags).unwrap();
+        drop(ancillary);
+        drop(writer);
+        assert_eq!(read(&reader, &mut [0; 1][..]), Err(Errno::AGAIN), "it is on its way");
+        assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        assert_eq!(read(&reader, &mut [0; 1][..]), Ok(0), "a descriptor is still open");
         std::fs::remove_file(&path).unwrap();
     }
 }
