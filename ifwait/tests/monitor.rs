@@ -15,9 +15,6 @@ use std::time::Duration;
 /// Longer than any change takes to be told, on any machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A queue that a flood overflows, and a change or two does not.
-const QUEUE: usize = 16 << 10;
-
 /// Turns until there is nothing to read; whether the table changed.
 fn settle(monitor: &mut Monitor, table: &mut Table) -> bool {
     for _ in 0..10_000 {
@@ -73,7 +70,7 @@ impl Follower {
 fn a_flood_beyond_the_queue_is_repaired() {
     netns::enter();
     ip("link add v0 type veth peer name v1");
-    let mut follower = Follower::new(Monitor::with_queue(Watch::Routes, QUEUE).unwrap());
+    let mut follower = Follower::new(Monitor::with_queue(Watch::Routes, 1).unwrap());
     assert_eq!(follower.monitor.dumps(), 1);
     let mut flood = String::new();
     for round in 0..200 {

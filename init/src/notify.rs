@@ -14,42 +14,88 @@ use std::os::{
 };
 
 const HELP: &str = "\
-usage: notify [ASSIGNMENT]…
+usage: notify [WORD]…
 
-Tells that the service is ready (READY=1), or the assignments given, to the
-socket that NOTIFY_SOCKET names. To be called by a service with
-ready = \"notify\".
+Tells jamb something about the service that it is called from, which must be
+ready = \"notify\". Without a word it is READY.
+
+  READY            the service is ready
+  UNREADY          it is not ready any longer
+  RELOADING        it takes over a changed configuration; READY ends that
+  STOPPING         it is about to end
+  STATUS=TEXT      a line for svc status
+  EXTEND=SECONDS   starting or stopping may take so much longer from now on
+  KEEPALIVE        it is alive, for its watchdog
+  NAME=VALUE       any assignment of sd_notify(3), as it is
+
+What is told goes to the socket that NOTIFY_SOCKET names, so it works for any
+supervisor that understands sd_notify(3); UNREADY (READY=0) is jamb's own. A
+service with ready = { fd = N } writes to its descriptor instead: a newline
+when it is ready, and the line READY=0 when it no longer is.
 
 exit codes: 0 sent, 100 usage, 111 there is no such socket
 ";
+
+/// Words, and the assignments that they stand for.
+const WORDS: [(&str, &str); 5] = [
+    ("READY", "READY=1"),
+    ("UNREADY", "READY=0"),
+    ("RELOADING", "RELOADING=1"),
+    ("STOPPING", "STOPPING=1"),
+    ("KEEPALIVE", "WATCHDOG=1"),
+];
 
 /// The applet.
 pub fn main(call: Call) -> i32 {
     if let Some(code) = asked_for_help(&call, HELP) {
         return code;
     }
-    let mut message = Vec::new();
+    let mut message = String::new();
     for word in &call.args {
-        if !word.contains('=') {
-            exit::complain(
-                "notify",
-                &format!("{word} is no assignment like READY=1; nothing sent"),
-            );
-            return exit::USAGE;
+        match assignment(word) {
+            Ok(line) => message.push_str(&line),
+            Err(problem) => {
+                exit::complain("notify", &format!("{problem}; nothing sent"));
+                return exit::USAGE;
+            }
         }
-        message.extend_from_slice(word.as_bytes());
-        message.push(b'\n');
+        message.push('\n');
     }
     if message.is_empty() {
-        message.extend_from_slice(b"READY=1\n");
+        message.push_str("READY=1\n");
     }
-    match send(&message) {
+    match send(message.as_bytes()) {
         Ok(()) => exit::OK,
         Err(problem) => {
             exit::complain("notify", &problem);
             exit::SYSTEM
         }
     }
+}
+
+/// The line of sd_notify(3) that a word stands for.
+fn assignment(word: &str) -> Result<String, String> {
+    if let Some((_, line)) = WORDS.iter().find(|(known, _)| *known == word) {
+        // MONOTONIC_USEC, which systemd wants beside it, is the time at which it is sent.
+        return Ok(if word == "RELOADING" {
+            format!("{line}\nMONOTONIC_USEC={}", monotonic_usec())
+        } else {
+            (*line).to_owned()
+        });
+    }
+    match word.split_once('=') {
+        Some(("EXTEND", span)) => match span.parse::<u32>() {
+            Ok(seconds) => Ok(format!("EXTEND_TIMEOUT_USEC={}", u64::from(seconds) * 1_000_000)),
+            Err(_) => Err(format!("{span} is no number of seconds")),
+        },
+        Some(_) => Ok(word.to_owned()),
+        None => Err(format!("{word} is no word and no assignment; see notify --help")),
+    }
+}
+
+fn monotonic_usec() -> u128 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |now| std::time::Duration::from(now).as_micros())
 }
 
 fn send(message: &[u8]) -> Result<(), String> {
@@ -64,4 +110,27 @@ fn send(message: &[u8]) -> Result<(), String> {
     let socket = UnixDatagram::unbound().map_err(cannot)?;
     socket.send_to_addr(message, &address.map_err(cannot)?).map_err(cannot)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assignment;
+
+    #[test]
+    fn words_stand_for_assignments() {
+        for (word, line) in [
+            ("READY", "READY=1"),
+            ("UNREADY", "READY=0"),
+            ("KEEPALIVE", "WATCHDOG=1"),
+            ("EXTEND=90", "EXTEND_TIMEOUT_USEC=90000000"),
+            ("STATUS=a b=c", "STATUS=a b=c"),
+            ("MAINPID=7", "MAINPID=7"),
+        ] {
+            assert_eq!(assignment(word).as_deref(), Ok(line));
+        }
+        assert!(assignment("RELOADING").is_ok_and(|text| text.starts_with("RELOADING=1\nMONO")));
+        for wrong in ["ready", "EXTEND=", "EXTEND=-1", "EXTEND"] {
+            assert!(assignment(wrong).is_err(), "{wrong}");
+        }
+    }
 }

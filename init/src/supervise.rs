@@ -114,6 +114,9 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
         here.map(|here| here.join(path))
             .map_err(|error| format!("cannot use {}: {error}", path.display()))
     };
+    // A daemon that forks becomes a child of ours, as it would of PID 1. Without it such services cannot be
+    // followed, which is told when they start; before Linux 3.4 there is no such thing.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
     let log = options.log_dir.as_deref().map(absolute).transpose()?;
     let mut manager = Manager::new(Setup {
         clock: Clock::new(),
@@ -127,6 +130,7 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
         log_to_console: false,
         oom_protected: false,
         attendant: None,
+        rescue: None,
     })?;
     manager.run();
     Ok(())

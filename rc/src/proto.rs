@@ -6,7 +6,7 @@
 
 use crate::{
     engine::{Notice, Phase, Role, Want, Why},
-    model::MAX_NAME,
+    model::{MAX_NAME, Relation, ServiceId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use supervisor::{exit::Exit, signal::Signal};
@@ -22,7 +22,13 @@ pub const MAX_FRAME: usize = 64 * 1024;
 pub const MAX_NAMES: usize = 256;
 
 /// Services described in one reply, at most.
-pub const PAGE: usize = 24;
+pub const PAGE: usize = 16;
+
+/// Milestones in one reply, at most.
+pub const MILESTONE_PAGE: u16 = 2048;
+
+/// Relations in one reply, at most.
+pub const EDGE_PAGE: usize = 4096;
 
 /// Something asked of PID 1.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +74,16 @@ pub enum Request {
         /// The number to begin with, as far back as events are kept; 0: the next one.
         from: u64,
     },
+    /// Who has to do with whom, in the order of the services: [`Reply::Edges`].
+    Edges {
+        /// The number of the first relation: 0, then what the last page said.
+        from: u32,
+    },
+    /// When each service first got where, in the order of the services: [`Reply::Milestones`].
+    Milestones {
+        /// The number of the first service: 0, then what the last page said.
+        from: u16,
+    },
     /// Publishes outputs: [`Reply::Done`].
     Publish {
         /// The service that publishes.
@@ -97,6 +113,14 @@ pub enum Verb {
     Stop,
     /// Down with its dependents, and up again.
     Restart,
+    /// It takes over a changed configuration.
+    Reload,
+    /// Its failures are forgotten.
+    Reset,
+    /// It stays up or down, whatever else is asked; `None`: as it is now.
+    Hold(Option<Want>),
+    /// It is no longer held.
+    Release,
 }
 
 /// What can be waited for.
@@ -135,6 +159,20 @@ pub enum Reply {
     },
     /// The request was carried out.
     Done,
+    /// To [`Request::Edges`].
+    Edges {
+        /// From which service to which, and what the other is to the first.
+        edges: Vec<(ServiceId, ServiceId, Relation)>,
+        /// The number of the next page, if there is one.
+        next: Option<u32>,
+    },
+    /// To [`Request::Milestones`].
+    Milestones {
+        /// By service.
+        list: Vec<Milestones>,
+        /// The number of the next page, if there is one.
+        next: Option<u16>,
+    },
     /// To [`Request::Change`]: each service with the generation it had before.
     Tickets(Vec<(String, u32)>),
     /// To [`Request::Wait`]: what became of it.
@@ -221,7 +259,8 @@ pub struct Item {
     pub since_ms: u64,
     /// Failed attempts in a row.
     pub failures: u32,
-    /// What it waits for: services, or outputs as `service.key`; at most [`MAX_WAITING`].
+    /// What it waits for: services, outputs as `service.key`, services that must be down first with
+    /// [`CONFLICT`] behind them, conditions as their text; at most [`MAX_WAITING`].
     pub waiting_on: Vec<String>,
     /// How its process ended last time.
     pub last_exit: Option<Exit>,
@@ -229,10 +268,52 @@ pub struct Item {
     pub retry_ms: Option<u64>,
     /// Why it is failed.
     pub why: Option<Why>,
+    /// Whether it, or something that it needs, waits for a condition to hold.
+    pub dormant: bool,
+    /// Where it is held by command.
+    pub pinned: Option<Want>,
+    /// Whether it says that it takes over a changed configuration.
+    pub reloading: bool,
+    /// What it says about itself; at most [`MAX_TEXT`] bytes.
+    pub status: String,
+    /// Its conditions; at most [`MAX_WAITING`].
+    pub conditions: Vec<Condition>,
+    /// The alternative that a failover uses.
+    pub selected: Option<String>,
+    /// Failed health checks in a row.
+    pub health_failures: u32,
 }
 
-/// Blockers named in one [`Item`], at most.
+/// Blockers and conditions named in one [`Item`], at most.
 pub const MAX_WAITING: usize = 8;
+
+/// Follows the name of a service with which another conflicts.
+pub const CONFLICT: &str = " (conflict)";
+
+/// The longest text about a condition, or of a status, in bytes.
+pub const MAX_TEXT: usize = 120;
+
+/// A condition of a service as it is now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Condition {
+    /// What it asks for, for people; at most [`MAX_TEXT`] bytes.
+    pub text: String,
+    /// Whether that is so.
+    pub holds: bool,
+    /// What is so, for people; at most half of [`MAX_TEXT`] bytes.
+    pub now: String,
+}
+
+/// When a service first got where, in milliseconds since jamb was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Milestones {
+    /// It was wanted.
+    pub wanted: Option<u32>,
+    /// It was started.
+    pub started: Option<u32>,
+    /// It was ready.
+    pub ready: Option<u32>,
+}
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -263,6 +344,13 @@ pub enum What {
     Outputs(Vec<String>),
     /// A shutdown began.
     Shutdown(Ending),
+    /// A condition of the service holds now, or no longer.
+    Condition {
+        /// Its position among the service's conditions.
+        index: u16,
+        /// Whether it holds.
+        holds: bool,
+    },
 }
 
 /// Why a frame cannot be used.
@@ -406,9 +494,30 @@ mod tests {
             last_exit: Some(Exit::Code(1)),
             retry_ms: Some(u64::MAX),
             why: Some(Why::TooMany(Exit::Signal(9))),
+            dormant: true,
+            pinned: Some(Want::Down),
+            reloading: true,
+            status: "s".repeat(MAX_TEXT),
+            conditions: vec![
+                Condition {
+                    text: "t".repeat(MAX_TEXT),
+                    holds: true,
+                    now: "n".repeat(MAX_TEXT / 2),
+                };
+                MAX_WAITING
+            ],
+            selected: Some("s".repeat(MAX_NAME)),
+            health_failures: u32::MAX,
         };
         // The worst page: every name as long as it may be.
         let page = Reply::Status { items: vec![item; PAGE], next: Some(u16::MAX) };
         assert!(encode(&page).is_ok());
+        let edge = (ServiceId(u16::MAX), ServiceId(u16::MAX), Relation::Alternative);
+        let edges = Reply::Edges { edges: vec![edge; EDGE_PAGE], next: Some(u32::MAX) };
+        assert!(encode(&edges).is_ok());
+        let late =
+            Milestones { wanted: Some(u32::MAX), started: Some(u32::MAX), ready: Some(u32::MAX) };
+        let list = vec![late; usize::from(MILESTONE_PAGE)];
+        assert!(encode(&Reply::Milestones { list, next: Some(u16::MAX) }).is_ok());
     }
 }

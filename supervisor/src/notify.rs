@@ -315,7 +315,6 @@ mod tests {
         let text = [IoSlice::new(b"BARRIER=1")];
         let flags = rustix::net::SendFlags::empty();
         rustix::net::sendmsg(&theirs, &text, &mut ancillary, flags).unwrap();
-        drop(ancillary);
         drop(writer);
         assert_eq!(read(&reader, &mut [0; 1][..]), Err(Errno::AGAIN), "it is on its way");
         assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));

@@ -70,6 +70,9 @@ pub struct Spec<'a> {
     pub terminal: Terminal,
     /// What `/proc/self/oom_score_adj` is set to, as text, if it must differ from the caller's.
     pub oom_score_adj: Option<&'a CStr>,
+    /// Whether `WATCHDOG_PID` with the child's own pid is added to the environment,
+    /// sd_watchdog_enabled(3).
+    pub tells_pid: bool,
 }
 
 /// Starts processes; owns the stack that children borrow.
@@ -84,8 +87,15 @@ struct Shared<'a> {
     argv: *const *const c_char,
     env: *const *const c_char,
     groups: &'a [Gid],
+    /// `NAME=` and room for the child's pid, which only the child knows; null if it is not told.
+    own_pid: *mut u8,
     failure: Option<SpawnFailure>,
 }
+
+/// See [`Spec::tells_pid`].
+const OWN_PID: &[u8; 13] = b"WATCHDOG_PID=";
+/// Digits of the largest pid, and the zero byte.
+const PID_ROOM: usize = 11;
 
 impl Default for Spawner {
     fn default() -> Self {
@@ -112,8 +122,14 @@ impl Spawner {
             let ends = core::iter::once(ptr::null());
             list.iter().map(|s| s.as_ptr()).chain(ends).collect::<Vec<_>>()
         };
-        let (programs, argv, env) =
+        let (programs, argv, mut env) =
             (pointers(spec.programs), pointers(spec.argv), pointers(spec.env));
+        let mut own_pid = [0; OWN_PID.len() + PID_ROOM];
+        own_pid[..OWN_PID.len()].copy_from_slice(OWN_PID);
+        let own_pid = (&raw mut own_pid).cast::<u8>();
+        if spec.tells_pid {
+            env.insert(0, own_pid.cast_const().cast());
+        }
         let groups = spec.identity.map(|identity| identity.groups.as_slice()).unwrap_or_default();
         let groups: Vec<Gid> = groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
         let mut shared = Shared {
@@ -122,6 +138,7 @@ impl Spawner {
             argv: argv.as_ptr(),
             env: env.as_ptr(),
             groups: &groups,
+            own_pid: if spec.tells_pid { own_pid } else { ptr::null_mut() },
             failure: None,
         };
         // A handler of ours must not run in the child, on memory that is ours. The child starts with
@@ -233,6 +250,9 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
         set_thread_gid(Gid::from_raw(identity.gid)).map_err(at(SpawnStep::Identity))?;
         set_thread_uid(Uid::from_raw(identity.uid)).map_err(at(SpawnStep::Identity))?;
     }
+    if !shared.own_pid.is_null() {
+        tell_pid(shared.own_pid);
+    }
     // With the service's own rights, so that it cannot start where it could not go.
     chdir(spec.cwd).map_err(at(SpawnStep::Chdir))?;
     // SAFETY: umask and an empty signal mask; both touch only this process.
@@ -305,6 +325,23 @@ fn write_oom_score(text: &CStr) {
     }
 }
 
+/// Writes the child's pid behind the `NAME=` at `text`.
+fn tell_pid(text: *mut u8) {
+    let mut rest = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
+    let mut digits = [0; PID_ROOM];
+    let mut first = PID_ROOM - 1;
+    while rest > 0 && first > 0 {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    for (at, digit) in digits[first..].iter().enumerate() {
+        // SAFETY: `text` has room for the name and PID_ROOM bytes, and `digits` is no longer than that;
+        // the parent is suspended and does not touch it.
+        unsafe { text.add(OWN_PID.len() + at).write(*digit) };
+    }
+}
+
 /// Tries the programs like execvp(3): what is missing leads to the next, EACCES is remembered, any
 /// other error ends the search.
 fn execute(shared: &Shared<'_>) -> i32 {
@@ -369,6 +406,7 @@ mod tests {
             keep: &[],
             terminal: Terminal::None,
             oom_score_adj: None,
+            tells_pid: false,
         };
         change(&mut spec);
         let pid = Spawner::new().spawn(&spec);
@@ -399,6 +437,14 @@ mod tests {
         let (_, text) = sh("cut -d' ' -f1,5,6 /proc/$$/stat", |_| {});
         let ids: Vec<&str> = text.split_whitespace().collect();
         assert!(ids.len() == 3 && ids[0] == ids[1] && ids[1] == ids[2], "{text}");
+    }
+
+    #[test]
+    fn it_is_told_its_pid() {
+        let (_, text) = sh("echo $WATCHDOG_PID $$ $A", |spec| spec.tells_pid = true);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.len() == 3 && words[0] == words[1] && words[2] == "b", "{text}");
+        assert_eq!(sh("echo ${WATCHDOG_PID-unset}", |_| {}).1, "unset\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 const MAX: usize = 4096;
 
 /// What was found.
-#[derive(Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Cmdline {
     /// `jamb.db=`
     pub database: Option<String>,

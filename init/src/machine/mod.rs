@@ -15,7 +15,7 @@ use crate::{
     applet::{Call, VERSION, asked_for_help},
     clock::Clock,
     exit,
-    manager::{Manager, NO_OOM_PROTECTION, Paths, Report, Setup, Wish},
+    manager::{Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
     supervise,
 };
 use cmdline::Cmdline;
@@ -127,6 +127,10 @@ fn run(
         report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
     }
     let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
+    let of_rescue = cmdline.clone();
+    let rescue: Option<Rescue> = is_machine.then(|| -> Rescue {
+        Box::new(move |why, report| rescue::attendant(why, &of_rescue, report))
+    });
     let setup = Setup {
         clock,
         database,
@@ -139,6 +143,7 @@ fn run(
         log_to_console: cmdline.debug,
         oom_protected,
         attendant,
+        rescue,
     };
     match Manager::new(setup) {
         Ok(mut manager) => manager.run(),

@@ -82,6 +82,7 @@ impl Attendant for Shell {
             keep: &[],
             terminal: Terminal::Stdin,
             oom_score_adj: Some(CHILD_OOM_SCORE),
+            tells_pid: false,
         };
         match spawner.spawn(&spec) {
             Ok(pid) => {

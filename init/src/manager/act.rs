@@ -4,7 +4,7 @@
 use super::{Manager, disk, messages, prepare};
 use core::ffi::CStr;
 use rc::{
-    engine::{Action, Event, Incarnation, Notice, Phase},
+    engine::{Action, Event, Incarnation, Notice, Phase, Role},
     model::{Kind, OnFailure, ServiceId},
     proto::{Ending, What},
 };
@@ -39,17 +39,11 @@ impl Manager {
                 self.feed.push(self.clock.now(), self.database.name(id), What::Outputs(Vec::new()));
             }
             Action::Notice(notice) => self.notice(notice),
-            Action::Escalate(id, action) => {
-                let name = self.database.name(id).to_owned();
-                self.report.say(&name, "it failed for good");
-                if action == OnFailure::Reboot {
-                    self.end(Ending::Reboot, false);
-                }
-            }
             Action::AllStopped => {
                 self.stopped_at = Some(self.clock.now());
                 self.report.say("shutdown", "all services are down");
             }
+            Action::Escalate(id, what) => self.escalate(id, what),
         }
     }
 
@@ -66,7 +60,10 @@ impl Manager {
             unprepared
         })?;
         let owner = prepared.identity.as_ref().map(|identity| (identity.uid, identity.gid));
-        self.make_directories(&name, owner, prepared.publishes);
+        // What a service prepares to publish must outlive its checks.
+        let fresh = matches!(run.role, Role::Run | Role::Up);
+        self.make_directories(&name, owner, prepared.publishes && fresh);
+        self.remove_pidfile(run);
         let at = |step| {
             move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() }
         };
@@ -88,6 +85,7 @@ impl Manager {
             keep: &[],
             terminal: Terminal::None,
             oom_score_adj: score,
+            tells_pid: prepared.tells_pid,
         };
         let pid = self.spawner.spawn(&spec).inspect_err(|failure| {
             let program = &prepared.argv[0];
@@ -95,9 +93,9 @@ impl Manager {
             // A child that failed before execve is dead by now and has to be released.
             self.children.reap_later();
         })?;
-        self.children.born(pid, run);
+        self.children.born(pid, pid, run);
         if let Some(ear) = ear
-            && let Err(error) = self.children.listen(run, ear, &self.poll)
+            && let Err(error) = self.children.ears.open(run, ear, &self.poll)
         {
             self.report.say(&name, &format!("cannot watch its readiness channel: {error}"));
         }
@@ -124,11 +122,32 @@ impl Manager {
     }
 
     fn signal(&mut self, run: Incarnation, signal: Signal) {
-        let Some(pid) = self.children.pid_of(run) else { return };
-        reap::signal_group(pid, signal);
+        let Some(group) = self.children.group_of(run) else { return self.give_up_heir(run) };
+        reap::signal_group(group, signal);
         // A stopped process would take no notice before its time is over.
         if !matches!(signal, Signal::Kill | Signal::Stop | Signal::Tstp | Signal::Cont) {
-            reap::signal_group(pid, Signal::Cont);
+            reap::signal_group(group, Signal::Cont);
+        }
+    }
+
+    /// A service failed for good, and its definition says what that means to the machine.
+    fn escalate(&mut self, id: ServiceId, what: OnFailure) {
+        let name = self.database.name(id).to_owned();
+        let why = format!("{name} failed for good");
+        match what {
+            OnFailure::Reboot => {
+                self.report.say(&name, "failed for good; its on-failure is reboot");
+                self.end(Ending::Reboot, false);
+            }
+            OnFailure::Rescue => match (&self.rescue, &self.attendant) {
+                (Some(rescue), None) => {
+                    self.attendant = Some(rescue(why, &mut self.report));
+                    self.attend_at = Some(self.clock.now());
+                }
+                _ => self.report.say(&name, "failed for good; there is no rescue shell to offer"),
+            },
+            // The engine does these.
+            OnFailure::Ignore | OnFailure::Start(_) => {}
         }
     }
 
@@ -182,6 +201,18 @@ impl Manager {
         self.feed.push(self.clock.now(), name, What::Outputs(keys));
     }
 
+    /// Notes when a service first got somewhere.
+    fn milestone(&mut self, id: ServiceId, to: Phase) {
+        let now = u32::try_from(self.clock.now().ms).unwrap_or(u32::MAX);
+        let Some(found) = self.milestones.get_mut(id.index()) else { return };
+        found.wanted.get_or_insert(now);
+        match to {
+            Phase::Starting => drop(found.started.get_or_insert(now)),
+            Phase::Ready => drop(found.ready.get_or_insert(now)),
+            _ => {}
+        }
+    }
+
     fn notice(&mut self, notice: Notice) {
         let now = self.clock.now();
         let subject = match notice {
@@ -193,6 +224,7 @@ impl Manager {
         self.feed.push(now, &name, What::Engine(notice));
         match notice {
             Notice::Changed { service, from, to } => {
+                self.milestone(service, to);
                 if self.report.verbose || matches!(to, Phase::Backoff | Phase::Failed) {
                     let view = self.engine.view(service);
                     self.report.say(&name, &messages::changed(from, to, view.as_ref(), now));

@@ -7,11 +7,11 @@ use super::{
     users,
 };
 use rc::{
-    engine::{Blocker, Event, NodeKind, Phase, Want},
+    engine::{Event, Phase, Want},
     model::ServiceId,
-    proto::{Goal, Info, Item, Kind, MAX_WAITING, PAGE, Reply, Request, Verb},
+    proto::{Goal, Reply, Request, Verb},
 };
-use rustix::process::{Pid, geteuid};
+use rustix::process::geteuid;
 use supervisor::reap;
 
 /// Requests of one client in one turn.
@@ -146,6 +146,8 @@ impl Manager {
                 // The client knows now that it misses nothing from here on.
                 Reply::Done
             }
+            Request::Edges { from } => self.edges(from),
+            Request::Milestones { from } => self.milestones(from),
             Request::Publish { service, generation, values, replace } => {
                 let done = self.find(&service).and_then(|id| {
                     self.take_values(uid, may, id, generation, values, replace)
@@ -172,7 +174,7 @@ impl Manager {
             Ok(ids) => ids,
             Err(refusal) => return refusal.into(),
         };
-        if self.engine.is_shutting_down() && verb != Verb::Stop {
+        if self.engine.is_shutting_down() && !matches!(verb, Verb::Stop | Verb::Reset) {
             return Reply::Refused("a shutdown is in progress".to_owned());
         }
         let generation = |id: &ServiceId| self.engine.view(*id).map_or(0, |view| view.generation);
@@ -182,9 +184,22 @@ impl Manager {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
                 Verb::Restart => Event::Restart(id),
+                Verb::Reload => Event::Reload(id),
+                Verb::Reset => Event::Reset(id),
+                Verb::Hold(want) => Event::Hold(id, want.unwrap_or_else(|| self.is_up_now(id))),
+                Verb::Release => Event::Release(id),
             });
         }
         Reply::Tickets(names.into_iter().zip(generations).collect())
+    }
+
+    /// Where a service is held that is to be held where it is.
+    fn is_up_now(&self, id: ServiceId) -> Want {
+        let view = self.engine.view(id);
+        match view.is_some_and(|view| matches!(view.phase, Phase::Starting | Phase::Ready)) {
+            true => Want::Up,
+            false => Want::Down,
+        }
     }
 
     /// What became of a wait: reached, out of reach by itself, or still open.
@@ -203,81 +218,6 @@ impl Manager {
                 Some(true)
             }
             _ => None,
-        }
-    }
-
-    fn page(&self, from: u16) -> Reply {
-        let mut ids = self.database.ids().skip(usize::from(from));
-        let items: Vec<Item> = ids.by_ref().take(PAGE).filter_map(|id| self.item(id)).collect();
-        Reply::Status { items, next: ids.next().map(|id| id.0) }
-    }
-
-    fn item(&self, id: ServiceId) -> Option<Item> {
-        let view = self.engine.view(id)?;
-        let now = self.clock.now();
-        let mut waiting_on: Vec<String> =
-            self.engine.waiting_on(id).into_iter().map(|blocker| self.blocker(blocker)).collect();
-        waiting_on.dedup();
-        waiting_on.truncate(MAX_WAITING);
-        let pid =
-            self.children.pid(id).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
-        Some(Item {
-            name: self.database.name(id).to_owned(),
-            kind: match view.kind {
-                NodeKind::Longrun(_) => Kind::Longrun,
-                NodeKind::Oneshot { .. } => Kind::Oneshot,
-                NodeKind::Bundle(_) => Kind::Bundle,
-                NodeKind::Failover(_) => Kind::Failover,
-                NodeKind::File => Kind::File,
-            },
-            want: view.want,
-            stopped_by_command: view.stopped_by_command,
-            phase: view.phase,
-            pid,
-            role: view.live.filter(|_| pid.is_some()).map(|run| run.role),
-            generation: view.generation,
-            since_ms: now.since_ms(view.since),
-            failures: view.failures,
-            waiting_on,
-            last_exit: view.last_exit,
-            retry_ms: view.retry_at.map(|at| at.since_ms(now)),
-            why: view.why,
-        })
-    }
-
-    fn blocker(&self, blocker: Blocker) -> String {
-        match blocker {
-            Blocker::Service(id) | Blocker::Dependent(id) | Blocker::Conflict(id) => {
-                self.database.name(id).to_owned()
-            }
-            Blocker::Condition(id, number) => {
-                format!("{} condition {number}", self.database.name(id))
-            }
-            Blocker::Output(id, output) => {
-                let node = self.engine.graph().nodes.get(id.index());
-                let key = node.and_then(|node| node.outputs.get(usize::from(output)));
-                format!("{}.{}", self.database.name(id), key.map_or("?", |output| &output.key))
-            }
-        }
-    }
-
-    fn info(&self) -> Info {
-        let now = self.clock.now();
-        let (collector_starts, collector) = self.logs.collector();
-        let number = |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).ok();
-        Info {
-            version: crate::applet::VERSION.to_owned(),
-            pid: std::process::id(),
-            database: self.database.content_id(),
-            outputs_dir: self.paths.outputs.to_string_lossy().into_owned(),
-            log_dir: self.paths.log.to_string_lossy().into_owned(),
-            up_ms: now.ms,
-            settled_ms: self.settled_at.map(|at| at.ms),
-            stale_events: self.engine.stale_events(),
-            bugs: self.engine.bugs(),
-            collector_starts,
-            collector_pid: collector.and_then(number),
-            ending: self.ending,
         }
     }
 

@@ -1,55 +1,35 @@
-//! Which process belongs to which incarnation, and how processes speak up: the pid table, readiness
-//! channels, reaping. One owner of pids; the engine knows none.
+//! Which process belongs to which incarnation: the pid table, and reaping. One owner of pids; the engine
+//! knows none. A service has at most one main process, and beside it a check and an action.
 
-use super::{CHANNELS, Manager, disk, prepare::Channel};
-use mio::{Interest, Poll, Token, unix::SourceFd};
+use super::{Manager, ears::Ears};
+use mio::Poll;
 use rc::{
-    engine::{Event, Incarnation},
+    engine::{Event, Incarnation, NodeKind, Role},
     model::ServiceId,
 };
-use rustix::{
-    fd::{AsRawFd, OwnedFd},
-    process::Pid,
-};
-use std::path::PathBuf;
-use supervisor::{
-    notify::{Heard, hear_pipe, hear_socket},
-    reap,
-    signal::Signal,
-};
+use rustix::process::Pid;
+use supervisor::{exit::Exit, reap, signal::Signal};
 
 /// Dead children released in one turn; ten thousand orphans must not keep a client waiting.
 const REAP_TURN: usize = 128;
 
-/// Where a process tells that it is ready.
-pub enum Ear {
-    /// Our end of its pipe.
-    Pipe(OwnedFd),
-    /// Its socket and the socket's path.
-    Socket(OwnedFd, PathBuf),
-}
-
-impl Ear {
-    fn fd(&self) -> &OwnedFd {
-        match self {
-            Self::Pipe(fd) | Self::Socket(fd, _) => fd,
-        }
-    }
-}
-
-/// A service's ear, and whose it is.
-struct Listening {
-    ear: Ear,
+/// A live process of a service.
+#[derive(Clone, Copy)]
+struct Live {
+    pid: Pid,
+    /// The process group that it leads, or is in if it was taken over from a process of ours that forked.
+    group: Pid,
     run: Incarnation,
 }
 
 /// The table.
 pub struct Children {
     /// One entry for each live process of a service; a router has dozens.
-    runs: Vec<(Pid, Incarnation)>,
-    /// By service number: the pid of its live process.
+    live: Vec<Live>,
+    /// By service number: the pid of its main process.
     pids: Vec<Option<Pid>>,
-    ears: Vec<Option<Listening>>,
+    /// How they speak up.
+    pub ears: Ears,
     reap: bool,
 }
 
@@ -57,9 +37,9 @@ impl Children {
     /// No children of this many services.
     pub fn new(services: usize) -> Self {
         Self {
-            runs: Vec::with_capacity(services),
+            live: Vec::with_capacity(services),
             pids: vec![None; services],
-            ears: core::iter::repeat_with(|| None).take(services).collect(),
+            ears: Ears::new(services),
             reap: false,
         }
     }
@@ -69,104 +49,57 @@ impl Children {
         self.reap = true;
     }
 
-    /// The pid of a service's process.
+    /// The pid of a service's main process.
     pub fn pid(&self, id: ServiceId) -> Option<Pid> {
         self.pids.get(id.index()).copied().flatten()
     }
 
     /// The pid of exactly this incarnation.
     pub fn pid_of(&self, run: Incarnation) -> Option<Pid> {
-        let pid = self.pid(run.service)?;
-        self.runs.contains(&(pid, run)).then_some(pid)
+        self.live.iter().find(|live| live.run == run).map(|live| live.pid)
     }
 
-    /// A process was started.
-    pub fn born(&mut self, pid: Pid, run: Incarnation) {
-        self.runs.push((pid, run));
-        if let Some(slot) = self.pids.get_mut(run.service.index()) {
+    /// The process group of exactly this incarnation.
+    pub fn group_of(&self, run: Incarnation) -> Option<Pid> {
+        self.live.iter().find(|live| live.run == run).map(|live| live.group)
+    }
+
+    /// Whether the process is one that the table has.
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.live.iter().any(|live| live.pid == pid)
+    }
+
+    /// A process was started, or is the incarnation's from now on, in place of one that it had.
+    pub fn born(&mut self, pid: Pid, group: Pid, run: Incarnation) {
+        self.live.retain(|live| live.run != run);
+        self.live.push(Live { pid, group, run });
+        if let (true, Some(slot)) = (is_main(run.role), self.pids.get_mut(run.service.index())) {
             *slot = Some(pid);
         }
     }
 
-    fn forget(&mut self, pid: Pid) -> Option<Incarnation> {
-        let at = self.runs.iter().position(|(live, _)| *live == pid)?;
-        let (_, run) = self.runs.swap_remove(at);
-        let slot = self.pids.get_mut(run.service.index())?;
+    fn forget(&mut self, pid: Pid) -> Option<Live> {
+        let at = self.live.iter().position(|live| live.pid == pid)?;
+        let live = self.live.swap_remove(at);
+        let slot = self.pids.get_mut(live.run.service.index())?;
         if *slot == Some(pid) {
             *slot = None;
         }
-        Some(run)
-    }
-
-    /// From now on listens to `ear` for `run`.
-    pub fn listen(&mut self, run: Incarnation, ear: Ear, poll: &Poll) -> std::io::Result<()> {
-        self.stop_listening(run.service, poll);
-        let token = Token(CHANNELS + run.service.index());
-        let fd = ear.fd().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-        if let Some(slot) = self.ears.get_mut(run.service.index()) {
-            *slot = Some(Listening { ear, run });
-        }
-        Ok(())
+        Some(live)
     }
 
     /// Closes a service's ear.
     pub fn stop_listening(&mut self, id: ServiceId, poll: &Poll) {
-        let Some(listening) = self.ears.get_mut(id.index()).and_then(Option::take) else { return };
-        let fd = listening.ear.fd().as_raw_fd();
-        // It was registered; and closing it, which follows, takes it out of the set as well.
-        poll.registry().deregister(&mut SourceFd(&fd)).ok();
-        if let Ear::Socket(_, path) = &listening.ear {
-            disk::remove(path).ok();
-        }
+        self.ears.close(id, poll);
     }
 }
 
-/// Our ear, and the descriptor that a process gets with the number under which it expects it.
-type ChannelEnds = (Option<Ear>, Option<(OwnedFd, i32)>);
+/// Whether a process of this role is the one that a service is known by.
+pub const fn is_main(role: Role) -> bool {
+    !matches!(role, Role::Check(_) | Role::Action { .. })
+}
 
 impl Manager {
-    /// A service's ear has something.
-    pub(super) fn hear(&mut self, id: ServiceId) {
-        let Some(Some(Listening { ear, run })) = self.children.ears.get(id.index()) else { return };
-        let (heard, run) = match ear {
-            Ear::Pipe(fd) => (hear_pipe(fd), *run),
-            Ear::Socket(fd, _) => (hear_socket(fd), *run),
-        };
-        let is_pipe = matches!(ear, Ear::Pipe(_));
-        match heard {
-            Heard::Nothing => {}
-            Heard::More => {
-                // The poll is edge-triggered: what is left now is not reported again. Registering
-                // anew is, and gives everybody else their turn first.
-                self.rearm(id);
-            }
-            Heard::Ready => {
-                if is_pipe {
-                    self.children.stop_listening(id, &self.poll);
-                }
-                self.tell(Event::Ready(run));
-            }
-            Heard::Closed => {
-                self.children.stop_listening(id, &self.poll);
-                self.tell(Event::ReadyClosed(run));
-            }
-        }
-    }
-
-    fn rearm(&mut self, id: ServiceId) {
-        if let Some(Some(listening)) = self.children.ears.get(id.index()) {
-            let fd = listening.ear.fd().as_raw_fd();
-            let token = Token(CHANNELS + id.index());
-            let again =
-                self.poll.registry().reregister(&mut SourceFd(&fd), token, Interest::READABLE);
-            if let Err(error) = again {
-                let name = self.database.name(id);
-                self.report.say(name, &format!("cannot watch its readiness channel: {error}"));
-            }
-        }
-    }
-
     /// Releases dead children and tells the engine of those that were services'.
     pub(super) fn reap(&mut self) {
         if !self.children.reap {
@@ -177,56 +110,58 @@ impl Manager {
                 self.children.reap = false;
                 return;
             };
-            let run = self.children.forget(dead.pid);
-            if run.is_some_and(|run| self.leaves_nobody(run)) {
+            let live = self.children.forget(dead.pid);
+            if let Some(live) = live
+                && is_main(live.run.role)
+            {
+                // What it said last counts: a daemon may tell and fork at once. Its pid is still taken,
+                // so what it says can be told to be its own.
+                self.hear(live.run.service);
+            }
+            let is_passed_on = live.is_some_and(|live| self.passes_on(live.run, dead.exit));
+            if let Some(live) = live
+                && !is_passed_on
+                && self.leaves_nobody(live.run)
+            {
                 // Its pid is still taken, so this cannot hit another's group.
-                reap::signal_group(dead.pid, Signal::Kill);
+                reap::signal_group(live.group, Signal::Kill);
             }
             reap::release(dead.pid);
-            let now = self.clock.now();
-            if let Some(run) = run {
-                // What it said last counts: a daemon may tell and fork at once.
-                self.hear(run.service);
-                self.children.stop_listening(run.service, &self.poll);
-                self.tell(Event::Exited(run, dead.exit));
-            } else if let Some(delay) = self.logs.exited(now, dead.pid) {
-                let exit = super::messages::exit(dead.exit);
-                let text =
-                    format!("the collector {exit}; another one is started in {} ms", delay.0);
-                self.report.say("log", &text);
-            } else if let Some(attendant) = &mut self.attendant
-                && attendant.exited(now, dead.pid, &mut self.report)
-            {
-                self.attend_at = Some(now);
+            match live {
+                Some(_) if is_passed_on => {}
+                Some(live) => {
+                    if is_main(live.run.role) {
+                        self.children.stop_listening(live.run.service, &self.poll);
+                    }
+                    self.tell(Event::Exited(live.run, dead.exit));
+                }
+                None => self.reaped_other(dead.pid, dead.exit),
             }
         }
         self.more = true;
     }
 
-    /// A longrun that died leaves nobody behind; what a oneshot started may go on.
-    fn leaves_nobody(&self, run: Incarnation) -> bool {
-        let view = self.engine.view(run.service);
-        view.is_some_and(|view| matches!(view.kind, rc::engine::NodeKind::Longrun(_)))
+    /// A child that is no service's: the collector, the machine's own, or an orphan.
+    fn reaped_other(&mut self, pid: Pid, exit: Exit) {
+        let now = self.clock.now();
+        if let Some(delay) = self.logs.exited(now, pid) {
+            let exit = super::messages::exit(exit);
+            let text = format!("the collector {exit}; another one is started in {} ms", delay.0);
+            self.report.say("log", &text);
+        } else if let Some(attendant) = &mut self.attendant
+            && attendant.exited(now, pid, &mut self.report)
+        {
+            self.attend_at = Some(now);
+        } else {
+            // Its children are ours now; one of them may be awaited.
+            self.look_for_heirs();
+        }
     }
 
-    /// Makes the readiness channel of a process: our ear, and what the process gets.
-    pub(super) fn make_channel(
-        &self,
-        run: Incarnation,
-        channel: Channel,
-        owner: Option<(u32, u32)>,
-    ) -> Result<ChannelEnds, rustix::io::Errno> {
-        match channel {
-            Channel::None => Ok((None, None)),
-            Channel::Pipe(number) => {
-                let (ours, theirs) = supervisor::notify::pipe()?;
-                Ok((Some(Ear::Pipe(ours)), Some((theirs, number))))
-            }
-            Channel::Socket => {
-                let path = self.paths.notify(run.service.0);
-                let fd = supervisor::notify::socket(&path, owner)?;
-                Ok((Some(Ear::Socket(fd, path)), None))
-            }
-        }
+    /// A longrun that died leaves nobody behind, nor does a check or an action; what a oneshot started
+    /// may go on.
+    fn leaves_nobody(&self, run: Incarnation) -> bool {
+        let view = self.engine.view(run.service);
+        !is_main(run.role) || view.is_some_and(|view| matches!(view.kind, NodeKind::Longrun(_)))
     }
 }

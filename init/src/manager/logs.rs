@@ -161,6 +161,7 @@ impl Logs {
             keep: &keep,
             terminal: Terminal::None,
             oom_score_adj: None,
+            tells_pid: false,
         };
         self.starts = self.starts.saturating_add(1);
         match spawner.spawn(&spec) {

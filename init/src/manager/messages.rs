@@ -41,9 +41,9 @@ pub fn worth_telling(run: Incarnation, how: Exit, timed_out: bool) -> Option<Str
         Role::Run | Role::Up => "",
         Role::Down => "its down program ",
         Role::Finish => "its finish program ",
-        Role::Check(_) => "its check ",
         Role::Action { .. } => "its action ",
-        Role::Write => return None,
+        // Failed checks are counted; what follows from too many of them is told.
+        Role::Check(_) | Role::Write => return None,
     };
     match (run.role, how) {
         // That it could not be started was told, with more detail, when it was tried.

@@ -6,11 +6,15 @@
 //! return at once.
 
 mod act;
+mod adopt;
 mod answer;
 mod children;
 mod client;
+mod conditions;
 mod control;
+mod describe;
 mod disk;
+mod ears;
 mod feed;
 mod logs;
 mod messages;
@@ -19,6 +23,7 @@ mod prepare;
 mod report;
 mod signals;
 mod users;
+mod watch;
 
 pub use logs::OWN_NAME;
 pub use paths::{PATH, Paths};
@@ -26,7 +31,9 @@ pub use prepare::NO_OOM_PROTECTION;
 pub use report::Report;
 
 use crate::clock::Clock;
+use adopt::Heir;
 use children::Children;
+use conditions::Conditions;
 use control::Control;
 use core::ffi::c_int;
 use feed::Feed;
@@ -36,7 +43,7 @@ use rc::{
     db::Database,
     engine::{Engine, Event, Graph},
     model::{Kind, ServiceId},
-    proto::{Ending, What},
+    proto::{Ending, Milestones, What},
 };
 use rustix::{
     fd::OwnedFd,
@@ -110,7 +117,12 @@ pub struct Setup {
     pub oom_protected: bool,
     /// A program of the machine itself: the rescue shell.
     pub attendant: Option<Box<dyn Attendant>>,
+    /// Makes the rescue shell when a service asks for it, if this is a machine that has one.
+    pub rescue: Option<Rescue>,
 }
+
+/// Makes the attendant that rescues a machine, for the reason given.
+pub type Rescue = Box<dyn Fn(String, &mut Report) -> Box<dyn Attendant>>;
 
 /// Somebody outside the services who has a child process of their own to keep.
 pub trait Attendant {
@@ -140,11 +152,17 @@ pub struct Manager {
     meaning: Meaning,
     attendant: Option<Box<dyn Attendant>>,
     attend_at: Option<Instant>,
+    rescue: Option<Rescue>,
+    conditions: Conditions,
+    /// Daemons that fork, before it is known which process goes on.
+    heirs: Vec<Heir>,
     /// Events that doing something led to.
     queue: VecDeque<Event>,
     /// Counts published generations; makes their names unique.
     publications: u64,
     settled_at: Option<Instant>,
+    /// By service number.
+    milestones: Vec<Milestones>,
     ending: Option<Ending>,
     stopped_at: Option<Instant>,
     /// Something was left for the next turn.
@@ -184,9 +202,12 @@ impl Manager {
         let control = Control::open(&paths.control, &poll)
             .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
         let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
+        let milestones = vec![Milestones::default(); database.len()];
         let mut manager = Self {
             clock: setup.clock,
             children: Children::new(database.len()),
+            conditions: Conditions::new(&database),
+            heirs: Vec::new(),
             engine: Engine::new(graph),
             database,
             paths,
@@ -202,14 +223,20 @@ impl Manager {
             meaning: setup.meaning,
             attendant: setup.attendant,
             attend_at: Some(Instant::default()),
+            rescue: setup.rescue,
             queue: VecDeque::new(),
             publications: 0,
             settled_at: None,
+            milestones,
             ending: None,
             stopped_at: None,
             more: false,
         };
         manager.tend();
+        // What is so at first is told before anything starts, so that nothing starts in vain.
+        let now = manager.clock.now();
+        let problem = manager.conditions.settle(now, manager.poll.registry());
+        manager.tell_conditions(problem);
         if let Some(target) = setup.target {
             manager.tell(Event::Boot(target));
         }
@@ -235,6 +262,7 @@ impl Manager {
                 self.turn_of(event.token());
             }
             self.take_signals();
+            self.watch_conditions();
             self.tell(Event::Tick);
             self.tend();
             self.serve_clients();
@@ -243,11 +271,17 @@ impl Manager {
 
     /// Until when nothing has to be done, as a timeout: `None` if nothing will ever.
     fn timeout(&self) -> Option<Duration> {
-        if self.more || self.control.has_more() {
+        if self.more || self.control.has_more() || self.conditions.has_more() {
             return Some(Duration::ZERO);
         }
         let drain = self.stopped_at.map(|_| self.clock.now().after(DRAIN_STEP));
-        let candidates = [self.engine.next_deadline(), self.logs.deadline(), self.attend_at, drain];
+        let candidates = [
+            self.engine.next_deadline(),
+            self.logs.deadline(),
+            self.attend_at,
+            self.conditions.deadline(),
+            drain,
+        ];
         let at = candidates.into_iter().flatten().min()?;
         Some(Duration::from_millis(at.since_ms(self.clock.now())))
     }
@@ -256,6 +290,7 @@ impl Manager {
         match token {
             SIGNAL => {}
             CONTROL => self.control.accept_later(),
+            Token(number) if number < CLIENTS => self.conditions.is_readable(token),
             Token(number) if number >= CHANNELS => {
                 let index = u16::try_from(number - CHANNELS).unwrap_or(u16::MAX);
                 self.hear(ServiceId(index));
@@ -274,6 +309,32 @@ impl Manager {
             }
         }
         self.reap();
+    }
+
+    /// Gives those who watch for conditions their turn.
+    fn watch_conditions(&mut self) {
+        if self.conditions.is_due(self.clock.now()) {
+            let problem = self.conditions.turn(self.clock.now(), self.poll.registry());
+            self.tell_conditions(problem);
+            self.look_for_heirs();
+        }
+    }
+
+    fn tell_conditions(&mut self, problem: Option<String>) {
+        if let Some(problem) = problem {
+            self.report.say("conditions", &problem);
+        }
+        for (service, index, holds) in self.conditions.changes() {
+            let name = self.database.name(service);
+            self.feed.push(self.clock.now(), name, What::Condition { index, holds });
+            self.tell(Event::Condition { service, number: index, holds });
+        }
+    }
+
+    /// The pid files that are waited for may be others now.
+    fn watch_pidfiles(&mut self) {
+        self.conditions
+            .watch_pidfiles(self.heirs.iter().filter_map(|heir| Some(heir.awaited()?.1)));
     }
 
     /// Hands an event to the engine, does what it says, and goes on with what came of that.

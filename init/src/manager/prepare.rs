@@ -4,13 +4,13 @@
 use super::{paths::Paths, users};
 use core::ffi::CStr;
 use rc::{
-    engine::{Engine, Incarnation, Role},
+    engine::{Engine, Incarnation, Phase, Role},
     model::{Command, Kind, Ready, Resource, Service},
     text::{ExpandError, Text, expand},
 };
 use rustix::process::Resource as SystemResource;
 use std::{ffi::CString, path::Path};
-use supervisor::{exit::Exit, spawn::Identity};
+use supervisor::{exit::Exit, spawn::Identity, time::Millis};
 
 /// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,8 @@ pub struct Prepared {
     pub channel: Channel,
     /// Whether it publishes outputs itself.
     pub publishes: bool,
+    /// Whether it is told its pid: it is watched, and only it may say that it is alive.
+    pub tells_pid: bool,
 }
 
 /// Prepares the process of `run`.
@@ -58,7 +60,8 @@ pub fn prepare(
     paths: &Paths,
     nofile: (Option<u64>, Option<u64>),
 ) -> Result<Prepared, String> {
-    let command = command(service, run.role).ok_or("it has no such program")?;
+    let starts = engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
+    let command = command(service, run.role, starts).ok_or("it has no such program")?;
     let texts = |text: &Text| expand_for(text, service, run, engine);
     let mut arguments = command.argv.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
     if run.role == Role::Finish {
@@ -77,6 +80,13 @@ pub fn prepare(
         _ => Channel::None,
     };
     let mut env = environment(name, run, paths, channel);
+    let watchdog = match &service.kind {
+        Kind::Longrun(longrun) if channel == Channel::Socket => longrun.watchdog,
+        _ => None,
+    };
+    if let Some(Millis(ms)) = watchdog {
+        env.push(format!("WATCHDOG_USEC={}", u64::from(ms) * 1000));
+    }
     if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
         env.push(format!("HOME={home}"));
     }
@@ -98,11 +108,15 @@ pub fn prepare(
         identity: account.map(|account| account.identity),
         channel,
         publishes: service.outputs.iter().any(|output| output.value.is_none()),
+        tells_pid: watchdog.is_some(),
     })
 }
 
-fn command(service: &Service, role: Role) -> Option<&Command> {
+fn command(service: &Service, role: Role, starts: bool) -> Option<&Command> {
     match (&service.kind, role) {
+        (_, Role::Action { number, .. }) => service.actions.get(usize::from(number)),
+        (Kind::Longrun(longrun), Role::Check(_)) if starts => longrun.check.as_ref(),
+        (_, Role::Check(_)) => service.health.as_ref().map(|health| &health.run),
         (Kind::Longrun(longrun), Role::Run) => Some(&longrun.run),
         (Kind::Longrun(longrun), Role::Finish) => longrun.finish.as_ref(),
         (Kind::Oneshot(oneshot), Role::Up) => oneshot.up.as_ref(),

@@ -19,6 +19,8 @@ pub struct Allowed {
     pub no_wait: bool,
     /// `--all`
     pub all: bool,
+    /// `-r`
+    pub reverse: bool,
     /// Names that it needs.
     pub least: usize,
     /// Names that it takes.
@@ -44,6 +46,8 @@ pub struct Args {
     pub no_wait: bool,
     /// From the beginning.
     pub all: bool,
+    /// The other way round.
+    pub reverse: bool,
 }
 
 /// Reads the words after the command; `None` if they ask for help.
@@ -86,7 +90,8 @@ pub fn parse(
                 args.timeout = Some(seconds(&value("a number of seconds")?)?);
             }
             "--no-wait" | "-n" if allowed.no_wait => args.no_wait = true,
-            "--all" if allowed.all => args.all = true,
+            "--all" | "--since-boot" if allowed.all => args.all = true,
+            "--reverse" | "-r" if allowed.reverse => args.reverse = true,
             _ => return Err(format!("{command} has no option {option}")),
         }
         if attached.is_some() {
@@ -127,6 +132,7 @@ mod tests {
         timeout: true,
         no_wait: true,
         all: true,
+        reverse: true,
         least: 1,
         most: 2,
     };

@@ -1,7 +1,9 @@
-//! The commands that change something, or wait for a change: start, stop, restart, signal, wait.
+//! The commands that change something, or wait for a change: start, stop, restart, reload, hold, release,
+//! reset, signal, wait.
 
 use super::{Connection, Error, Failure, args::Args, query::unexpected, show};
 use crate::exit;
+use rc::engine::Want;
 use rc::proto::{Goal, Item, Reply, Request, Verb};
 use std::time::{Duration, Instant};
 use supervisor::signal::Signal;
@@ -21,6 +23,40 @@ pub fn restart(args: &Args) -> Result<i32, Failure> {
     change(args, Verb::Restart)
 }
 
+/// `svc reload`
+pub fn reload(args: &Args) -> Result<i32, Failure> {
+    tell(&args.names, Verb::Reload)
+}
+
+/// `svc reset`
+pub fn reset(args: &Args) -> Result<i32, Failure> {
+    tell(&args.names, Verb::Reset)
+}
+
+/// `svc hold`
+pub fn hold(args: &Args) -> Result<i32, Failure> {
+    let (want, names) = match args.names.split_last() {
+        Some((word, names)) if word == "up" && !names.is_empty() => (Some(Want::Up), names),
+        Some((word, names)) if word == "down" && !names.is_empty() => (Some(Want::Down), names),
+        _ => (None, args.names.as_slice()),
+    };
+    tell(names, Verb::Hold(want))
+}
+
+/// `svc release`
+pub fn release(args: &Args) -> Result<i32, Failure> {
+    tell(&args.names, Verb::Release)
+}
+
+/// A change whose effect is not waited for.
+fn tell(names: &[String], verb: Verb) -> Result<i32, Failure> {
+    let request = Request::Change { verb, names: names.to_vec() };
+    match Connection::open()?.ask(&request)? {
+        Reply::Tickets(_) => Ok(exit::OK),
+        other => Err(unexpected(other)),
+    }
+}
+
 fn change(args: &Args, verb: Verb) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     let request = Request::Change { verb, names: args.names.clone() };
@@ -34,9 +70,9 @@ fn change(args: &Args, verb: Verb) -> Result<i32, Failure> {
     let mut waits = Waits::new(connection, args.timeout);
     for (name, generation) in tickets {
         let (goal, after) = match verb {
-            Verb::Start => (Goal::ReadyAtOnce, 0),
             Verb::Stop => (Goal::Down, 0),
             Verb::Restart => (Goal::ReadyAtOnce, generation),
+            _ => (Goal::ReadyAtOnce, 0),
         };
         waits.wait(name, goal, after)?;
     }

@@ -2,12 +2,14 @@
 //! and [`change`] (commanding).
 
 mod args;
+mod bootchart;
 mod change;
 mod client;
 mod json;
 mod logs;
 mod outputs;
 mod query;
+mod relations;
 mod show;
 mod why;
 
@@ -24,21 +26,29 @@ usage: svc COMMAND [OPTION]… [NAME]…
 
   status [NAME]…          states; with names in detail        --json
   list                    names, one a line                   --json
-  why NAME…               what keeps a service from being ready
+  why NAME…               what keeps a service from being ready  --json
+  tree [NAME]             what services are made of and need  --json
+  deps NAME               its relations to others             --json -r
   start NAME…             start, with what it needs           -t -n
   stop NAME…              stop, with what depends on it       -t -n
   restart NAME…           stop and start again                -t -n
+  reload NAME…            take over a changed configuration
+  hold NAME… [up|down]    keep up or down, whatever else is asked
+  release NAME…           hold no longer
+  reset NAME…             forget failures, and try again
   signal SIGNAL NAME…     send a signal to the process
   wait NAME… [ready|down] wait for a state                    -t
   outputs NAME [KEY]      published values                    --follow --json
   log [NAME]…             logs, merged by time                -f -n LINES --since WHEN
   events                  what happens, as it happens         --json --all
+  bootchart               when services got ready             --json
   version                 of this program and the running one --json
 
   -t, --timeout SECONDS   give up after this time (exit code 2)
   -n, --no-wait           do not wait for the result
   -n, --lines LINES       of log: only so many last lines
   -f, --follow            of log and outputs: go on until interrupted
+  -r, --reverse           of deps: the relations of others to it
       --all               of events: begin with the first that is still kept
       --since WHEN        an age (10s 5m 2h 1d) or a time (2026-11-24T08:00:00Z)
 
@@ -64,6 +74,7 @@ const PLAIN: Allowed = Allowed {
     timeout: false,
     no_wait: false,
     all: false,
+    reverse: false,
     least: 0,
     most: usize::MAX,
 };
@@ -71,10 +82,24 @@ const PLAIN: Allowed = Allowed {
 const COMMANDS: &[Command] = &[
     Command { name: "status", allowed: Allowed { json: true, ..PLAIN }, run: query::status },
     Command { name: "list", allowed: Allowed { json: true, most: 0, ..PLAIN }, run: query::list },
-    Command { name: "why", allowed: Allowed { least: 1, ..PLAIN }, run: why::why },
+    Command { name: "why", allowed: Allowed { json: true, least: 1, ..PLAIN }, run: why::why },
+    Command {
+        name: "tree",
+        allowed: Allowed { json: true, most: 1, ..PLAIN },
+        run: relations::tree,
+    },
+    Command {
+        name: "deps",
+        allowed: Allowed { json: true, reverse: true, least: 1, most: 1, ..PLAIN },
+        run: relations::deps,
+    },
     Command { name: "start", allowed: CHANGE, run: change::start },
     Command { name: "stop", allowed: CHANGE, run: change::stop },
     Command { name: "restart", allowed: CHANGE, run: change::restart },
+    Command { name: "reload", allowed: NAMES, run: change::reload },
+    Command { name: "hold", allowed: NAMES, run: change::hold },
+    Command { name: "release", allowed: NAMES, run: change::release },
+    Command { name: "reset", allowed: NAMES, run: change::reset },
     Command { name: "signal", allowed: Allowed { least: 2, ..PLAIN }, run: change::signal },
     Command {
         name: "wait",
@@ -97,11 +122,18 @@ const COMMANDS: &[Command] = &[
         run: query::events,
     },
     Command {
+        name: "bootchart",
+        allowed: Allowed { json: true, most: 0, ..PLAIN },
+        run: bootchart::bootchart,
+    },
+    Command {
         name: "version",
         allowed: Allowed { json: true, most: 0, ..PLAIN },
         run: query::version,
     },
 ];
+
+const NAMES: Allowed = Allowed { least: 1, ..PLAIN };
 
 const CHANGE: Allowed = Allowed { timeout: true, no_wait: true, least: 1, ..PLAIN };
 

@@ -4,7 +4,7 @@ use super::json::Json;
 use crate::exit::reason;
 use rc::{
     engine::{Notice, Phase, Role, Want, Why},
-    proto::{Ending, Event, Item, Kind, What},
+    proto::{Condition, Ending, Event, Item, Kind, What},
 };
 use supervisor::{exit::Exit, signal::Signal};
 
@@ -86,6 +86,7 @@ pub fn span(ms: u64) -> String {
 pub fn detail(item: &Item) -> String {
     let last = item.last_exit.map(exit);
     match item.phase {
+        Phase::Down if item.pinned.is_some() => "held down".to_owned(),
         Phase::Down if item.stopped_by_command => "stopped by command".to_owned(),
         Phase::Waiting if item.waiting_on.is_empty() => "for its members".to_owned(),
         Phase::Waiting => format!("for {}", item.waiting_on.join(" ")),
@@ -104,6 +105,14 @@ pub fn detail(item: &Item) -> String {
             Some(Why::Ended(how)) => exit(how),
             None => String::new(),
         },
+        Phase::Ready if item.health_failures > 0 => {
+            format!("{} failed health checks in a row", item.health_failures)
+        }
+        Phase::Ready if !item.status.is_empty() => item.status.clone(),
+        Phase::Ready if item.pinned.is_some() => "held up".to_owned(),
+        Phase::Ready if item.selected.is_some() => {
+            format!("uses {}", item.selected.as_deref().unwrap_or_default())
+        }
         Phase::Ready if item.kind == Kind::Longrun && item.generation > 1 => {
             let last = last.map_or(String::new(), |last| format!("; before: {last}"));
             format!("run {}{last}", item.generation)
@@ -144,6 +153,9 @@ pub fn in_detail(item: &Item) -> String {
     let by = if item.stopped_by_command { " (stopped by command)" } else { "" };
     text.push_str(&format!("  kind        {}\n", kind(item.kind)));
     text.push_str(&format!("  wanted      {}{by}\n", want(item.want)));
+    if let Some(pinned) = item.pinned {
+        text.push_str(&format!("  held        {}\n", want(pinned)));
+    }
     if let Some(pid) = item.pid {
         let of = item.role.map_or("", role);
         text.push_str(&format!("  process     pid {pid} ({of})\n"));
@@ -157,6 +169,21 @@ pub fn in_detail(item: &Item) -> String {
     }
     if let Some(ms) = item.retry_ms {
         text.push_str(&format!("  retry       in {}\n", span(ms)));
+    }
+    if item.health_failures > 0 {
+        text.push_str(&format!("  health      {} failures in a row\n", item.health_failures));
+    }
+    if let Some(selected) = &item.selected {
+        text.push_str(&format!("  uses        {selected}\n"));
+    }
+    if !item.status.is_empty() {
+        let reloading = if item.reloading { " (reloading)" } else { "" };
+        text.push_str(&format!("  says        {}{reloading}\n", item.status));
+    }
+    for condition in &item.conditions {
+        let holds = if condition.holds { "holds" } else { "does not hold" };
+        let Condition { text: what, now, .. } = condition;
+        text.push_str(&format!("  condition   {what}: {holds}, now {now}\n"));
     }
     if !item.waiting_on.is_empty() {
         text.push_str(&format!("  waiting on  {}\n", item.waiting_on.join(" ")));
@@ -200,6 +227,31 @@ pub fn item_json(json: &mut Json, item: &Item) {
         json.key("failures").number(Some(item.failures.into()));
         json.key("retry_ms").number(item.retry_ms);
         json.key("stopped_by_command").truth(item.stopped_by_command);
+        json.key("dormant").truth(item.dormant);
+        json.key("pinned");
+        match item.pinned {
+            Some(pinned) => json.string(want(pinned)),
+            None => json.number(None),
+        }
+        json.key("reloading").truth(item.reloading);
+        json.key("status").string(&item.status);
+        json.key("conditions").array(|json| {
+            item.conditions.iter().for_each(|condition| condition_json(json, condition));
+        });
+        json.key("selected");
+        match &item.selected {
+            Some(selected) => json.string(selected),
+            None => json.number(None),
+        }
+        json.key("health_failures").number(Some(item.health_failures.into()));
+    });
+}
+
+fn condition_json(json: &mut Json, condition: &Condition) {
+    json.object(|json| {
+        json.key("text").string(&condition.text);
+        json.key("holds").truth(condition.holds);
+        json.key("now").string(&condition.now);
     });
 }
 
@@ -254,6 +306,11 @@ fn event_fields(json: &mut Json, event: &Event) {
             json.string("outputs");
             json.key("keys").array(|json| keys.iter().for_each(|key| json.string(key)));
         }
+        What::Condition { index, holds } => {
+            json.string("condition");
+            json.key("index").number(Some((*index).into()));
+            json.key("holds").truth(*holds);
+        }
         What::Shutdown(how) => {
             json.string("shutdown");
             json.key("how").string(ending(*how));
@@ -279,6 +336,9 @@ pub fn event_text(event: &Event) -> String {
         What::Outputs(keys) if keys.is_empty() => "outputs are withdrawn".to_owned(),
         What::Outputs(keys) => format!("outputs: {}", keys.join(" ")),
         What::Shutdown(how) => format!("{} begins", ending(*how)),
+        What::Condition { index, holds } => {
+            format!("condition {index} {}", if *holds { "holds" } else { "does not hold" })
+        }
     };
     format!("{:>9}.{:03}  {name}: {what}", event.at_ms / 1000, event.at_ms % 1000)
 }

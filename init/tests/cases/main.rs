@@ -12,6 +12,11 @@ mod child;
 mod events;
 mod rig;
 
+mod beside;
+mod conditions;
 mod dependencies;
+mod forking;
 mod lifecycle;
+mod notify;
+mod queries;
 mod readiness;

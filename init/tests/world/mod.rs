@@ -8,8 +8,8 @@
 use rc::{
     Backoff, Millis, StopPolicy,
     model::{
-        Command as Argv, Edge, Exec, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
-        Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
+        Command as Argv, Condition, Edge, Exec, Fact, Kind, Longrun, OnChange, Oneshot, OutputDecl,
+        Policy, Read, Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
     },
     outputs::OutputType,
     text::{Piece, Text},
@@ -57,7 +57,7 @@ fn text(word: &str) -> Text {
     pieces
 }
 
-fn argv(words: &[&str]) -> Argv {
+pub fn argv(words: &[&str]) -> Argv {
     Argv { argv: words.iter().map(|word| text(word)).collect() }
 }
 
@@ -142,6 +142,26 @@ impl Def {
             Kind::Oneshot(oneshot) => change(&mut oneshot.policy),
             _ => {}
         }
+        self
+    }
+
+    /// Changes what the other methods have no words for.
+    pub fn with(mut self, change: impl FnOnce(&mut Service)) -> Self {
+        change(&mut self.service);
+        self
+    }
+
+    /// The same of a longrun.
+    pub fn of_longrun(mut self, change: impl FnOnce(&mut Longrun)) -> Self {
+        if let Kind::Longrun(longrun) = &mut self.service.kind {
+            change(longrun);
+        }
+        self
+    }
+
+    /// It is up only while this holds.
+    pub fn when(mut self, fact: Fact, negated: bool) -> Self {
+        self.service.conditions.push(Condition { fact, negated });
         self
     }
 

@@ -1,0 +1,209 @@
+//! What clients are told about services, as it is now. Decides nothing and changes nothing.
+
+use super::Manager;
+use rc::{
+    engine::{Blocker, Met, NodeKind},
+    model::{Fact, LinkIs, Service, ServiceId},
+    proto::{
+        CONFLICT, Condition, EDGE_PAGE, Info, Item, Kind, MAX_TEXT, MAX_WAITING, MILESTONE_PAGE,
+        PAGE, Reply,
+    },
+};
+use rustix::process::Pid;
+
+impl Manager {
+    /// The items of one page.
+    pub(super) fn page(&self, from: u16) -> Reply {
+        let mut ids = self.database.ids().skip(usize::from(from));
+        let items: Vec<Item> = ids.by_ref().take(PAGE).filter_map(|id| self.item(id)).collect();
+        Reply::Status { items, next: ids.next().map(|id| id.0) }
+    }
+
+    /// The relations of one page.
+    pub(super) fn edges(&self, from: u32) -> Reply {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let mut edges = Vec::new();
+        let mut seen = 0;
+        for id in self.database.ids() {
+            let Some(node) = self.engine.graph().nodes.get(id.index()) else { continue };
+            for edge in &node.edges {
+                seen += 1;
+                if seen <= from {
+                    continue;
+                }
+                if edges.len() == EDGE_PAGE {
+                    return Reply::Edges { edges, next: u32::try_from(seen - 1).ok() };
+                }
+                edges.push((id, edge.to, edge.relation));
+            }
+        }
+        Reply::Edges { edges, next: None }
+    }
+
+    /// The milestones of one page.
+    pub(super) fn milestones(&self, from: u16) -> Reply {
+        let next = from.saturating_add(MILESTONE_PAGE);
+        let list = self.milestones.iter().skip(usize::from(from));
+        let list = list.take(usize::from(MILESTONE_PAGE)).copied().collect();
+        let is_last = usize::from(next) >= self.milestones.len() || next == u16::MAX;
+        Reply::Milestones { list, next: (!is_last).then_some(next) }
+    }
+
+    /// One service.
+    pub(super) fn item(&self, id: ServiceId) -> Option<Item> {
+        let view = self.engine.view(id)?;
+        let now = self.clock.now();
+        let service = self.database.service(id).ok();
+        let mut waiting_on: Vec<String> = self
+            .engine
+            .waiting_on(id)
+            .into_iter()
+            .map(|blocker| self.blocker(blocker, service.as_ref()))
+            .collect();
+        waiting_on.dedup();
+        waiting_on.truncate(MAX_WAITING);
+        let pid =
+            self.children.pid(id).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+        Some(Item {
+            name: self.database.name(id).to_owned(),
+            kind: match view.kind {
+                NodeKind::Longrun(_) => Kind::Longrun,
+                NodeKind::Oneshot { .. } => Kind::Oneshot,
+                NodeKind::Bundle(_) => Kind::Bundle,
+                NodeKind::Failover(_) => Kind::Failover,
+                NodeKind::File => Kind::File,
+            },
+            want: view.want,
+            stopped_by_command: view.stopped_by_command,
+            phase: view.phase,
+            pid,
+            role: view.live.filter(|_| pid.is_some()).map(|run| run.role),
+            generation: view.generation,
+            since_ms: now.since_ms(view.since),
+            failures: view.failures,
+            waiting_on,
+            last_exit: view.last_exit,
+            retry_ms: view.retry_at.map(|at| at.since_ms(now)),
+            why: view.why,
+            dormant: view.dormant,
+            pinned: view.pinned,
+            reloading: view.reloading,
+            status: self.children.ears.status(id).to_owned(),
+            conditions: service.map_or_else(Vec::new, |service| self.conditions_of(id, &service)),
+            selected: view.selected.map(|one| self.database.name(one).to_owned()),
+            health_failures: view.health_failures,
+        })
+    }
+
+    fn conditions_of(&self, id: ServiceId, service: &Service) -> Vec<Condition> {
+        let list = (0..).zip(&service.conditions).zip(self.engine.conditions(id));
+        let one = |((index, condition), met): ((u16, &rc::model::Condition), Met)| {
+            let mut now = match &condition.fact {
+                Fact::Output { read, .. } => self.value_now(service, *read),
+                _ => self.conditions.present(id, index).unwrap_or_default(),
+            };
+            cut(&mut now, MAX_TEXT / 2);
+            let holds = met == Met::Yes;
+            Condition { text: self.condition_text(condition, service), holds, now }
+        };
+        list.take(MAX_WAITING).map(one).collect()
+    }
+
+    /// What a condition asks for, such as `link wlan0 is running`.
+    fn condition_text(&self, condition: &rc::model::Condition, service: &Service) -> String {
+        let mut text = String::from(if condition.negated { "not: " } else { "" });
+        match &condition.fact {
+            Fact::Link { name, is } => {
+                let is = LinkIs::ALL.iter().find(|(one, _)| one == is).map_or("", |(_, name)| name);
+                for part in ["link ", name, " is ", is] {
+                    text.push_str(part);
+                }
+            }
+            Fact::Device { subsystem, name, properties } => {
+                for part in ["device ", subsystem, " ", name] {
+                    text.push_str(part);
+                }
+                for (key, value) in properties {
+                    for part in [" ", key, "=", value] {
+                        text.push_str(part);
+                    }
+                }
+            }
+            Fact::Path(path) => {
+                text.push_str("path ");
+                text.push_str(path);
+            }
+            Fact::Output { read, equals } => {
+                let output = service.reads.get(usize::from(*read));
+                let output = output.map(|read| self.output_name(read.service, read.output));
+                text.push_str("output ");
+                text.push_str(&output.unwrap_or_default());
+                if let Some(value) = equals {
+                    text.push_str(" is ");
+                    text.push_str(value);
+                }
+            }
+        }
+        cut(&mut text, MAX_TEXT);
+        text
+    }
+
+    fn value_now(&self, service: &Service, read: u16) -> String {
+        let Some(read) = service.reads.get(usize::from(read)) else { return String::new() };
+        let found = self.engine.outputs(read.service).nth(usize::from(read.output));
+        match found {
+            Some((output, Some(_))) if output.kind.is_secret() => "a secret".to_owned(),
+            Some((_, Some(value))) => value.to_owned(),
+            _ => "no value".to_owned(),
+        }
+    }
+
+    fn output_name(&self, id: ServiceId, output: u16) -> String {
+        let node = self.engine.graph().nodes.get(id.index());
+        let key = node.and_then(|node| node.outputs.get(usize::from(output)));
+        [self.database.name(id), ".", key.map_or("?", |output| &output.key)].concat()
+    }
+
+    fn blocker(&self, blocker: Blocker, own: Option<&Service>) -> String {
+        match blocker {
+            Blocker::Service(id) | Blocker::Dependent(id) => self.database.name(id).to_owned(),
+            Blocker::Conflict(id) => [self.database.name(id), CONFLICT].concat(),
+            Blocker::Output(id, output) => self.output_name(id, output),
+            Blocker::Condition(_, index) => {
+                let condition =
+                    own.and_then(|own| Some((own, own.conditions.get(usize::from(index))?)));
+                condition.map_or_else(String::new, |(own, one)| self.condition_text(one, own))
+            }
+        }
+    }
+
+    /// Who answers.
+    pub(super) fn info(&self) -> Info {
+        let now = self.clock.now();
+        let (collector_starts, collector) = self.logs.collector();
+        let number = |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).ok();
+        Info {
+            version: crate::applet::VERSION.to_owned(),
+            pid: std::process::id(),
+            database: self.database.content_id(),
+            outputs_dir: self.paths.outputs.to_string_lossy().into_owned(),
+            log_dir: self.paths.log.to_string_lossy().into_owned(),
+            up_ms: now.ms,
+            settled_ms: self.settled_at.map(|at| at.ms),
+            stale_events: self.engine.stale_events(),
+            bugs: self.engine.bugs(),
+            collector_starts,
+            collector_pid: collector.and_then(number),
+            ending: self.ending,
+        }
+    }
+}
+
+/// Keeps a text within `limit` bytes, of whole characters.
+fn cut(text: &mut String, limit: usize) {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}

@@ -1,0 +1,221 @@
+//! How processes speak up: the readiness pipe and the notification socket of each service, and what their
+//! words mean to the engine, sd_notify(3). Nothing is believed of a process that is not the service's.
+
+use super::{CHANNELS, Manager, disk, prepare::Channel};
+use mio::{Interest, Poll, Token, unix::SourceFd};
+use rc::{
+    engine::{Event, Incarnation},
+    model::ServiceId,
+};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use supervisor::{
+    datagram::Sender,
+    notify::{Beat, Heard, Line, Message, hear_pipe, hear_socket},
+};
+
+/// Datagrams of one service in one turn.
+const DATAGRAM_TURN: usize = 16;
+
+/// Where a process tells about itself.
+pub enum Ear {
+    /// Our end of its pipe, and the line that it is in the middle of.
+    Pipe(OwnedFd, Line),
+    /// Its socket, the socket's path and the user who may send to it.
+    Socket(OwnedFd, PathBuf, u32),
+}
+
+/// A service's ear, whose it is, and what it said for people.
+struct Listening {
+    ear: Ear,
+    run: Incarnation,
+    status: String,
+}
+
+impl Listening {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match &self.ear {
+            Ear::Pipe(fd, _) | Ear::Socket(fd, ..) => fd.as_fd(),
+        }
+    }
+}
+
+/// The ears, by service number.
+pub struct Ears(Vec<Option<Box<Listening>>>);
+
+impl Ears {
+    /// None yet.
+    pub fn new(services: usize) -> Self {
+        Self(core::iter::repeat_with(|| None).take(services).collect())
+    }
+
+    fn get(&mut self, id: ServiceId) -> Option<&mut Listening> {
+        self.0.get_mut(id.index())?.as_deref_mut()
+    }
+
+    /// What a service last said about itself; empty if nothing.
+    pub fn status(&self, id: ServiceId) -> &str {
+        let listening = self.0.get(id.index()).and_then(Option::as_ref);
+        listening.map_or("", |listening| &listening.status)
+    }
+
+    /// From now on listens to `ear` for `run`.
+    pub fn open(&mut self, run: Incarnation, ear: Ear, poll: &Poll) -> std::io::Result<()> {
+        self.close(run.service, poll);
+        let listening = Listening { ear, run, status: String::new() };
+        let fd = listening.fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&fd), token(run.service), Interest::READABLE)?;
+        if let Some(slot) = self.0.get_mut(run.service.index()) {
+            *slot = Some(Box::new(listening));
+        }
+        Ok(())
+    }
+
+    /// Closes a service's ear.
+    pub fn close(&mut self, id: ServiceId, poll: &Poll) {
+        let Some(listening) = self.0.get_mut(id.index()).and_then(Option::take) else { return };
+        let fd = listening.fd().as_raw_fd();
+        // It was registered; and closing it, which follows, takes it out of the set as well.
+        poll.registry().deregister(&mut SourceFd(&fd)).ok();
+        if let Ear::Socket(_, path, _) = &listening.ear {
+            disk::remove(path).ok();
+        }
+    }
+}
+
+const fn token(id: ServiceId) -> Token {
+    Token(CHANNELS + id.index())
+}
+
+/// Our ear, and the descriptor that a process gets with the number under which it expects it.
+type ChannelEnds = (Option<Ear>, Option<(OwnedFd, i32)>);
+
+impl Manager {
+    /// A service's ear has something.
+    pub(super) fn hear(&mut self, id: ServiceId) {
+        let Some(listening) = self.children.ears.get(id) else { return };
+        let run = listening.run;
+        if let Ear::Pipe(fd, line) = &mut listening.ear {
+            let heard = hear_pipe(&*fd, line);
+            return self.heard_pipe(run, heard);
+        }
+        for _ in 0..DATAGRAM_TURN {
+            // What one message leads to may close the ear.
+            let Some(listening) = self.children.ears.get(id).filter(|one| one.run == run) else {
+                return;
+            };
+            let Ear::Socket(fd, _, owner) = &listening.ear else { return };
+            let owner = *owner;
+            let Some((message, sender)) = hear_socket(fd) else { return };
+            match self.stranger(run, owner, sender) {
+                None => self.heard_message(run, message),
+                Some(who) => {
+                    let name = self.database.name(id);
+                    self.report.say(name, &format!("{who} may not speak for it; not believed"));
+                }
+            }
+        }
+        self.rearm(id);
+    }
+
+    fn heard_pipe(&mut self, run: Incarnation, heard: Heard) {
+        match heard.ready {
+            Some(true) => self.tell(Event::Ready(run)),
+            Some(false) => self.tell(Event::Unready(run)),
+            None => {}
+        }
+        if heard.closed {
+            self.children.ears.close(run.service, &self.poll);
+            self.tell(Event::ReadyClosed(run));
+        } else if heard.more {
+            // The poll is edge-triggered: what is left now is not reported again. Registering anew is,
+            // and gives everybody else their turn first.
+            self.rearm(run.service);
+        }
+    }
+
+    fn heard_message(&mut self, run: Incarnation, message: Message) {
+        if let Some(span) = message.extend {
+            self.tell(Event::Extend(run, span));
+        }
+        if let Some(span) = message.watchdog {
+            self.tell(Event::Watchdog(run, span));
+        }
+        if let Some(pid) = message.main_pid {
+            self.told_main_pid(run, pid);
+        }
+        if message.reloading {
+            self.tell(Event::Reloading(run));
+        }
+        match message.ready {
+            Some(true) => self.tell(Event::Ready(run)),
+            Some(false) => self.tell(Event::Unready(run)),
+            None => {}
+        }
+        match message.beat {
+            Some(Beat::Alive) => self.tell(Event::Keepalive(run)),
+            Some(Beat::Trigger) => self.tell(Event::Trigger(run)),
+            None => {}
+        }
+        if message.stores {
+            let name = self.database.name(run.service);
+            self.report
+                .say(name, "asks to keep descriptors (FDSTORE), which jamb does not; closed");
+        }
+        if let Some(listening) = self.children.ears.get(run.service) {
+            if message.stopping {
+                "stopping".clone_into(&mut listening.status);
+            }
+            if let Some(errno) = message.errno {
+                listening.status = crate::exit::reason(errno);
+            }
+            if let Some(status) = message.status {
+                listening.status = status;
+            }
+        }
+    }
+
+    /// Who it is that speaks without a right to, if it is not the service itself.
+    ///
+    /// A process that is gone by now was let in by the permissions of the socket, which only root and the
+    /// service's user can open: short-lived programs such as `notify` tell in its name.
+    fn stranger(&self, run: Incarnation, owner: u32, sender: Option<Sender>) -> Option<String> {
+        let Some(Sender { pid, uid }) = sender else { return Some("nobody".to_owned()) };
+        let may = uid == 0 || uid == owner || uid == rustix::process::geteuid().as_raw();
+        if may && pid > 0 && self.belongs(pid, run).unwrap_or(true) {
+            return None;
+        }
+        Some(format!("process {pid} of user {uid}"))
+    }
+
+    fn rearm(&mut self, id: ServiceId) {
+        let Some(listening) = self.children.ears.get(id) else { return };
+        let fd = listening.fd().as_raw_fd();
+        let registry = self.poll.registry();
+        if let Err(error) = registry.reregister(&mut SourceFd(&fd), token(id), Interest::READABLE) {
+            let name = self.database.name(id);
+            self.report.say(name, &format!("cannot watch its readiness channel: {error}"));
+        }
+    }
+
+    /// Makes the readiness channel of a process: our ear, and what the process gets.
+    pub(super) fn make_channel(
+        &self,
+        run: Incarnation,
+        channel: Channel,
+        owner: Option<(u32, u32)>,
+    ) -> Result<ChannelEnds, rustix::io::Errno> {
+        match channel {
+            Channel::None => Ok((None, None)),
+            Channel::Pipe(number) => {
+                let (ours, theirs) = supervisor::notify::pipe()?;
+                Ok((Some(Ear::Pipe(ours, Line::default())), Some((theirs, number))))
+            }
+            Channel::Socket => {
+                let path = self.paths.notify(run.service.0);
+                let fd = supervisor::notify::socket(&path, owner)?;
+                Ok((Some(Ear::Socket(fd, path, owner.map_or(0, |(uid, _)| uid))), None))
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `svc bootchart`: when each service was wanted, started and ready for the first time.
+
+use super::{Connection, Failure, args::Args, json::Json, query};
+use crate::exit;
+use rc::proto::{Item, Milestones, Reply, Request};
+
+/// Columns of the names, and of the bars; with the times they fit in 80.
+const NAME: usize = 20;
+const BAR: u32 = 46;
+
+/// `svc bootchart`
+pub fn bootchart(args: &Args) -> Result<i32, Failure> {
+    let mut connection = Connection::open()?;
+    let settled = query::info(&mut connection)?.settled_ms;
+    let items = query::all(&mut connection)?;
+    let mut times = Vec::new();
+    let mut from = 0;
+    loop {
+        match connection.ask(&Request::Milestones { from })? {
+            Reply::Milestones { list, next } => {
+                times.extend(list);
+                match next {
+                    Some(next) if next > from => from = next,
+                    _ => break,
+                }
+            }
+            other => return Err(query::unexpected(other)),
+        }
+    }
+    let mut rows: Vec<(&Item, Milestones)> = items.iter().zip(times).collect();
+    rows.retain(|(_, times)| times.wanted.is_some());
+    rows.sort_by_key(|(_, times)| (times.started.or(times.ready).unwrap_or(u32::MAX), times.ready));
+    exit::say(&if args.json { as_json(&rows, settled) } else { as_text(&rows) });
+    Ok(exit::OK)
+}
+
+fn as_text(rows: &[(&Item, Milestones)]) -> String {
+    let last = |times: &Milestones| times.ready.or(times.started).or(times.wanted);
+    let end = rows.iter().filter_map(|(_, times)| last(times)).max().unwrap_or(0).max(1);
+    let mut text = format!("{:<NAME$} 0 {:>width$} ms  READY\n", "SERVICE", end, width = 41);
+    for (item, times) in rows {
+        let name: String = item.name.chars().take(NAME).collect();
+        text.push_str(&format!("{name:<NAME$} "));
+        let column = |ms: u32| u64::from(ms) * u64::from(BAR - 1) / u64::from(end);
+        let wanted = column(times.wanted.unwrap_or(0));
+        // A bundle is never started; a service that is not ready yet goes on.
+        let started = times.started.or(times.ready).map_or(u64::from(BAR), column);
+        let ready = times.ready.map_or(u64::from(BAR), column);
+        for at in 0..u64::from(BAR) {
+            text.push(match at {
+                _ if at == ready => '#',
+                _ if at >= started && at < ready => '=',
+                _ if at >= wanted && at < started => '.',
+                _ => ' ',
+            });
+        }
+        match times.ready {
+            Some(ms) => text.push_str(&format!(" {ms:>7} ms\n")),
+            None => text.push_str("         -\n"),
+        }
+    }
+    text.push_str("\n. waits  = starts  # is ready\n");
+    text
+}
+
+fn as_json(rows: &[(&Item, Milestones)], settled: Option<u64>) -> String {
+    let one = |json: &mut Json, (item, times): &(&Item, Milestones)| {
+        json.object(|json| {
+            json.key("name").string(&item.name);
+            json.key("wanted_ms").number(times.wanted.map(u64::from));
+            json.key("start_ms").number(times.started.map(u64::from));
+            json.key("ready_ms").number(times.ready.map(u64::from));
+        });
+    };
+    let fields = |json: &mut Json| {
+        json.key("settled_ms").number(settled);
+        json.key("services").array(|json| rows.iter().for_each(|row| one(json, row)));
+    };
+    Json::text(|json| json.object(fields)) + "\n"
+}
