@@ -58,6 +58,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Prints a JSON Schema of definitions, with which editors complete and check them.
+    #[command(
+        after_help = "For example in a file: #:schema ./jamb.schema.json (taplo, Even Better TOML). \
+        Exit codes: 0 ok, 100 usage, 111 system error."
+    )]
+    Schema,
+    /// Prints every key of the language with type, default and meaning, as Markdown.
+    #[command(after_help = "Exit codes: 0 ok, 100 usage, 111 system error.")]
+    Reference,
     /// Tells more about a code such as J0011, with a wrong and a right example.
     #[command(after_help = "Exit codes: 0 ok, 1 no such code, 100 usage, 111 system error.")]
     Explain {

@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         Command::Compile { tree, output } => commands::check::check(&tree, Some(&output)),
         Command::Show { file, name, json } => commands::show::show(&file, name.as_deref(), json),
         Command::Diff { old, new, target, json } => commands::diff::diff(&old, &new, &target, json),
+        Command::Schema => commands::language::schema(),
+        Command::Reference => commands::language::reference(),
         Command::Explain { code } => commands::explain::explain(code.as_deref()),
         Command::Import { dirs, output, install, json } => {
             commands::import::import(&Request { dirs, install }, &output, json)

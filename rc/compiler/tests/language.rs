@@ -4,7 +4,7 @@
 
 mod tree;
 
-use jambc::diag::Code;
+use jambc::{diag::Code, reference};
 use tree::Tree;
 
 const PAGE: &str = include_str!("../LANGUAGE.md");
@@ -44,49 +44,45 @@ fn every_type_is_described() {
     }
 }
 
-/// The keys that jambc itself names as valid, everywhere that keys are fixed.
-fn valid_keys() -> Vec<String> {
-    let places = [
-        "[service.a]\nkind = 'longrun'\nx = 1",
-        "[service.a]\nkind = 'oneshot'\nx = 1",
-        "[service.a]\nkind = 'bundle'\nx = 1",
-        "[service.a]\nkind = 'failover'\nx = 1",
-        "[service.a]\nkind = 'file'\nx = 1",
-        "[service.a]\nkind = 'oneshot'\nhealth.x = 1",
-        "[service.a]\nkind = 'longrun'\nready.x = 1",
-        "[service.a]\nkind = 'oneshot'\nwhen.x = 1",
-        "[service.a]\nkind = 'oneshot'\nwhen.device.x = 1",
-        "[service.a]\nkind = 'oneshot'\non-change.b = { x = 1 }",
-        "[system]\nx = 1",
-        "[service.a]\nkind = 'oneshot'\nrestart.x = 1",
-        "[service.a]\nkind = 'oneshot'\nlimits.x = 1",
-        "[service.a]\nkind = 'oneshot'\nlimits.core.x = 1",
-        "[service.a]\nkind = 'oneshot'\noutputs.o.x = 1",
-    ];
-    let mut keys = Vec::new();
-    for definitions in places {
-        let output = Tree::of(definitions).jambc(&["check", "services", "--format", "json"]);
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let all = json["diagnostics"].as_array().unwrap().iter();
-        let unknown = all.filter(|one| one["code"] == "J0002");
-        let helps = unknown.flat_map(|one| one["help"].as_array().unwrap().clone());
-        let valid = helps.filter_map(|help| {
-            help.as_str().unwrap().strip_prefix("valid here: ").map(ToOwned::to_owned)
-        });
-        let valid: Vec<String> = valid.collect();
-        assert_eq!(valid.len(), 1, "{definitions}");
-        keys.extend(valid[0].split('`').skip(1).step_by(2).map(ToOwned::to_owned));
+/// The page with the compiler's tables in it.
+fn generated() -> String {
+    let mut page = String::new();
+    let mut rest = PAGE;
+    let tables = reference::tables();
+    let mut seen = Vec::new();
+    while let Some((before, after)) = rest.split_once("<!-- keys: ") {
+        let (name, after) = after.split_once(" -->\n").unwrap();
+        let (_, after) = after.split_once("<!-- end -->").unwrap();
+        let found = tables.iter().find(|(known, _)| known == name);
+        let (_, table) = found.unwrap_or_else(|| panic!("there is no table {name}"));
+        page.push_str(&format!("{before}<!-- keys: {name} -->\n{table}<!-- end -->"));
+        seen.push(name);
+        rest = after;
     }
-    keys.sort();
-    keys.dedup();
-    keys
+    page.push_str(rest);
+    let missing: Vec<&String> =
+        tables.iter().map(|(name, _)| name).filter(|name| !seen.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "LANGUAGE.md has no place for {missing:?}");
+    page
 }
 
 #[test]
-fn every_key_is_described() {
-    let keys = valid_keys();
-    assert!(keys.len() > 50, "{keys:?}");
-    for key in keys {
-        assert!(has_cell(&format!("`{key}`")), "{key}");
+fn the_tables_of_keys_are_the_compilers() {
+    let page = generated();
+    if std::env::var_os("JAMBC_BLESS").is_some() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("LANGUAGE.md");
+        std::fs::write(path, page).unwrap();
+        return;
+    }
+    assert!(page == PAGE, "the tables differ: run this test with JAMBC_BLESS=1 and read the diff");
+}
+
+#[test]
+fn the_reference_is_printed() {
+    let output = Tree::empty().jambc(&["reference"]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed = tree::text(&output.stdout);
+    for (name, table) in reference::tables() {
+        assert!(printed.contains(&format!("## {name}\n\n{table}")), "{name}");
     }
 }

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod import;
+pub mod language;
 pub mod out;
 pub mod show;
 

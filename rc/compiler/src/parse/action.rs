@@ -8,24 +8,34 @@ use super::{
 use crate::{
     definition::{Action, OnFailure},
     diag::{Code, Diagnostic},
+    fields::{ACTION, FREE},
     source::Located,
 };
 
 /// The actions that are one word.
-const WORDS: &[(&str, Word)] = &[
+pub const ACTIONS: &[(&str, Word)] = &[
     ("restart", Word::Restart),
     ("render", Word::Render),
     ("ignore", Word::Ignore),
     ("reload", Word::Reload),
 ];
 
-#[derive(Clone, Copy)]
-enum Word {
+/// An action that is one word.
+#[derive(Clone, Copy, Debug)]
+pub enum Word {
+    /// See [`Action::Restart`].
     Restart,
+    /// See [`Action::Render`].
     Render,
+    /// See [`Action::Ignore`].
     Ignore,
+    /// See [`Action::Reload`].
     Reload,
 }
+
+/// What `on-failure` may be beside `start NAME`.
+pub const FAILURES: &[(&str, OnFailure)] =
+    &[("ignore", OnFailure::Ignore), ("reboot", OnFailure::Reboot), ("rescue", OnFailure::Rescue)];
 
 /// What `on-change` says: for all relations, and for single ones.
 pub type OnChanges = (Option<Located<Action>>, Vec<(Located<String>, Located<Action>)>);
@@ -36,7 +46,8 @@ pub fn on_change(cx: Context<'_>, table: &mut Table<'_>) -> OnChanges {
     if value.is_string() {
         return (action(cx, &value), Vec::new());
     }
-    let Some(table) = value.table(cx, "an action such as \"restart\", or a table of them") else {
+    let Some(table) = value.table(cx, "an action such as \"restart\", or a table of them", &FREE)
+    else {
         return (None, Vec::new());
     };
     let mut of = Vec::new();
@@ -55,7 +66,7 @@ fn action(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Action>> {
     let text = value.string(cx, "an action such as \"restart\"")?.value;
     let found = match text.strip_prefix("signal ") {
         Some(name) => signal_named(cx, value, name.trim()).map(Action::Signal),
-        None => choice(cx, value, &text, WORDS, ALSO).map(|word| match word {
+        None => choice(cx, value, &text, ACTIONS, ALSO).map(|word| match word {
             Word::Restart => Action::Restart,
             Word::Render => Action::Render,
             Word::Ignore => Action::Ignore,
@@ -67,7 +78,7 @@ fn action(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Action>> {
 
 /// `{ run = ["PROGRAM", …] }`.
 fn run(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Action>> {
-    let mut table = value.table(cx, "a table such as { run = [\"PROGRAM\"] }")?;
+    let mut table = value.table(cx, "a table such as { run = [\"PROGRAM\"] }", &ACTION)?;
     let run = table.take("run");
     if run.is_none() {
         let message = format!("{} has no `run`", table.what);
@@ -76,7 +87,7 @@ fn run(cx: Context<'_>, value: &Value<'_>) -> Option<Located<Action>> {
                        \"restart\"",
         ));
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
     let command = argv(cx, &run?);
     Some(Located { value: Action::Run(command), place: value.place })
 }
@@ -101,14 +112,6 @@ pub fn reload(cx: Context<'_>, table: &mut Table<'_>) -> Option<Located<Action>>
 
 /// Reads `on-failure`.
 pub fn on_failure(cx: Context<'_>, table: &mut Table<'_>) -> Option<Located<OnFailure>> {
-    #[derive(Clone, Copy)]
-    enum Word {
-        Ignore,
-        Reboot,
-        Rescue,
-    }
-    const WORDS: &[(&str, Word)] =
-        &[("ignore", Word::Ignore), ("reboot", Word::Reboot), ("rescue", Word::Rescue)];
     let value = table.take("on-failure")?;
     let string = value.string(cx, "\"ignore\", \"reboot\", \"rescue\" or \"start NAME\"")?;
     let found = if let Some(rest) = string.value.strip_prefix("start ") {
@@ -116,11 +119,7 @@ pub fn on_failure(cx: Context<'_>, table: &mut Table<'_>) -> Option<Located<OnFa
         let service = string.part(at..string.value.trim_end().len());
         OnFailure::Start(name(cx, service, "a service")?)
     } else {
-        match choice(cx, &value, &string.value, WORDS, ", or `start NAME`")? {
-            Word::Ignore => OnFailure::Ignore,
-            Word::Reboot => OnFailure::Reboot,
-            Word::Rescue => OnFailure::Rescue,
-        }
+        choice(cx, &value, &string.value, FAILURES, ", or `start NAME`")?
     };
     Some(Located { value: found, place: value.place })
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     definition::{Condition, Fact},
     diag::{Code, Diagnostic},
+    fields::{CONDITION, DEVICE, FREE},
     source::Located,
     text::{self, Draft, Part, Syntax},
 };
@@ -28,7 +29,7 @@ pub fn conditions(cx: Context<'_>, table: &mut Table<'_>) -> Vec<Condition> {
 }
 
 fn condition(cx: Context<'_>, value: &Value<'_>, expected: &str) -> Option<Condition> {
-    let mut table = value.table(cx, expected)?;
+    let mut table = value.table(cx, expected, &CONDITION)?;
     let given: Vec<(&str, Value<'_>)> =
         FACTS.iter().filter_map(|key| Some((*key, table.take(key)?))).collect();
     let negated = table.take("not").and_then(|value| value.boolean(cx)).unwrap_or(false);
@@ -60,7 +61,7 @@ fn condition(cx: Context<'_>, value: &Value<'_>, expected: &str) -> Option<Condi
         }
     };
     let place = table.place;
-    table.finish(cx, |_| None);
+    table.finish(cx);
     Some(Condition { place, fact: fact.unwrap_or(Fact::Unknown), negated })
 }
 
@@ -88,7 +89,8 @@ fn link(cx: Context<'_>, value: &Value<'_>, is: Option<&Value<'_>>) -> Option<Fa
 }
 
 fn device(cx: Context<'_>, value: &Value<'_>) -> Option<Fact> {
-    let mut table = value.table(cx, "a table such as { subsystem = \"net\", name = \"eth*\" }")?;
+    const EXPECTED: &str = "a table such as { subsystem = \"net\", name = \"eth*\" }";
+    let mut table = value.table(cx, EXPECTED, &DEVICE)?;
     let subsystem = table.take("subsystem");
     if subsystem.is_none() {
         let message = format!("{} has no `subsystem`", table.what);
@@ -109,7 +111,7 @@ fn device(cx: Context<'_>, value: &Value<'_>) -> Option<Fact> {
     });
     let mut properties = Vec::new();
     if let Some(value) = table.take("properties")
-        && let Some(table) = value.table(cx, "a table such as { DEVTYPE = \"usb_device\" }")
+        && let Some(table) = value.table(cx, "a table such as { DEVTYPE = \"usb_device\" }", &FREE)
     {
         for (key, value) in table.entries() {
             if let Some(found) = value.string(cx, "a string") {
@@ -117,7 +119,7 @@ fn device(cx: Context<'_>, value: &Value<'_>) -> Option<Fact> {
             }
         }
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
     Some(Fact::Device { subsystem: subsystem?, name: name.unwrap_or("*".to_owned()), properties })
 }
 

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     definition::{Exec, Output},
     diag::{Code, Diagnostic, nearest, one_of},
+    fields::{FREE, OUTPUT},
     scan,
     source::Located,
     text::{self, Draft, Syntax},
@@ -66,7 +67,8 @@ fn account(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
 
 fn env(cx: Context<'_>, value: &Value<'_>) -> Vec<(Located<String>, Draft)> {
     let mut found = Vec::new();
-    let Some(table) = value.table(cx, "a table of variables such as { TZ = \"UTC\" }") else {
+    let Some(table) = value.table(cx, "a table of variables such as { TZ = \"UTC\" }", &FREE)
+    else {
         return found;
     };
     for (key, value) in table.entries() {
@@ -132,7 +134,7 @@ pub enum Short {
 pub fn outputs(cx: Context<'_>, table: &mut Table<'_>, short: Short) -> Vec<Output> {
     let mut found = Vec::new();
     let Some(value) = table.take("outputs") else { return found };
-    let Some(table) = value.table(cx, "a table such as { ifname = \"ifname\" }") else {
+    let Some(table) = value.table(cx, "a table such as { ifname = \"ifname\" }", &FREE) else {
         return found;
     };
     for (key, value) in table.entries() {
@@ -144,7 +146,7 @@ pub fn outputs(cx: Context<'_>, table: &mut Table<'_>, short: Short) -> Vec<Outp
 }
 
 fn output(cx: Context<'_>, key: Located<String>, value: &Value<'_>, short: Short) -> Output {
-    let Some(mut table) = value.as_table() else {
+    let Some(mut table) = value.as_table(&OUTPUT) else {
         if short == Short::Reference
             && let Some(string) = value.text(cx, "a reference such as \"${wan.ifname}\"")
             && scan::reference_in(&string).is_some()
@@ -163,7 +165,7 @@ fn output(cx: Context<'_>, key: Located<String>, value: &Value<'_>, short: Short
                 .help("write for example `{ type = \"ip\", value = \"192.0.2.1\" }`"),
         );
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
     let kind = kind(declared.and_then(|value| output_type(cx, &value)));
     Output { key, kind, derived: false, value: constant }
 }

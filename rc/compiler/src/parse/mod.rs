@@ -10,6 +10,10 @@ mod system;
 mod table;
 mod value;
 
+pub use action::{ACTIONS, FAILURES};
+pub use policy::RESTARTS;
+pub use ready::READIES;
+pub use service::{COUNTS, RETURNS};
 pub use value::RESOURCES;
 
 use crate::{
@@ -17,14 +21,12 @@ use crate::{
     definition::{Definition, Definitions},
     diag::{Code, Diagnostic, Report, nearest},
     document::{self, Document},
+    fields::{FILE, Kinds, SERVICE, SYSTEM},
     node::{Data, Entries, Entry},
     source::{FileId, Located, Place, Sources},
 };
 use std::collections::BTreeMap;
 use table::{Context, Table};
-
-/// The tables that a file may have.
-const TABLES: &[&str] = &["service", "system", "board"];
 
 /// Reads the files of a tree and the board file, and checks each service by itself.
 #[must_use]
@@ -63,7 +65,7 @@ pub fn parse(
         unknown_tables(document, report);
         if let Some(table) = subtable(document, "system", report) {
             let place = table_place(document, "system");
-            let table = Table::new("`[system]`".into(), place, table);
+            let table = Table::new("`[system]`".into(), place, table, &SYSTEM);
             system::system(cx, table, &mut definitions.system);
         }
         if let Some(table) = subtable(document, "service", report) {
@@ -93,12 +95,12 @@ fn table_place(document: &Document, name: &str) -> Place {
 fn unknown_tables(document: &Document, report: &Report) {
     for Entry { key: name, place, .. } in document.root.iter() {
         let (name, place) = (name.as_str(), *place);
-        if TABLES.contains(&name) {
+        if FILE.find(name, Kinds::ALL).is_some() {
             continue;
         }
         let message = format!("there is no table or key `{name}` at the top of a file");
         let mut error = Diagnostic::error(Code::UnknownKey, place, message);
-        if let Some(near) = nearest(name, TABLES.iter().copied()) {
+        if let Some(near) = nearest(name, FILE.keys(Kinds::ALL)) {
             error = error.help(format!("did you mean `{near}`?"));
         }
         report.push(error.help("a file holds `[service.NAME]`, `[system]` and `[board]`"));
@@ -138,7 +140,7 @@ fn tables_of_services(
             continue;
         }
         let what = format!("service `{}`", name.value);
-        let table = Table::new(what, name.place, entries);
+        let table = Table::new(what, name.place, entries, &SERVICE);
         let definition = service::service(cx, name, table);
         services.insert(definition.name.value.clone(), definition);
     }

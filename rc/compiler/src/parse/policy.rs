@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     diag::{Code, Diagnostic},
+    fields::RESTART,
     source::Located,
 };
 use rc::{
@@ -14,7 +15,8 @@ use rc::{
     model::{Policy, Restart},
 };
 
-const RESTARTS: &[(&str, Restart)] =
+/// What `restart` may be as one word.
+pub const RESTARTS: &[(&str, Restart)] =
     &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
 
 /// What a oneshot does unless told otherwise: it is retried after a failure, ever more slowly, and
@@ -78,7 +80,8 @@ fn restart(cx: Context<'_>, value: &Value<'_>, policy: &mut Policy) {
         }
         return;
     }
-    let Some(mut table) = value.table(cx, "\"always\", \"on-failure\", \"never\" or a table")
+    let Some(mut table) =
+        value.table(cx, "\"always\", \"on-failure\", \"never\" or a table", &RESTART)
     else {
         return;
     };
@@ -100,7 +103,7 @@ fn restart(cx: Context<'_>, value: &Value<'_>, policy: &mut Policy) {
         let codes = value.items(cx, "a list of exit codes such as [100, 111]");
         policy.permanent = codes.iter().filter_map(|value| exit_code(cx, value)).collect();
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
 }
 
 fn exit_code(cx: Context<'_>, value: &Value<'_>) -> Option<u8> {

@@ -9,10 +9,18 @@ use super::{
 use crate::{
     definition::Health,
     diag::{Code, Diagnostic},
+    fields::{HEALTH, READY},
     source::Located,
     text::Draft,
 };
 use rc::{Millis, model};
+
+/// What `ready` may be as one word.
+pub const READIES: &[(&str, model::Ready)] = &[
+    ("started", model::Ready::Started),
+    ("notify", model::Ready::Notify),
+    ("outputs", model::Ready::Outputs),
+];
 
 /// From one run of a readiness check to the next, unless the definition says otherwise.
 const CHECK_EVERY: Millis = Millis::from_secs(1);
@@ -59,18 +67,15 @@ pub fn readiness(cx: Context<'_>, table: &mut Table<'_>) -> Readiness {
 }
 
 fn ready(cx: Context<'_>, value: &Value<'_>, found: &mut Readiness) {
-    const WORDS: &[(&str, model::Ready)] = &[
-        ("started", model::Ready::Started),
-        ("notify", model::Ready::Notify),
-        ("outputs", model::Ready::Outputs),
-    ];
     const ALSO: &str = ", or one of { fd = N }, { check = [\"PROGRAM\"] } and { pidfile = \"…\" }";
     let located = |ready| Located { value: ready, place: value.place };
     if let Some(word) = value.as_string(cx) {
-        found.ready = choice(cx, value, &word.value, WORDS, ALSO).map(located);
+        found.ready = choice(cx, value, &word.value, READIES, ALSO).map(located);
         return;
     }
-    let Some(mut table) = value.table(cx, "\"started\", \"notify\", \"outputs\" or a table") else {
+    let Some(mut table) =
+        value.table(cx, "\"started\", \"notify\", \"outputs\" or a table", &READY)
+    else {
         return;
     };
     let fd = table.take("fd");
@@ -105,7 +110,7 @@ fn ready(cx: Context<'_>, value: &Value<'_>, found: &mut Readiness) {
         found.pidfile = absolute(cx, pidfile);
         found.ready = Some(located(model::Ready::Pidfile));
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
 }
 
 fn descriptor(cx: Context<'_>, fd: &Value<'_>) -> Option<u16> {
@@ -129,7 +134,7 @@ fn descriptor(cx: Context<'_>, fd: &Value<'_>) -> Option<u16> {
 pub fn health(cx: Context<'_>, table: &mut Table<'_>) -> Option<Health> {
     let value = table.take("health")?;
     let expected = "a table such as { run = [\"PROGRAM\"], every = \"30s\" }";
-    let mut table = value.table(cx, expected)?;
+    let mut table = value.table(cx, expected, &HEALTH)?;
     let run = table.take("run");
     if run.is_none() {
         missing(cx, &table, "run", "write `health = { run = [\"PROGRAM\", \"ARGUMENT\"…] }`");
@@ -147,7 +152,7 @@ pub fn health(cx: Context<'_>, table: &mut Table<'_>) -> Option<Health> {
         );
     }
     let retries = table.take("retries").and_then(|value| count(cx, &value, 1));
-    table.finish(cx, |_| None);
+    table.finish(cx);
     let run = argv(cx, &run?);
     Some(Health { run, every, timeout, retries: retries.unwrap_or(HEALTH_RETRIES) })
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     definition::{Body, Definition, Exec},
     diag::{Code, Diagnostic},
+    fields::Kinds,
     source::Located,
     text::{self, Draft, Syntax},
 };
@@ -20,67 +21,20 @@ use rc::{
     model::{Back, Policy, ReadyWhen, Relation},
 };
 
-/// What `kind` may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Longrun,
-    Oneshot,
-    Bundle,
-    Failover,
-    File,
-}
+/// When a bundle is ready, besides a number.
+pub const COUNTS: &[(&str, ReadyWhen)] = &[("all", ReadyWhen::All), ("any", ReadyWhen::AtLeast(1))];
 
-const KINDS: &[(&str, Kind)] = &[
-    ("longrun", Kind::Longrun),
-    ("oneshot", Kind::Oneshot),
-    ("bundle", Kind::Bundle),
-    ("failover", Kind::Failover),
-    ("file", Kind::File),
-];
+/// Whether a failover goes back.
+pub const RETURNS: &[(&str, Back)] =
+    &[("sticky", Back::Sticky), ("prefer-first", Back::PreferFirst)];
 
 /// How long an alternative of a failover is waited for, unless the definition says otherwise.
 const PATIENCE: Millis = Millis::from_secs(30);
 
-const PROCESSES: &str = "longruns and oneshots";
-
-/// The keys that only some kinds have, and which.
-const KEYS_OF_KINDS: &[(&str, &str)] = &[
-    ("run", "longruns"),
-    ("finish", "longruns"),
-    ("ready", "longruns"),
-    ("watchdog", "longruns"),
-    ("timeout-finish", "longruns"),
-    ("up", "oneshots"),
-    ("down", "oneshots"),
-    ("contents", "bundles"),
-    ("ready-when", "bundles"),
-    ("alternatives", "failovers"),
-    ("return", "failovers"),
-    ("patience", "failovers"),
-    ("path", "files"),
-    ("text", "files"),
-    ("mode", "files"),
-    ("outputs", "longruns, oneshots, bundles and failovers"),
-    ("user", PROCESSES),
-    ("group", PROCESSES),
-    ("groups", PROCESSES),
-    ("env", PROCESSES),
-    ("cwd", PROCESSES),
-    ("umask", PROCESSES),
-    ("limits", PROCESSES),
-    ("restart", PROCESSES),
-    ("reload", PROCESSES),
-    ("health", PROCESSES),
-    ("on-failure", PROCESSES),
-    ("timeout-start", PROCESSES),
-    ("timeout-down", PROCESSES),
-    ("timeout-action", PROCESSES),
-    ("down-signal", PROCESSES),
-];
-
 /// Reads the table of the service `called`.
 pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -> Definition {
     let kind = kind(cx, &mut table);
+    table.narrow(kind);
     let mut definition = Definition {
         description: description(cx, &mut table),
         relations: Vec::new(),
@@ -101,8 +55,8 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     let mut relations =
         vec![("needs", Relation::Needs), ("wants", Relation::Wants), ("after", Relation::After)];
     match kind {
-        Some(Kind::Bundle) => relations.push(("contents", Relation::Member)),
-        Some(Kind::Failover) => relations.push(("alternatives", Relation::Alternative)),
+        Some(Kinds::BUNDLE) => relations.push(("contents", Relation::Member)),
+        Some(Kinds::FAILOVER) => relations.push(("alternatives", Relation::Alternative)),
         _ => {}
     }
     for (key, relation) in relations {
@@ -110,11 +64,11 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
         definition.relations.extend(named.into_iter().map(|name| (relation, name)));
     }
     (definition.on_change, definition.on_change_of) = on_change(cx, &mut table);
-    if kind != Some(Kind::File) {
-        let short = if kind == Some(Kind::Bundle) { Short::Reference } else { Short::Type };
+    if kind != Some(Kinds::FILE) {
+        let short = if kind == Some(Kinds::BUNDLE) { Short::Reference } else { Short::Type };
         definition.outputs = outputs(cx, &mut table, short);
     }
-    if !matches!(kind, Some(Kind::Bundle | Kind::Failover | Kind::File)) {
+    if !matches!(kind, Some(Kinds::BUNDLE | Kinds::FAILOVER | Kinds::FILE)) {
         definition.exec = exec(cx, &mut table);
         definition.reload = reload(cx, &mut table);
         definition.health = health(cx, &mut table);
@@ -122,19 +76,15 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     }
     let down = &mut definition.timeout_down;
     let body = match kind {
-        Some(Kind::Longrun) => longrun(cx, &mut table, down),
-        Some(Kind::Oneshot) => oneshot(cx, &mut table, down),
-        Some(Kind::Bundle) => Body::Bundle(ready_when(cx, &mut table)),
-        Some(Kind::Failover) => failover(cx, &mut table),
-        Some(Kind::File) => file(cx, &mut table),
-        None => return definition,
+        Some(Kinds::LONGRUN) => longrun(cx, &mut table, down),
+        Some(Kinds::ONESHOT) => oneshot(cx, &mut table, down),
+        Some(Kinds::BUNDLE) => Body::Bundle(ready_when(cx, &mut table)),
+        Some(Kinds::FAILOVER) => failover(cx, &mut table),
+        Some(Kinds::FILE) => file(cx, &mut table),
+        _ => return definition,
     };
     definition.body = body;
-    let this = definition.kind();
-    table.finish(cx, |key| {
-        let (_, kinds) = KEYS_OF_KINDS.iter().find(|(known, _)| *known == key)?;
-        Some(format!("`{key}` is a key of {kinds}; this is a {this}"))
-    });
+    table.finish(cx);
     definition
 }
 
@@ -144,7 +94,7 @@ pub fn missing(cx: Context<'_>, table: &Table<'_>, key: &str, help: &str) {
     cx.report.push(Diagnostic::error(Code::Missing, table.place, message).help(help));
 }
 
-fn kind(cx: Context<'_>, table: &mut Table<'_>) -> Option<Kind> {
+fn kind(cx: Context<'_>, table: &mut Table<'_>) -> Option<Kinds> {
     let Some(value) = table.take("kind") else {
         missing(
             cx,
@@ -156,7 +106,7 @@ fn kind(cx: Context<'_>, table: &mut Table<'_>) -> Option<Kind> {
     };
     let word =
         value.string(cx, "\"longrun\", \"oneshot\", \"bundle\", \"failover\" or \"file\"")?;
-    choice(cx, &value, &word.value, KINDS, "")
+    choice(cx, &value, &word.value, Kinds::WORDS, "")
 }
 
 fn description(cx: Context<'_>, table: &mut Table<'_>) -> String {
@@ -216,11 +166,10 @@ fn oneshot(cx: Context<'_>, table: &mut Table<'_>, downs: &mut Option<Located<Mi
 }
 
 fn failover(cx: Context<'_>, table: &mut Table<'_>) -> Body {
-    const WORDS: &[(&str, Back)] = &[("sticky", Back::Sticky), ("prefer-first", Back::PreferFirst)];
     let mut back = Located { value: Back::Sticky, place: table.place };
     if let Some(value) = table.take("return")
         && let Some(word) = value.string(cx, "\"sticky\" or \"prefer-first\"")
-        && let Some(found) = choice(cx, &value, &word.value, WORDS, "")
+        && let Some(found) = choice(cx, &value, &word.value, RETURNS, "")
     {
         back = Located { value: found, place: value.place };
     }
@@ -229,11 +178,10 @@ fn failover(cx: Context<'_>, table: &mut Table<'_>) -> Body {
 }
 
 fn ready_when(cx: Context<'_>, table: &mut Table<'_>) -> Located<ReadyWhen> {
-    const WORDS: &[(&str, ReadyWhen)] = &[("all", ReadyWhen::All), ("any", ReadyWhen::AtLeast(1))];
     let default = Located { value: ReadyWhen::All, place: table.place };
     let Some(value) = table.take("ready-when") else { return default };
     let found = if let Some(word) = value.as_string(cx) {
-        choice(cx, &value, &word.value, WORDS, ", or a number of members")
+        choice(cx, &value, &word.value, COUNTS, ", or a number of members")
     } else {
         match value.as_integer(cx).map(u16::try_from) {
             Some(Ok(count)) if count > 0 => Some(ReadyWhen::AtLeast(count)),

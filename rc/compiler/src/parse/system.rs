@@ -43,7 +43,7 @@ pub fn system(cx: Context<'_>, mut table: Table<'_>, into: &mut System) {
     if let Some(found) = table.take("log-max-total").and_then(|v| size_u32(cx, &v)) {
         set(cx, &mut into.log_max_total, found, "log-max-total");
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
 }
 
 fn set<T>(cx: Context<'_>, into: &mut Option<Located<T>>, found: Located<T>, key: &str) {

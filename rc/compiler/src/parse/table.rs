@@ -4,6 +4,7 @@
 use crate::{
     board::Board,
     diag::{Code, Diagnostic, Report, nearest, one_of},
+    fields::{Kinds, Shape},
     node::{Data, Entries, Entry, Node},
     scan,
     source::{Located, Place},
@@ -40,19 +41,43 @@ pub struct Table<'v> {
     pub place: Place,
     prefix: String,
     entries: &'v Entries,
+    /// Its valid keys, of which a service of `kind` has some.
+    shape: &'static Shape,
+    kind: Option<Kinds>,
+    #[cfg(debug_assertions)]
     asked: Vec<&'static str>,
 }
 
 impl<'v> Table<'v> {
-    /// Starts to read `entries`, which lie in the file of `place`.
+    /// Starts to read `entries`.
     #[must_use]
-    pub fn new(what: String, place: Place, entries: &'v Entries) -> Self {
-        Self { what, place, prefix: String::new(), entries, asked: Vec::new() }
+    pub fn new(what: String, place: Place, entries: &'v Entries, shape: &'static Shape) -> Self {
+        Self {
+            what,
+            place,
+            prefix: String::new(),
+            entries,
+            shape,
+            kind: Some(Kinds::ALL),
+            #[cfg(debug_assertions)]
+            asked: Vec::new(),
+        }
     }
 
-    /// The value under `key`, which thereby is a valid key.
+    /// From here on only the keys of services of this kind are valid; `None`: it is not known which
+    /// are.
+    pub const fn narrow(&mut self, kind: Option<Kinds>) {
+        self.kind = kind;
+    }
+
+    /// The value under `key`, which is one of the shape's.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'v>> {
-        self.asked.push(key);
+        #[cfg(debug_assertions)]
+        {
+            let known = self.shape.fields.iter().any(|field| field.key == key);
+            debug_assert!(known, "{key} is read, but not among the fields of {}", self.shape.name);
+            self.asked.push(key);
+        }
         let entry = self.entries.find(key)?;
         Some(self.value(entry))
     }
@@ -71,21 +96,26 @@ impl<'v> Table<'v> {
         Value { key, place: node.place, node }
     }
 
-    /// Reports every key that was not asked for. `elsewhere` says where else a key is valid.
-    pub fn finish(self, cx: Context<'_>, elsewhere: impl Fn(&str) -> Option<String>) {
-        for Entry { key: name, place, .. } in self.entries.iter() {
-            let (name, place) = (name.as_str(), *place);
-            if self.asked.contains(&name) {
+    /// Reports every key that is not valid.
+    pub fn finish(self, cx: Context<'_>) {
+        let Some(kind) = self.kind else { return };
+        #[cfg(debug_assertions)]
+        for key in self.shape.keys(kind) {
+            debug_assert!(self.asked.contains(&key), "{}.{key} is never read", self.shape.name);
+        }
+        for Entry { key, place, .. } in self.entries.iter() {
+            if self.shape.find(key, kind).is_some() {
                 continue;
             }
-            let message = format!("{} has no key `{name}`", self.what);
-            let mut error = Diagnostic::error(Code::UnknownKey, place, message);
-            if let Some(other) = elsewhere(name) {
-                error = error.help(other);
-            } else if let Some(near) = nearest(name, self.asked.iter().copied()) {
+            let message = format!("{} has no key `{key}`", self.what);
+            let mut error = Diagnostic::error(Code::UnknownKey, *place, message);
+            if let Some(owners) = self.shape.owners(key) {
+                let this = kind.words().next().unwrap_or_default();
+                error = error.help(format!("`{key}` is a key of {owners}; this is a {this}"));
+            } else if let Some(near) = nearest(key, self.shape.keys(kind)) {
                 error = error.help(format!("did you mean `{near}`?"));
             }
-            let mut valid = self.asked.clone();
+            let mut valid: Vec<&str> = self.shape.keys(kind).collect();
             valid.sort_unstable();
             cx.report.push(error.help(format!("valid here: {}", one_of(valid))));
         }
@@ -236,23 +266,24 @@ impl<'v> Value<'v> {
         }
     }
 
-    /// The table, if it is one.
+    /// The table with the keys of `shape`, if it is one.
     #[must_use]
-    pub fn as_table(&self) -> Option<Table<'v>> {
+    pub fn as_table(&self, shape: &'static Shape) -> Option<Table<'v>> {
         let entries = self.node.as_table()?;
-        Some(Table {
-            what: format!("`{}`", self.key),
-            place: self.place,
-            prefix: format!("{}.", self.key),
-            entries,
-            asked: Vec::new(),
-        })
+        let mut table = Table::new(format!("`{}`", self.key), self.place, entries, shape);
+        table.prefix = format!("{}.", self.key);
+        Some(table)
     }
 
-    /// The table; anything else is reported.
+    /// The table with the keys of `shape`; anything else is reported.
     #[must_use]
-    pub fn table(&self, cx: Context<'_>, expected: &str) -> Option<Table<'v>> {
-        let table = self.as_table();
+    pub fn table(
+        &self,
+        cx: Context<'_>,
+        expected: &str,
+        shape: &'static Shape,
+    ) -> Option<Table<'v>> {
+        let table = self.as_table(shape);
         if table.is_none() {
             self.wrong_type(cx, expected);
         }

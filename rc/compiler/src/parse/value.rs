@@ -3,6 +3,7 @@
 use super::table::{Context, Value};
 use crate::{
     diag::{Code, Diagnostic, nearest, one_of},
+    fields::{LIMIT, LIMITS},
     source::Located,
     string::Str,
 };
@@ -200,7 +201,7 @@ pub fn signal_named(cx: Context<'_>, value: &Value<'_>, text: &str) -> Option<Si
 }
 
 /// One word out of a few.
-pub fn choice<T: Copy>(
+pub fn choice<T: Clone>(
     cx: Context<'_>,
     value: &Value<'_>,
     text: &str,
@@ -218,7 +219,7 @@ pub fn choice<T: Copy>(
         let message = format!("`{}` cannot be `{text}`", value.key);
         value.invalid(cx, Code::BadValue, message, &help);
     }
-    found.map(|(_, choice)| *choice)
+    found.map(|(_, choice)| choice.clone())
 }
 
 /// The name of a service, or of a user or group if `what` says so.
@@ -266,12 +267,13 @@ fn bound(cx: Context<'_>, value: &Value<'_>, bytes: bool) -> Option<Option<u64>>
 /// The table `limits`.
 pub fn limits(cx: Context<'_>, value: &Value<'_>) -> Vec<Limit> {
     let mut found = Vec::new();
-    let Some(mut table) = value.table(cx, "a table of limits such as { nofile = 1024 }") else {
+    let Some(mut table) = value.table(cx, "a table of limits such as { nofile = 1024 }", &LIMITS)
+    else {
         return found;
     };
     for (key, resource, bytes) in RESOURCES {
         let Some(value) = table.take(key) else { continue };
-        let (soft, hard) = match value.as_table() {
+        let (soft, hard) = match value.as_table(&LIMIT) {
             None => {
                 let both = bound(cx, &value, *bytes);
                 (both, both)
@@ -292,7 +294,7 @@ pub fn limits(cx: Context<'_>, value: &Value<'_>) -> Vec<Limit> {
                     bound(cx, &found?, *bytes)
                 };
                 let bounds = (part("soft"), part("hard"));
-                pair.finish(cx, |_| None);
+                pair.finish(cx);
                 bounds
             }
         };
@@ -303,7 +305,7 @@ pub fn limits(cx: Context<'_>, value: &Value<'_>) -> Vec<Limit> {
         }
         found.push(Limit { resource: *resource, soft, hard });
     }
-    table.finish(cx, |_| None);
+    table.finish(cx);
     found
 }
 
