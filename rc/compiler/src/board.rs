@@ -3,7 +3,7 @@
 use crate::{
     diag::{Code, Diagnostic, Report, nearest},
     node::{Data, Entries, Entry as Written},
-    source::Place,
+    source::{Place, Sources},
     string::{Insert, Str},
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -29,12 +29,23 @@ pub struct Board {
 }
 
 impl Board {
-    /// Adds a `[board]` table of the tree. A value that is already there is an error.
-    pub fn add(&mut self, report: &Report, table: &Entries) {
+    /// Adds a `[board]` table of the tree. A value that is already there is an error, unless the table
+    /// says `override = true` and belongs to a later layer.
+    pub fn add(&mut self, sources: &Sources, report: &Report, table: &Entries) {
+        let mut table = table.clone();
+        let says = |entry: &Written| matches!(entry.value.data, Data::Boolean(true));
+        let overrides = table.find("override").is_some_and(says);
+        if overrides {
+            table.remove("override");
+        }
+        let layer = |place: Place| sources.file(place.file).layer;
+        let table = &table;
         let mut new = BTreeMap::new();
         collect(&mut new, "", table);
         for (path, entry) in new {
-            if let Some(first) = self.entries.get(&path) {
+            if let Some(first) = self.entries.get(&path)
+                && !(overrides && layer(entry.place) > layer(first.place))
+            {
                 report.push(
                     Diagnostic::error(
                         Code::Twice,

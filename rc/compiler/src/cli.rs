@@ -131,8 +131,10 @@ pub enum Command {
 /// A tree of definitions and how it is checked.
 #[derive(Args)]
 pub struct Tree {
-    /// The folder that is searched for *.toml.
-    pub dir: PathBuf,
+    /// Folders that are searched for *.toml and *.json, or single files. Each is a layer, which may
+    /// override what those before it define.
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
     /// What the tree is checked against.
     #[command(flatten)]
     pub target: Target,

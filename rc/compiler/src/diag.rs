@@ -31,7 +31,7 @@ macro_rules! codes {
 }
 
 codes! {
-    Syntax "J0001" "the file is not valid TOML",
+    Syntax "J0001" "the file is not valid TOML or JSON",
     UnknownKey "J0002" "a key or table that does not exist here",
     WrongType "J0003" "a value of the wrong TOML type",
     BadValue "J0004" "a value that is not among the valid ones",
@@ -61,6 +61,7 @@ codes! {
     Conflict "J0028" "services that are never up together depend on each other",
     Unfollowed "J0029" "an output that is passed on from a service that is no member",
     Timeouts "J0030" "times that do not fit together",
+    Override "J0031" "a layer overrides what is not below it",
 }
 
 /// Whether it prevents a database from being written.

@@ -20,6 +20,7 @@ pub mod diag;
 pub mod document;
 pub mod encode;
 pub mod fields;
+pub mod layers;
 pub mod link;
 pub mod node;
 pub mod parse;
@@ -42,8 +43,8 @@ use std::path::{Path, PathBuf};
 /// What to compile.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// The definition tree.
-    pub dir: PathBuf,
+    /// The definition trees, or single files: each is a layer above those before it.
+    pub dirs: Vec<PathBuf>,
     /// The board: a file, or a name that is looked up.
     pub board: Option<String>,
     /// The image root in which programs and accounts must exist.
@@ -69,9 +70,13 @@ pub struct Outcome {
 /// If a file cannot be read, the board is not found, or the database cannot be encoded.
 pub fn compile(request: &Request) -> Result<Outcome, Box<dyn std::error::Error>> {
     let mut sources = Sources::default();
-    let tree = sources.read_tree(&request.dir)?;
+    let mut tree = Vec::new();
+    for dir in &request.dirs {
+        tree.extend(sources.read_tree(dir)?);
+        sources.next_layer();
+    }
     let board = match &request.board {
-        Some(name) => Some(sources.read(&board_path(&request.dir, name)?)?),
+        Some(name) => Some(sources.read(&board_path(&request.dirs, name)?)?),
         None => None,
     };
     compile_sources(sources, &tree, board, request.root.as_deref())
@@ -117,23 +122,19 @@ fn encoded(linked: &link::Linked, report: &Report) -> Result<Option<Vec<u8>>, En
     }
 }
 
-/// The file of a board: `name` as a path, or `NAME.toml` beside the folder of the tree's folder, in
-/// the tree's `boards/`, or in `boards/` here.
-fn board_path(dir: &Path, name: &str) -> Result<PathBuf, SystemError> {
+/// The file of a board: `name` as a path, or `NAME.toml` beside the folder of a tree's folder, in a
+/// tree's `boards/`, or in `boards/` here.
+fn board_path(dirs: &[PathBuf], name: &str) -> Result<PathBuf, SystemError> {
     let given = PathBuf::from(name);
     let file = format!("{name}.toml");
-    let places = [
-        given.clone(),
-        dir.join("../..").join(&file),
-        dir.join("boards").join(&file),
-        Path::new("boards").join(&file),
-    ];
-    places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let tried = format!(
-            "no such file, nor {file} in {}, {} or boards",
-            dir.join("../..").display(),
-            dir.join("boards").display()
-        );
+    let folders = dirs.iter().flat_map(|dir| [dir.join("../.."), dir.join("boards")]);
+    let folders: Vec<PathBuf> = folders.chain([PathBuf::from("boards")]).collect();
+    let places = std::iter::once(given.clone()).chain(folders.iter().map(|one| one.join(&file)));
+    let mut places = places.filter(|path| path.is_file());
+    places.next().ok_or_else(|| {
+        let folders: Vec<String> = folders.iter().map(|one| one.display().to_string()).collect();
+        let (last, rest) = folders.split_last().map_or(("", &[][..]), |(l, r)| (l.as_str(), r));
+        let tried = format!("no such file, nor {file} in {} or {last}", rest.join(", "));
         source::system("find the board", &given, std::io::Error::other(tried))
     })
 }

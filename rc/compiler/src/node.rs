@@ -89,6 +89,11 @@ impl Entries {
     }
 
     /// All of them, by key.
+    pub fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.0.into_iter()
+    }
+
+    /// All of them, by key.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.0.iter()
     }

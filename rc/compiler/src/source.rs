@@ -10,6 +10,9 @@ use std::{
 /// Where the image builder keeps its own settings; not a file of definitions.
 const SKIPPED_FILE: &str = "image.toml";
 
+/// Ends the names of schemas, which are JSON but no definitions.
+const SCHEMA: &str = ".schema.json";
+
 /// Folders at the top of a tree that hold no definitions: board files, of which only the one that is asked
 /// for is read, and files for the image.
 const SKIPPED_FOLDERS: &[&str] = &["boards", "files"];
@@ -55,6 +58,8 @@ pub struct File {
     pub path: String,
     /// Its text.
     pub text: String,
+    /// Which of the folders and files that were asked for it belongs to, from 0.
+    pub layer: usize,
     /// Whether the bytes were UTF-8; otherwise `text` holds replacement characters.
     pub is_utf8: bool,
     line_starts: Vec<usize>,
@@ -83,6 +88,8 @@ impl std::error::Error for SystemError {}
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<File>,
+    /// The layer of the files that are read next.
+    layer: usize,
 }
 
 impl Sources {
@@ -92,7 +99,8 @@ impl Sources {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
         let is_utf8 = std::str::from_utf8(bytes).is_ok();
-        self.files.push(File { path, text, is_utf8, line_starts });
+        let layer = self.layer;
+        self.files.push(File { path, text, layer, is_utf8, line_starts });
         FileId(self.files.len() - 1)
     }
 
@@ -105,12 +113,21 @@ impl Sources {
         Ok(self.add(path.to_string_lossy().into_owned(), &bytes))
     }
 
-    /// Reads every `*.toml` under `dir` but `image.toml`, `boards/`, `files/` and what is hidden, sorted
-    /// by path. Symbolic links to files are followed, those to directories are not.
+    /// What is read from here on lies above what was read before.
+    pub const fn next_layer(&mut self) {
+        self.layer += 1;
+    }
+
+    /// Reads every `*.toml` and `*.json` under `dir` but `image.toml`, `*.schema.json`, `boards/`,
+    /// `files/` and what is hidden, sorted by path; or `dir` itself if it is a file. Symbolic links to
+    /// files are followed, those to directories are not.
     ///
     /// # Errors
     /// If a directory or file cannot be read.
     pub fn read_tree(&mut self, dir: &Path) -> Result<Vec<FileId>, SystemError> {
+        if dir.is_file() {
+            return Ok(vec![self.read(dir)?]);
+        }
         let mut paths = Vec::new();
         let mut open = vec![dir.to_owned()];
         while let Some(folder) = open.pop() {
@@ -128,7 +145,7 @@ impl Sources {
                     if !(folder == dir && SKIPPED_FOLDERS.contains(&&*name)) {
                         open.push(path);
                     }
-                } else if name.ends_with(".toml") && name != SKIPPED_FILE && !path.is_dir() {
+                } else if is_definitions(&name) && !path.is_dir() {
                     paths.push(path);
                 }
             }
@@ -169,6 +186,12 @@ impl Sources {
         let column = file.text.get(start..offset).map_or(0, |before| before.chars().count());
         (line, column + 1)
     }
+}
+
+/// Whether a file of this name holds definitions.
+fn is_definitions(name: &str) -> bool {
+    (name.ends_with(".toml") && name != SKIPPED_FILE)
+        || (name.ends_with(".json") && !name.ends_with(SCHEMA))
 }
 
 /// Makes a [`SystemError`].

@@ -70,7 +70,7 @@ fn explain_prints_one_section_or_the_list() {
     assert!(!with_root.contains("```toml -"), "{with_root}");
     let list = text(&tree.jambc(&["explain"]).stdout);
     assert_eq!(list.lines().count(), Code::ALL.len());
-    assert!(list.starts_with("J0001  the file is not valid TOML\n"), "{list}");
+    assert!(list.starts_with("J0001  the file is not valid TOML or JSON\n"), "{list}");
     let unknown = tree.jambc(&["explain", "J0111"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("no code J0111; did you mean J0"), "a near one");

@@ -8,7 +8,7 @@ use crate::cli::{Format, Target, Tree};
 use jambc::{Outcome, Request, compile, render};
 use std::{
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -17,7 +17,7 @@ use std::{
 /// # Errors
 /// If a file cannot be read or written.
 pub fn check(tree: &Tree, output: Option<&Path>) -> Done {
-    let outcome = compile(&request(&tree.dir, &tree.target))?;
+    let outcome = compile(&request(&tree.dirs, &tree.target))?;
     report(&outcome, tree.format)?;
     let Some(database) = outcome.database else {
         if let Some(output) = output {
@@ -33,8 +33,8 @@ pub fn check(tree: &Tree, output: Option<&Path>) -> Done {
 }
 
 /// What to compile.
-pub fn request(dir: &Path, target: &Target) -> Request {
-    Request { dir: dir.to_owned(), board: target.board.clone(), root: target.root.clone() }
+pub fn request(dirs: &[PathBuf], target: &Target) -> Request {
+    Request { dirs: dirs.to_owned(), board: target.board.clone(), root: target.root.clone() }
 }
 
 /// Prints what was found.

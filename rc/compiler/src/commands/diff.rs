@@ -35,7 +35,7 @@ pub fn database(path: &Path, target: &Target) -> Result<Database, Box<dyn std::e
     if !path.is_dir() {
         return show::database(path);
     }
-    let outcome = compile(&request(path, target))?;
+    let outcome = compile(&request(&[path.to_owned()], target))?;
     let Some(bytes) = outcome.database else {
         let found = render::short(&outcome.sources, &outcome.found);
         return Err(format!("{} has errors:\n{}", path.display(), found.trim_end()).into());

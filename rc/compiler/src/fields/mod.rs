@@ -144,6 +144,12 @@ impl Shape {
         self.fields.iter().find(|field| field.key == key && field.of.has(kind))
     }
 
+    /// A key that services of some kind have.
+    #[must_use]
+    pub fn find_any(&self, key: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.key == key)
+    }
+
     /// The keys that services of `kind` have.
     pub fn keys(&self, kind: Kinds) -> impl Iterator<Item = &'static str> {
         self.fields.iter().filter(move |field| field.of.has(kind)).map(|field| field.key)

@@ -128,6 +128,28 @@ pub const SERVICE: Shape = Shape {
             Absent::Nothing,
             "what it publishes, see [outputs](#outputs); files publish nothing",
         ),
+        field(
+            "override",
+            ALL,
+            Type::Any(&[Type::Boolean, Type::Words(|| vec!["replace"])]),
+            Absent::Is("`false`"),
+            "`true`: changes single keys of what a layer below defines; `\"replace\"`: all of it; \
+             see [layers](#layers)",
+        ),
+        field(
+            "unset",
+            ALL,
+            Type::List(&Type::String(Form::Line)),
+            NO_SERVICES,
+            "with `override = true`: keys that are taken away, such as `\"finish\"` or `\"env.TZ\"`",
+        ),
+        field(
+            "remove",
+            ALL,
+            Type::Boolean,
+            Absent::Is("`false`"),
+            "takes away what a layer below defines",
+        ),
         field("run", LONGRUN, Type::Command, Absent::Required, "the process"),
         field(
             "finish",

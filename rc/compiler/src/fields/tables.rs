@@ -75,6 +75,12 @@ pub const SYSTEM: Shape = Shape {
             "the log of one service is rotated at this size",
         ),
         field(
+            "override",
+            Type::Boolean,
+            Absent::Is("`false`"),
+            "changes keys that a layer below has set, see [layers](#layers)",
+        ),
+        field(
             "log-max-total",
             SIZE,
             Absent::Is("`\"2M\"`"),

@@ -22,10 +22,10 @@ use crate::{
     diag::{Code, Diagnostic, Report, nearest},
     document::{self, Document},
     fields::{FILE, Kinds, SERVICE, SYSTEM},
-    node::{Data, Entries, Entry},
-    source::{FileId, Located, Place, Sources},
+    layers::{self, Raw, Raws},
+    node::{Entries, Entry},
+    source::{FileId, Place, Sources},
 };
-use std::collections::BTreeMap;
 use table::{Context, Table};
 
 /// Reads the files of a tree and the board file, and checks each service by itself.
@@ -42,7 +42,7 @@ pub fn parse(
     let mut board = Board::default();
     for document in &documents {
         if let Some(table) = subtable(document, "board", report) {
-            board.add(report, table);
+            board.add(sources, report, table);
         }
     }
     if let Some(document) = &chosen {
@@ -59,21 +59,38 @@ pub fn parse(
         }
     }
     let cx = Context { report, board: &board };
-    let mut definitions = Definitions::default();
-    let mut services: BTreeMap<String, Definition> = BTreeMap::new();
+    let (mut services, mut machine) = (Raws::new(), Entries::default());
     for document in &documents {
         unknown_tables(document, report);
         if let Some(table) = subtable(document, "system", report) {
-            let place = table_place(document, "system");
-            let table = Table::new("`[system]`".into(), place, table, &SYSTEM);
-            system::system(cx, table, &mut definitions.system);
+            layers::add_system(sources, report, table, &mut machine);
         }
         if let Some(table) = subtable(document, "service", report) {
-            tables_of_services(cx, table, &mut services);
+            layers::add(sources, report, "service", &SERVICE, table, &mut services);
         }
     }
-    definitions.services = services.into_values().collect();
-    definitions
+    let system = machine.iter().map(|entry| entry.place).min();
+    let system = system.map(|place| {
+        let table = Table::new("`[system]`".into(), place, &machine, &SYSTEM);
+        system::system(cx, table)
+    });
+    let services = services.into_values().map(|raw| service(cx, raw)).collect();
+    Definitions { services, system: system.unwrap_or_default() }
+}
+
+fn service(cx: Context<'_>, raw: Raw) -> Definition {
+    let Raw { name, entries } = raw;
+    value::check_name(cx, &name, "a service");
+    if name.value == "self" {
+        let message = "a service cannot be called `self`";
+        cx.report.push(
+            Diagnostic::error(Code::BadName, name.place, message)
+                .help("`${self.…}` refers to the service it stands in"),
+        );
+    }
+    let what = format!("service `{}`", name.value);
+    let table = Table::new(what, name.place, &entries, &SERVICE);
+    service::service(cx, name, table)
 }
 
 /// The table called `name` at the top of a document; another value there is reported.
@@ -85,11 +102,6 @@ fn subtable<'d>(document: &'d Document, name: &str, report: &Report) -> Option<&
         report.push(Diagnostic::error(Code::WrongType, *place, message));
     }
     table
-}
-
-fn table_place(document: &Document, name: &str) -> Place {
-    let entry = document.root.find(name);
-    entry.map_or(Place::new(document.file, 0..0), |entry| entry.place)
 }
 
 fn unknown_tables(document: &Document, report: &Report) {
@@ -104,44 +116,5 @@ fn unknown_tables(document: &Document, report: &Report) {
             error = error.help(format!("did you mean `{near}`?"));
         }
         report.push(error.help("a file holds `[service.NAME]`, `[system]` and `[board]`"));
-    }
-}
-
-fn tables_of_services(
-    cx: Context<'_>,
-    table: &Entries,
-    services: &mut BTreeMap<String, Definition>,
-) {
-    for Entry { key, place, value } in table.iter() {
-        let name = Located { value: key.clone(), place: *place };
-        let Data::Table(entries) = &value.data else {
-            let message = format!("`service.{}` must be a table", name.value);
-            cx.report.push(
-                Diagnostic::error(Code::WrongType, name.place, message)
-                    .help("services are written as `[service.NAME]`"),
-            );
-            continue;
-        };
-        value::check_name(cx, &name, "a service");
-        if name.value == "self" {
-            let message = "a service cannot be called `self`";
-            cx.report.push(
-                Diagnostic::error(Code::BadName, name.place, message)
-                    .help("`${self.…}` refers to the service it stands in"),
-            );
-        }
-        if let Some(first) = services.get(&name.value) {
-            let message = format!("service `{}` is defined twice", name.value);
-            cx.report.push(
-                Diagnostic::error(Code::Twice, name.place, message)
-                    .label("defined again here")
-                    .related(first.name.place, "first defined here"),
-            );
-            continue;
-        }
-        let what = format!("service `{}`", name.value);
-        let table = Table::new(what, name.place, entries, &SERVICE);
-        let definition = service::service(cx, name, table);
-        services.insert(definition.name.value.clone(), definition);
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     definition::{Body, Definition, Exec},
     diag::{Code, Diagnostic},
     fields::Kinds,
+    layers,
     source::Located,
     text::{self, Draft, Syntax},
 };
@@ -33,6 +34,7 @@ const PATIENCE: Millis = Millis::from_secs(30);
 
 /// Reads the table of the service `called`.
 pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -> Definition {
+    table.pass_over(&layers::OWN_KEYS);
     let kind = kind(cx, &mut table);
     table.narrow(kind);
     let mut definition = Definition {

@@ -1,26 +1,24 @@
-//! The `[system]` tables of a tree, which together describe the machine.
+//! The `[system]` tables of a tree, which are one by now and describe the machine.
 
 use super::{
     table::{Context, Table},
     value::{duration, name, size_u32},
 };
-use crate::{
-    definition::System,
-    diag::{Code, Diagnostic},
-    source::Located,
-};
+use crate::{definition::System, diag::Code, source::Located};
 
 /// The longest host name, in bytes: HOST_NAME_MAX of Linux, gethostname(2).
 const MAX_HOSTNAME: usize = 64;
 
-/// Adds one `[system]` table. A key that another one has already set is an error.
-pub fn system(cx: Context<'_>, mut table: Table<'_>, into: &mut System) {
+/// Reads the machine's table.
+pub fn system(cx: Context<'_>, mut table: Table<'_>) -> System {
+    let mut into = System::default();
+    table.pass_over(&["override"]);
     if let Some(value) = table.take("hostname")
         && let Some(string) = value.string(cx, "a host name")
     {
         let found = Located { value: string.value, place: string.place };
         if is_hostname(&found.value) {
-            set(cx, &mut into.hostname, found, "hostname");
+            into.hostname = Some(found);
         } else {
             let message = format!("`{}` is not a host name", found.value);
             let help =
@@ -32,30 +30,19 @@ pub fn system(cx: Context<'_>, mut table: Table<'_>, into: &mut System) {
         && let Some(string) = value.string(cx, "the name of a service")
         && let Some(found) = name(cx, string, "a service")
     {
-        set(cx, &mut into.default, found, "default");
+        into.default = Some(found);
     }
     if let Some(found) = table.take("shutdown-timeout").and_then(|v| duration(cx, &v)) {
-        set(cx, &mut into.shutdown_timeout, found, "shutdown-timeout");
+        into.shutdown_timeout = Some(found);
     }
     if let Some(found) = table.take("log-max-file").and_then(|v| size_u32(cx, &v)) {
-        set(cx, &mut into.log_max_file, found, "log-max-file");
+        into.log_max_file = Some(found);
     }
     if let Some(found) = table.take("log-max-total").and_then(|v| size_u32(cx, &v)) {
-        set(cx, &mut into.log_max_total, found, "log-max-total");
+        into.log_max_total = Some(found);
     }
     table.finish(cx);
-}
-
-fn set<T>(cx: Context<'_>, into: &mut Option<Located<T>>, found: Located<T>, key: &str) {
-    if let Some(first) = into {
-        cx.report.push(
-            Diagnostic::error(Code::Twice, found.place, format!("`system.{key}` is set twice"))
-                .label("set again here")
-                .related(first.place, "first set here"),
-        );
-    } else {
-        *into = Some(found);
-    }
+    into
 }
 
 fn is_hostname(text: &str) -> bool {

@@ -70,6 +70,14 @@ impl<'v> Table<'v> {
         self.kind = kind;
     }
 
+    /// These keys are dealt with elsewhere.
+    pub fn pass_over(&mut self, keys: &[&'static str]) {
+        #[cfg(debug_assertions)]
+        self.asked.extend(keys);
+        #[cfg(not(debug_assertions))]
+        let _unchecked = keys;
+    }
+
     /// The value under `key`, which is one of the shape's.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'v>> {
         #[cfg(debug_assertions)]

@@ -1,5 +1,7 @@
 //! A file of definitions as values with places: its syntax, and nothing about what it means.
 
+mod json;
+
 use crate::{
     diag::{Code, Diagnostic, Report},
     node::{Entries, entries_of_toml},
@@ -24,8 +26,15 @@ pub fn read(sources: &Sources, id: FileId, report: &Report) -> Option<Document> 
         let at = file.text.find('\u{fffd}').unwrap_or(0);
         let place = Place::new(id, at..at + 3);
         let message = "the file is not UTF-8";
-        report.push(Diagnostic::error(Code::Syntax, place, message).help("TOML files are UTF-8"));
+        report.push(
+            Diagnostic::error(Code::Syntax, place, message)
+                .help("definitions are written in UTF-8"),
+        );
         return None;
+    }
+    if file.path.ends_with(".json") {
+        let root = json::read(id, &file.text, report)?;
+        return Some(Document { file: id, root });
     }
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     for error in errors {
