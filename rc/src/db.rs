@@ -17,7 +17,10 @@
 //! a reader that meets another format version, a wrong length or checksum, or bytes left over after a
 //! record refuses the file: postcard itself would not notice.
 
-use crate::model::{MAX_SERVICES, Service, ServiceId, System};
+use crate::{
+    decode::decode,
+    model::{MAX_SERVICES, Service, ServiceId, System},
+};
 use core::fmt;
 use serde::de::DeserializeOwned;
 
@@ -188,10 +191,7 @@ impl Database {
 
     fn record<T: DeserializeOwned>(&self, number: usize) -> Result<T, Error> {
         let bytes = self.record_bytes(number).ok_or(Error::Record { number })?;
-        match postcard::take_from_bytes(bytes) {
-            Ok((value, [])) => Ok(value),
-            _ => Err(Error::Record { number }),
-        }
+        decode(bytes).ok_or(Error::Record { number })
     }
 
     fn record_bytes(&self, number: usize) -> Option<&[u8]> {

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod db;
+mod decode;
 pub mod engine;
 pub mod model;
 pub mod outputs;

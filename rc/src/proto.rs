@@ -415,10 +415,7 @@ pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
     if *version != VERSION {
         return Err(FrameError::Version(*version));
     }
-    match postcard::take_from_bytes(body) {
-        Ok((value, [])) => Ok(value),
-        _ => Err(FrameError::Malformed),
-    }
+    crate::decode::decode(body).ok_or(FrameError::Malformed)
 }
 
 /// Whether a request names nothing that could not exist, before anything is looked up.
