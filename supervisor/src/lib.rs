@@ -22,4 +22,6 @@ pub mod notify;
 #[cfg(feature = "sys")]
 pub mod reap;
 #[cfg(feature = "sys")]
+mod slots;
+#[cfg(feature = "sys")]
 pub mod spawn;

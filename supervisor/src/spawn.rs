@@ -3,18 +3,22 @@
 //! Input is a [`Spec`] that the caller prepared completely; output is a pid or the step that failed
 //! with its errno, known when [`Spawner::spawn`] returns. The child shares the parent's memory until
 //! execve(2) (`CLONE_VM | CLONE_VFORK`, clone(2)), which costs the same however big the parent is, so
-//! the child must never allocate, take a lock or return.
+//! the child must never allocate, take a lock or return. It shares the descriptors as well until it
+//! has its own copy of the few that it needs, which costs the same however many the parent has.
 
 #![allow(unsafe_code)]
 
-use crate::exit::{SpawnFailure, SpawnStep};
+use crate::{
+    exit::{SpawnFailure, SpawnStep},
+    slots::Slots,
+};
 use core::{
     ffi::{CStr, c_char, c_int, c_void},
     mem::MaybeUninit,
     ptr,
 };
 use rustix::{
-    fd::{BorrowedFd, RawFd},
+    fd::{AsRawFd, BorrowedFd, RawFd},
     process::{Pid, Resource, Rlimit, chdir, setrlimit, setsid},
     thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid},
 };
@@ -78,6 +82,10 @@ pub struct Spec<'a> {
 /// Starts processes; owns the stack that children borrow.
 pub struct Spawner {
     stack: Box<[MaybeUninit<u8>]>,
+    /// For children that share the table of descriptors; `None` where that is not possible.
+    slots: Option<Slots>,
+    /// The signals that are not at their default here, known from the first spawn on.
+    signals: Option<Vec<c_int>>,
 }
 
 /// What the child reads and writes while the parent is suspended.
@@ -89,7 +97,14 @@ struct Shared<'a> {
     groups: &'a [Gid],
     /// `NAME=` and room for the child's pid, which only the child knows; null if it is not told.
     own_pid: *mut u8,
+    stdio: [RawFd; 3],
+    pass: Option<(RawFd, RawFd)>,
+    /// The table of descriptors is the parent's until all from this number on are left behind.
+    unshare_from: Option<RawFd>,
+    signals: &'a [c_int],
     failure: Option<SpawnFailure>,
+    /// The kernel knows no way to leave them behind (before Linux 5.9, or a sandbox forbids it).
+    refused: bool,
 }
 
 /// See [`Spec::tells_pid`].
@@ -104,20 +119,50 @@ impl Default for Spawner {
 }
 
 impl Spawner {
-    /// A spawner with its stack.
+    /// A spawner with its stack, and some of the lowest descriptors that are free: it is best made
+    /// before most others are.
     #[must_use]
     pub fn new() -> Self {
-        Self { stack: vec![MaybeUninit::uninit(); STACK].into_boxed_slice() }
+        let stack = vec![MaybeUninit::uninit(); STACK].into_boxed_slice();
+        Self { stack, slots: Slots::new(), signals: None }
     }
 
     /// Starts the process in a session and process group of its own, with all signals unblocked and
     /// at their default, and no descriptors but those of the spec. Returns when the program is
-    /// being executed.
+    /// being executed. All handlers of signals have to be in place before the first call.
     ///
     /// # Errors
     /// The step that failed and its errno. After a failure past clone(2) there is a zombie, which
     /// the caller reaps like any unknown child.
     pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Pid, SpawnFailure> {
+        // What is kept at its own number may have any.
+        if spec.keep.is_empty()
+            && let Some(mut slots) = self.slots.take()
+        {
+            let stdio = spec.stdio.map(|fd| slots.low(fd));
+            let pass = spec.pass.map(|(fd, target)| (slots.low(fd), target));
+            let result = self.clone(spec, stdio, pass, Some(slots.bound()));
+            slots.clear();
+            if let Some(result) = result {
+                self.slots = Some(slots);
+                return result;
+            }
+        }
+        let stdio = spec.stdio.map(|fd| fd.as_raw_fd());
+        let pass = spec.pass.map(|(fd, target)| (fd.as_raw_fd(), target));
+        let refused = SpawnFailure { step: SpawnStep::Descriptors, errno: libc::ENOSYS };
+        self.clone(spec, stdio, pass, None).unwrap_or(Err(refused))
+    }
+
+    /// The same with descriptors as numbers, which are below `unshare_from` if there is one; `None` if
+    /// the kernel cannot unshare the table there. Then a zombie is left, too.
+    fn clone(
+        &mut self,
+        spec: &Spec<'_>,
+        stdio: [RawFd; 3],
+        pass: Option<(RawFd, RawFd)>,
+        unshare_from: Option<RawFd>,
+    ) -> Option<Result<Pid, SpawnFailure>> {
         let pointers = |list: &[CString]| {
             let ends = core::iter::once(ptr::null());
             list.iter().map(|s| s.as_ptr()).chain(ends).collect::<Vec<_>>()
@@ -139,8 +184,14 @@ impl Spawner {
             env: env.as_ptr(),
             groups: &groups,
             own_pid: if spec.tells_pid { own_pid } else { ptr::null_mut() },
+            stdio,
+            pass,
+            unshare_from,
+            signals: self.signals.get_or_insert_with(not_at_default),
             failure: None,
+            refused: false,
         };
+        let files = if unshare_from.is_some() { libc::CLONE_FILES } else { 0 };
         // A handler of ours must not run in the child, on memory that is ours. The child starts with
         // this mask and clears it when all dispositions are at their default.
         let blocked = Blocked::all();
@@ -154,20 +205,24 @@ impl Spawner {
             libc::clone(
                 child_main,
                 top.sub(back).cast::<c_void>(),
-                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | files,
                 (&raw mut shared).cast::<c_void>(),
             )
         };
         let errno = last_errno();
         drop(blocked);
-        // SAFETY: `shared.failure` may have been written by the child behind the compiler's back; the
-        // child is done with it, and a volatile read sees what it wrote.
-        let failure = unsafe { ptr::read_volatile(&raw const shared.failure) };
-        match (Pid::from_raw(pid.max(0)), failure) {
+        // SAFETY: both may have been written by the child behind the compiler's back; the child is done
+        // with them, and volatile reads see what it wrote.
+        let (failure, refused) = unsafe {
+            let refused = ptr::read_volatile(&raw const shared.refused);
+            (ptr::read_volatile(&raw const shared.failure), refused)
+        };
+        Some(match (Pid::from_raw(pid.max(0)), failure) {
             (None, _) => Err(SpawnFailure { step: SpawnStep::Fork, errno }),
+            (Some(_), _) if refused => return None,
             (Some(_), Some(failure)) => Err(failure),
             (Some(pid), None) => Ok(pid),
-        }
+        })
     }
 }
 
@@ -203,6 +258,13 @@ extern "C" fn child_main(argument: *mut c_void) -> c_int {
     // SAFETY: `argument` is the `Shared` of `spawn`, which is suspended and touches it no more until
     // this process is gone from its memory.
     let shared = unsafe { &mut *argument.cast::<Shared<'_>>() };
+    if shared.unshare_from.is_some_and(|from| !leave_behind(from)) {
+        // Nothing has been touched yet. SAFETY: as below.
+        unsafe {
+            ptr::write_volatile(&raw mut shared.refused, true);
+            libc::_exit(127)
+        }
+    }
     let failure = match set_up(shared) {
         Ok(()) => SpawnFailure { step: SpawnStep::Exec, errno: execute(shared) },
         Err(failure) => failure,
@@ -219,16 +281,16 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
     let spec = shared.spec;
     let at =
         |step| move |errno: rustix::io::Errno| SpawnFailure { step, errno: errno.raw_os_error() };
-    default_dispositions();
+    default_dispositions(shared.signals);
     setsid().map_err(at(SpawnStep::Fork))?;
-    for (fd, target) in spec.stdio.iter().zip(0..) {
-        duplicate(*fd, target).map_err(at(SpawnStep::Descriptors))?;
+    for (fd, target) in shared.stdio.into_iter().zip(0..) {
+        duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
     }
     if let Some(text) = spec.oom_score_adj {
         write_oom_score(text);
     }
     close_the_rest_on_exec();
-    if let Some((fd, target)) = spec.pass {
+    if let Some((fd, target)) = shared.pass {
         duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
     }
     for &fd in spec.keep {
@@ -265,39 +327,59 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
     Ok(())
 }
 
-/// execve(2) resets caught signals but keeps ignored ones ignored; a service must not inherit that.
-fn default_dispositions() {
-    // By the system call itself, as libc refuses the two or three signals that it keeps for threads;
-    // whoever started us may have left them ignored all the same.
-    let zero = [0_u64; 8];
-    let last = libc::SIGRTMAX();
-    let set_size = usize::try_from(last).unwrap_or_default().div_ceil(8);
-    for signal in 1..=last {
-        // SAFETY: rt_sigaction(2) reads a kernel sigaction, at most 40 bytes on any architecture; all
-        // zero it means SIG_DFL without flags. The child has its own table of dispositions (no
+/// One entry of the table of signals, as zeros, and what rt_sigaction(2) must be told of its masks. A
+/// kernel sigaction has at most 40 bytes on any architecture; all zero it is SIG_DFL without flags.
+fn zero_action() -> ([u64; 8], usize) {
+    ([0; 8], usize::try_from(libc::SIGRTMAX()).unwrap_or_default().div_ceil(8))
+}
+
+/// The signals that are ignored or caught here.
+///
+/// By the system call itself, as libc refuses the two or three signals that it keeps for threads; whoever
+/// started us may have left them ignored all the same.
+fn not_at_default() -> Vec<c_int> {
+    let mut signals: Vec<c_int> = (1..=libc::SIGRTMAX()).collect();
+    signals.retain(|&signal| {
+        let (mut action, set_size) = zero_action();
+        let nothing = ptr::null::<u8>();
+        // SAFETY: it writes a kernel sigaction, for which there is room, and changes nothing.
+        let result = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, nothing, action.as_mut_ptr(), set_size)
+        };
+        result < 0 || action != zero_action().0
+    });
+    signals
+}
+
+/// execve(2) resets caught signals but keeps ignored ones ignored; a service must not inherit that. And
+/// a handler of ours must not run in the child once its signals are unblocked.
+fn default_dispositions(signals: &[c_int]) {
+    let (zero, set_size) = zero_action();
+    for &signal in signals {
+        let nothing = ptr::null::<u8>();
+        // SAFETY: it reads a kernel sigaction. The child has its own table of dispositions (no
         // CLONE_SIGHAND). Signals that may not be changed only yield EINVAL.
         unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                zero.as_ptr(),
-                ptr::null::<u8>(),
-                set_size,
-            )
-        };
+            libc::syscall(libc::SYS_rt_sigaction, signal, zero.as_ptr(), nothing, set_size);
+        }
     }
 }
 
-fn duplicate(fd: BorrowedFd<'_>, target: RawFd) -> Result<(), rustix::io::Errno> {
-    use rustix::fd::AsRawFd;
-    // SAFETY: dup2 and fcntl on numbers of the child's own table (no CLONE_FILES). dup2 onto itself
-    // would keep the close-on-exec flag, hence the fcntl.
+/// Makes the lowest descriptors the child's own, and leaves those from `first` on to the parent; false
+/// if the kernel cannot.
+fn leave_behind(first: RawFd) -> bool {
+    let Ok(first) = libc::c_uint::try_from(first) else { return false };
+    let flags = libc::CLOSE_RANGE_UNSHARE;
+    // SAFETY: close_range(2) with CLOSE_RANGE_UNSHARE first gives the child a table of its own, so that
+    // the parent's is not touched, and all that it needs is below `first`.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) == 0 }
+}
+
+fn duplicate(fd: RawFd, target: RawFd) -> Result<(), rustix::io::Errno> {
+    // SAFETY: dup2 and fcntl on numbers of the child's own table: copied by clone(2), or left behind.
+    // dup2 onto itself would keep the close-on-exec flag, hence the fcntl.
     let result = unsafe {
-        if fd.as_raw_fd() == target {
-            libc::fcntl(target, libc::F_SETFD, 0)
-        } else {
-            libc::dup2(fd.as_raw_fd(), target)
-        }
+        if fd == target { libc::fcntl(target, libc::F_SETFD, 0) } else { libc::dup2(fd, target) }
     };
     if result < 0 { Err(rustix::io::Errno::from_raw_os_error(last_errno())) } else { Ok(()) }
 }
@@ -384,6 +466,28 @@ mod tests {
         }
     }
 
+    fn plain<'a>(
+        programs: &'a [CString],
+        argv: &'a [CString],
+        stdio: [BorrowedFd<'a>; 3],
+    ) -> Spec<'a> {
+        Spec {
+            programs,
+            argv,
+            env: &[],
+            cwd: c"/",
+            umask: 0o027,
+            limits: &[],
+            identity: None,
+            stdio,
+            pass: None,
+            keep: &[],
+            terminal: Terminal::None,
+            oom_score_adj: None,
+            tells_pid: false,
+        }
+    }
+
     fn run(
         programs: &[&str],
         argv: &[&str],
@@ -393,21 +497,8 @@ mod tests {
         let null = File::open("/dev/null").unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (programs, argv, env) = (strings(programs), strings(argv), strings(&["A=b"]));
-        let mut spec = Spec {
-            programs: &programs,
-            argv: &argv,
-            env: &env,
-            cwd: c"/",
-            umask: 0o027,
-            limits: &[],
-            identity: None,
-            stdio: [null.as_fd(), writer.as_fd(), writer.as_fd()],
-            pass: None,
-            keep: &[],
-            terminal: Terminal::None,
-            oom_score_adj: None,
-            tells_pid: false,
-        };
+        let stdio = [null.as_fd(), writer.as_fd(), writer.as_fd()];
+        let mut spec = Spec { env: &env, ..plain(&programs, &argv, stdio) };
         change(&mut spec);
         let pid = Spawner::new().spawn(&spec);
         drop(writer);
@@ -430,6 +521,21 @@ mod tests {
         // 0, 1, 2 and the one that ls itself opens.
         let want = "0027\n/\nb\n4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn where_the_table_cannot_be_unshared_it_is_copied() {
+        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let null = File::open("/dev/null").unwrap();
+        let (programs, argv) = (strings(&["/bin/sh"]), strings(&["sh", "-c", "exit 7"]));
+        let spec = plain(&programs, &argv, [null.as_fd(); 3]);
+        let mut spawner = Spawner::new();
+        let numbers = [null.as_raw_fd(); 3];
+        // There is no such number: the child ends before it touches anything.
+        assert!(spawner.clone(&spec, numbers, None, Some(-1)).is_none());
+        assert!(null.metadata().is_ok(), "our own descriptors are untouched");
+        spawner.slots = None;
+        assert_eq!(spawner.spawn(&spec).map(wait_for), Ok(Exit::Code(7)));
     }
 
     #[test]
@@ -484,5 +590,27 @@ mod tests {
         });
         assert_eq!(exit, Ok(Exit::Code(0)));
         assert_eq!(text, "ready\n0 1 2 3 9 ");
+    }
+
+    #[test]
+    fn descriptors_may_have_high_numbers() {
+        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 700).unwrap();
+        let null = high(File::open("/dev/null").unwrap().as_fd());
+        let theirs = high(writer.as_fd());
+        drop(writer);
+        let script = "echo ready >/proc/self/fd/200; readlink /proc/self/fd/0; ls /proc/self/fd | tr '\\n' ' '";
+        let (programs, argv) = (strings(&["/bin/sh"]), strings(&["sh", "-c", script]));
+        let stdio = [null.as_fd(), theirs.as_fd(), theirs.as_fd()];
+        let spec = Spec { pass: Some((theirs.as_fd(), 200)), ..plain(&programs, &argv, stdio) };
+        let mut spawner = Spawner::new();
+        assert_eq!(spawner.spawn(&spec).map(wait_for), Ok(Exit::Code(0)));
+        assert!(spawner.slots.is_some(), "this kernel can unshare");
+        drop(theirs);
+        // Nothing of the spawner's keeps the pipe open either.
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ready\n/dev/null\n0 1 2 200 3 ");
     }
 }

@@ -181,6 +181,9 @@ impl Manager {
         };
         let Setup { database, graph, paths, mut report, .. } = setup;
         let nofile = raise_nofile();
+        // What every process gets, and what hands it over, should have low numbers; see there.
+        let spawner = Spawner::new();
+        let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
         paths.make().map_err(|(path, error)| cannot(&format!("make {}", path.display()))(error))?;
         let names: Vec<Option<String>> = database
             .ids()
@@ -201,7 +204,6 @@ impl Manager {
             .map_err(cannot("watch for signals"))?;
         let control = Control::open(&paths.control, &poll)
             .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
-        let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
         let milestones = vec![Milestones::default(); database.len()];
         let mut manager = Self {
             clock: setup.clock,
@@ -213,7 +215,7 @@ impl Manager {
             paths,
             report,
             resources: Resources { nothing, nofile, oom_protected: setup.oom_protected },
-            spawner: Spawner::new(),
+            spawner,
             logs,
             log_to_console: setup.log_to_console,
             control,
