@@ -22,6 +22,7 @@ pub mod places;
 pub mod qmp;
 pub mod report;
 pub mod run;
+pub mod scale;
 pub mod serial;
 pub mod spec;
 pub mod ssh;

@@ -1,0 +1,90 @@
+//! `jamb-scale`: how jamb's time grows with the number of services, beside a loop that does only what
+//! cannot be left out. Writes `target/bench/scale.md`. Numbers are those of this run on this host.
+
+use anyhow::{Context as _, Result};
+use qemu_tests::{
+    places::Places,
+    scale::{Shape, Spread, Stand, side_by_side},
+};
+use std::{fmt::Write as _, fs, process::ExitCode};
+
+/// Rounds of each; the middle one counts.
+const ROUNDS: usize = 11;
+/// Processes that are killed to see how soon the next one comes.
+const KILLS: usize = 21;
+
+/// What is measured: the shape, how many, and what the ratio is to be at most.
+const RUNS: &[(Shape, usize, Option<f64>)] = &[
+    (Shape::Flat, 100, None),
+    (Shape::Flat, 1000, Some(1.3)),
+    (Shape::Flat, 3000, None),
+    (Shape::Chain, 200, Some(1.5)),
+    (Shape::Chain, 1000, None),
+];
+
+fn main() -> ExitCode {
+    match bench() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jamb-scale: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench() -> Result<()> {
+    let places = Places::find()?;
+    let stand = Stand::new(&places)?;
+    let mut text = format!(
+        "# Scale\n\n`jamb supervise` beside a C loop that only does vfork, execve and wait for the same \
+         program (`qemu-tests/src/scale/loop.c`): from before the start to all being ready, with a \
+         newline on a descriptor, and the processor time of the parent and the children in that. In \
+         turns; the middle of {ROUNDS}, and the extremes. A service has a session of its own, so the \
+         loop is measured with setsid(2) as well: where the kernel groups sessions for the scheduler, \
+         that alone is felt, most of all on a busy host.\n\n\
+         | services | | jamb | loop | ratio | aim | loop with sessions | ratio |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|\n"
+    );
+    for &(shape, count, aim) in RUNS {
+        let load = stand.load(shape, count)?;
+        let measured = side_by_side(&stand, &load, ROUNDS)?;
+        for (at, what) in ["time", "processor"].into_iter().enumerate() {
+            let row = row(shape, count, what, measured.map(|spreads| spreads[at]), aim);
+            eprintln!("{row}");
+            writeln!(text, "{row}")?;
+        }
+    }
+    let [jamb, bare] = stand.respawns(KILLS)?;
+    writeln!(
+        text,
+        "\nFrom SIGKILL to the first instruction of the next incarnation, after 3 s up, middle of \
+         {KILLS}: jamb {}, the loop {}.",
+        Spread::of(jamb)?,
+        Spread::of(bare)?
+    )?;
+    let folder = places.root.join("target/bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join("scale.md");
+    fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{text}\n({})", path.display());
+    Ok(())
+}
+
+fn row(
+    shape: Shape,
+    count: usize,
+    what: &str,
+    [jamb, bare, sessions]: [Spread; 3],
+    aim: Option<f64>,
+) -> String {
+    let ratio = |to: Spread| jamb.median.as_secs_f64() / to.median.as_secs_f64();
+    let aim = aim.map_or_else(|| "–".to_owned(), |aim| format!("≤ {aim}"));
+    let services = match shape {
+        Shape::Flat => format!("{count} independent"),
+        Shape::Chain => format!("a chain of {count}"),
+    };
+    let (first, second) = (ratio(bare), ratio(sessions));
+    format!(
+        "| {services} | {what} | {jamb} | {bare} | {first:.2} | {aim} | {sessions} | {second:.2} |"
+    )
+}
