@@ -43,6 +43,7 @@ bench:
 	@scripts/setup rust cross qemu
 	@scripts/dist x86_64
 	@scripts/dist mipsel
+	$(CARGO) run --locked --quiet -p qemu-tests --bin jamb-scale
 	$(CARGO) run --locked --quiet -p qemu-tests --bin jamb-bench
 
 clean:

@@ -134,7 +134,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
         "| default `timeout-down` | 10 s |",
     ),
     ("supervisor/src/notify.rs", "MAX_DATAGRAM: usize = 2048;", "`NOTIFY_SOCKET` | 2,048 bytes |"),
-    ("supervisor/src/spawn.rs", "STACK: usize = 32 * 1024;", "before execve | 32 KiB |"),
+    ("supervisor/src/spawn/mod.rs", "STACK: usize = 32 * 1024;", "before execve | 32 KiB |"),
     (
         "init/src/manager/mod.rs",
         "DRAIN: Millis = Millis(1500);",

@@ -22,6 +22,4 @@ pub mod notify;
 #[cfg(feature = "sys")]
 pub mod reap;
 #[cfg(feature = "sys")]
-mod slots;
-#[cfg(feature = "sys")]
 pub mod spawn;

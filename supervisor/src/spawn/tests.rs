@@ -1,0 +1,170 @@
+//! Real processes: what they find, what they are told, and how failures are named.
+
+use super::*;
+use crate::{exit::Exit, reap};
+use rustix::fd::AsFd;
+use std::{fs::File, io::Read};
+
+/// Tests share one process and its children, so they take turns.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn strings(list: &[&str]) -> Vec<CString> {
+    list.iter().map(|s| CString::new(*s).unwrap()).collect()
+}
+
+fn wait_for(pid: Pid) -> Exit {
+    loop {
+        if let Some(dead) = reap::peek()
+            && reap::release(dead.pid)
+            && dead.pid == pid
+        {
+            return dead.exit;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn plain<'a>(programs: &'a [CString], argv: &'a [CString], stdio: [BorrowedFd<'a>; 3]) -> Spec<'a> {
+    Spec {
+        programs,
+        argv,
+        env: &[],
+        cwd: c"/",
+        umask: 0o027,
+        limits: &[],
+        identity: None,
+        stdio,
+        pass: None,
+        keep: &[],
+        terminal: Terminal::None,
+        oom_score_adj: None,
+        tells_pid: false,
+    }
+}
+
+fn run(
+    programs: &[&str],
+    argv: &[&str],
+    change: fn(&mut Spec<'_>),
+) -> (Result<Exit, SpawnFailure>, String) {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let null = File::open("/dev/null").unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (programs, argv, env) = (strings(programs), strings(argv), strings(&["A=b"]));
+    let stdio = [null.as_fd(), writer.as_fd(), writer.as_fd()];
+    let mut spec = Spec { env: &env, ..plain(&programs, &argv, stdio) };
+    change(&mut spec);
+    let pid = Spawner::new().spawn(&spec);
+    drop(writer);
+    let exit = pid.map(wait_for);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    (exit, text)
+}
+
+fn sh(script: &str, change: fn(&mut Spec<'_>)) -> (Result<Exit, SpawnFailure>, String) {
+    run(&["/bin/sh"], &["sh", "-c", script], change)
+}
+
+#[test]
+fn a_child_is_clean() {
+    let script = "umask; pwd; echo $A; ls /proc/self/fd | wc -l; \
+        grep -E '^Sig(Blk|Ign)' /proc/self/status; exit 7";
+    let (exit, text) = sh(script, |spec| spec.umask = 0o027);
+    assert_eq!(exit, Ok(Exit::Code(7)));
+    // 0, 1, 2 and the one that ls itself opens.
+    let want = "0027\n/\nb\n4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+    assert_eq!(text, want);
+}
+
+#[test]
+fn where_the_table_cannot_be_unshared_it_is_copied() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let null = File::open("/dev/null").unwrap();
+    let (programs, argv) = (strings(&["/bin/sh"]), strings(&["sh", "-c", "exit 7"]));
+    let spec = plain(&programs, &argv, [null.as_fd(); 3]);
+    let mut spawner = Spawner::new();
+    let numbers = [null.as_raw_fd(); 3];
+    // There is no such number: the child ends before it touches anything.
+    assert!(spawner.clone(&spec, numbers, None, Some(-1)).is_none());
+    assert!(null.metadata().is_ok(), "our own descriptors are untouched");
+    spawner.slots = None;
+    assert_eq!(spawner.spawn(&spec).map(wait_for), Ok(Exit::Code(7)));
+}
+
+#[test]
+fn it_leads_its_own_session() {
+    let (_, text) = sh("cut -d' ' -f1,5,6 /proc/$$/stat", |_| {});
+    let ids: Vec<&str> = text.split_whitespace().collect();
+    assert!(ids.len() == 3 && ids[0] == ids[1] && ids[1] == ids[2], "{text}");
+}
+
+#[test]
+fn it_is_told_its_pid() {
+    let (_, text) = sh("echo $WATCHDOG_PID $$ $A", |spec| spec.tells_pid = true);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.len() == 3 && words[0] == words[1] && words[2] == "b", "{text}");
+    assert_eq!(sh("echo ${WATCHDOG_PID-unset}", |_| {}).1, "unset\n");
+}
+
+#[test]
+fn limits_and_identity_are_set() {
+    static NOBODY: Identity = Identity { uid: 65534, gid: 65533, groups: Vec::new() };
+    let (exit, text) = sh("ulimit -n; grep -E '^(Uid|Gid|Groups)' /proc/self/status", |spec| {
+        spec.limits = &[(Resource::Nofile, Some(33), Some(44))];
+        if rustix::process::geteuid().is_root() {
+            spec.identity = Some(&NOBODY);
+        }
+    });
+    assert_eq!(exit, Ok(Exit::Code(0)));
+    assert!(text.starts_with("33\n"), "{text}");
+    if rustix::process::geteuid().is_root() {
+        assert!(text.contains("Uid:\t65534\t65534\t65534\t65534\n"), "{text}");
+        assert!(text.contains("Gid:\t65533\t65533\t65533\t65533\n"), "{text}");
+        assert!(text.contains("Groups:\t\n") || text.contains("Groups:\t \n"), "{text}");
+    }
+}
+
+#[test]
+fn failures_name_the_step() {
+    let at = |step, errno| Err(SpawnFailure { step, errno });
+    let missing = &["/nonexistent/a", "/etc/hostname/b"];
+    assert_eq!(run(missing, &["a"], |_| {}).0, at(SpawnStep::Exec, libc::ENOENT));
+    // A file that may not be executed is remembered over one that does not exist.
+    let forbidden = &["/etc/passwd", "/nonexistent/a"];
+    assert_eq!(run(forbidden, &["a"], |_| {}).0, at(SpawnStep::Exec, libc::EACCES));
+    let nowhere = sh("", |spec| spec.cwd = c"/nonexistent").0;
+    assert_eq!(nowhere, at(SpawnStep::Chdir, libc::ENOENT));
+}
+
+#[test]
+fn a_descriptor_arrives_at_its_number() {
+    let (exit, text) = sh("echo ready >&9; ls /proc/self/fd | tr '\\n' ' '", |spec| {
+        spec.pass = Some((spec.stdio[1], 9));
+    });
+    assert_eq!(exit, Ok(Exit::Code(0)));
+    assert_eq!(text, "ready\n0 1 2 3 9 ");
+}
+
+#[test]
+fn descriptors_may_have_high_numbers() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 700).unwrap();
+    let null = high(File::open("/dev/null").unwrap().as_fd());
+    let theirs = high(writer.as_fd());
+    drop(writer);
+    let script =
+        "echo ready >/proc/self/fd/200; readlink /proc/self/fd/0; ls /proc/self/fd | tr '\\n' ' '";
+    let (programs, argv) = (strings(&["/bin/sh"]), strings(&["sh", "-c", script]));
+    let stdio = [null.as_fd(), theirs.as_fd(), theirs.as_fd()];
+    let spec = Spec { pass: Some((theirs.as_fd(), 200)), ..plain(&programs, &argv, stdio) };
+    let mut spawner = Spawner::new();
+    assert_eq!(spawner.spawn(&spec).map(wait_for), Ok(Exit::Code(0)));
+    assert!(spawner.slots.is_some(), "this kernel can unshare");
+    drop(theirs);
+    // Nothing of the spawner's keeps the pipe open either.
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "ready\n/dev/null\n0 1 2 200 3 ");
+}
