@@ -32,8 +32,21 @@ impl Engine {
     /// Starts a service; what it needs is started too, even if it was stopped by command, since it
     /// could not come up otherwise. Earlier failures are forgotten.
     pub(super) fn start(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
+        for index in self.bring_up(now, id, out) {
+            self.dynamic[index].escalated = false;
+        }
+    }
+
+    /// The same for who is not somebody: what has escalated does not do so again. Answers who was
+    /// given a new chance.
+    pub(super) fn bring_up(
+        &mut self,
+        now: Instant,
+        id: ServiceId,
+        out: &mut Vec<Action>,
+    ) -> Vec<usize> {
         if id.index() >= self.dynamic.len() {
-            return;
+            return Vec::new();
         }
         let mut open = vec![id];
         let mut seen = vec![false; self.dynamic.len()];
@@ -52,6 +65,7 @@ impl Engine {
         }
         self.make_way(&seen);
         self.ask(id, Ask::Up);
+        (0..seen.len()).filter(|index| seen[*index]).collect()
     }
 
     /// Stops, as by command, what conflicts with those that are to come up, and is not held up.
@@ -79,7 +93,8 @@ impl Engine {
 
     /// Forgets failures; what is wanted stays as it is.
     pub(super) fn reset(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
-        if id.index() < self.dynamic.len() {
+        if let Some(dynamic) = self.dynamic.get_mut(id.index()) {
+            dynamic.escalated = false;
             self.pardon(now, id, out);
         }
     }
@@ -123,7 +138,6 @@ impl Engine {
         let dynamic = &mut self.dynamic[id.index()];
         dynamic.flaps = 0;
         dynamic.damp = false;
-        dynamic.escalated = false;
         dynamic.side.failures = 0;
         self.forgive(now, id, out);
     }

@@ -243,11 +243,20 @@ impl Node {
             Kind::Failover(failover) => (NodeKind::Failover(failover), false, Policy::default()),
             Kind::File(_) => (NodeKind::File, false, Policy::default()),
         };
+        let mut edges = service.edges;
+        if matches!(kind, NodeKind::Bundle(_) | NodeKind::Failover(_)) {
+            // A group does not restart because a member has something new: it repeats it.
+            let follows = |edge: &&mut Edge| {
+                edge.on_change == OnChange::Restart
+                    && matches!(edge.relation, Relation::Member | Relation::Alternative)
+            };
+            edges.iter_mut().filter(follows).for_each(|edge| edge.on_change = OnChange::Follow);
+        }
         Self {
             kind,
             finish,
             policy,
-            edges: service.edges,
+            edges,
             dependents: Vec::new(),
             reads,
             outputs: outputs.collect(),

@@ -131,22 +131,27 @@ impl Engine {
         }
         let group = &self.dynamic[id.index()].group;
         let (reach, patience) = (group.reach, group.patience);
-        let Some(next) = self.alternative_after(id, reach) else {
-            self.dynamic[id.index()].group.patience = None;
-            return false;
-        };
-        if self.is_given_up(id, reach) || patience.is_some_and(|until| until <= now) {
-            let more = self.alternative_after(id, next).is_some();
-            let group = &mut self.dynamic[id.index()].group;
-            group.reach = next;
-            group.patience = more.then(|| now.after(failover.patience));
-            self.wants_stale = true;
-            // The next one may be given up already.
-            self.look_at(id);
-        } else if patience.is_none() {
+        if self.is_given_up(id, reach) {
+            self.reach_on(now, id);
+        } else if patience.is_none() && self.alternative_after(id, reach).is_some() {
             self.dynamic[id.index()].group.patience = Some(now.after(failover.patience));
         }
         false
+    }
+
+    /// The alternatives so far are given up, or the patience with them is over: tries one more.
+    pub(super) fn reach_on(&mut self, now: Instant, id: ServiceId) {
+        let NodeKind::Failover(failover) = self.graph.nodes[id.index()].kind else { return };
+        let next = self.alternative_after(id, self.dynamic[id.index()].group.reach);
+        let more = next.is_some_and(|next| self.alternative_after(id, next).is_some());
+        let group = &mut self.dynamic[id.index()].group;
+        group.patience = more.then(|| now.after(failover.patience));
+        if let Some(next) = next {
+            group.reach = next;
+            self.wants_stale = true;
+            // The next one may be given up already.
+            self.look_at(id);
+        }
     }
 
     fn alternative_after(&self, id: ServiceId, position: u16) -> Option<u16> {

@@ -182,7 +182,9 @@ impl Engine {
         }
         match action {
             OnFailure::Ignore => {}
-            OnFailure::Start(other) => self.start(now, other, out),
+            OnFailure::Start(other) => {
+                self.bring_up(now, other, out);
+            }
             OnFailure::Reboot | OnFailure::Rescue => out.push(Action::Escalate(id, action)),
         }
     }
@@ -196,7 +198,7 @@ impl Engine {
     /// The deadline of its state has come.
     pub(super) fn deadline_of(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         if self.dynamic[id.index()].group.patience.is_some_and(|until| until <= now) {
-            self.look_at(id);
+            self.reach_on(now, id);
         }
         self.side_deadlines(now, id, out);
         let node = &self.graph.nodes[id.index()];

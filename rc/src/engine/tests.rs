@@ -6,8 +6,13 @@
 
 mod change;
 mod command;
+mod condition;
+mod failover;
 mod order;
+mod pin;
 mod retry;
+mod save;
+mod side;
 mod stop;
 mod table;
 
@@ -15,8 +20,9 @@ use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, R
 use crate::{
     db::{Database, encode},
     model::{
-        Command, Edge, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read, Ready,
-        ReadyWhen, Relation, Service, ServiceId, System,
+        Back, Command, Condition, Edge, Fact, Failover, File, Health, Kind, Longrun, OnChange,
+        OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation, Service,
+        ServiceId, System,
     },
     outputs::{OutputType, Scalar},
     text::Piece,
@@ -33,10 +39,13 @@ struct Def {
     ties: Vec<(&'static str, Relation, OnChange)>,
     /// What it reads (`service.key`), and whether it can do without.
     reads: Vec<(&'static str, bool)>,
+    /// What is never up beside it.
+    conflicts: Vec<&'static str>,
 }
 
 fn define(name: &'static str, kind: Kind) -> Def {
-    Def { name, service: Service::new(kind), ties: Vec::new(), reads: Vec::new() }
+    let service = Service::new(kind);
+    Def { name, service, ties: Vec::new(), reads: Vec::new(), conflicts: Vec::new() }
 }
 
 fn program() -> Command {
@@ -74,6 +83,16 @@ fn bundle(name: &'static str, when: ReadyWhen, members: &[&'static str]) -> Def 
         .fold(define(name, Kind::Bundle(when)), |def, member| def.tie(member, Relation::Member))
 }
 
+/// Uses the first that is ready; each publishes `v`, and so does it.
+fn failover(name: &'static str, back: Back, alternatives: &[&'static str]) -> Def {
+    let failover = Failover { back, patience: Millis(5000) };
+    let mut def = define(name, Kind::Failover(failover));
+    for to in alternatives {
+        def = def.tie(to, Relation::Alternative).on_change(OnChange::Follow);
+    }
+    def
+}
+
 fn file(name: &'static str) -> Def {
     define(name, Kind::File(File { path: "/f".into(), mode: 0o644, text: Vec::new() }))
 }
@@ -94,6 +113,50 @@ impl Def {
 
     fn after(self, to: &'static str) -> Self {
         self.tie(to, Relation::After)
+    }
+
+    fn conflicts(mut self, other: &'static str) -> Self {
+        self.conflicts.push(other);
+        self
+    }
+
+    /// Depends on a condition that the test tells about.
+    fn when(mut self) -> Self {
+        let fact = Fact::Path("/there".into());
+        self.service.conditions.push(Condition { fact, negated: false });
+        self
+    }
+
+    /// Repeats the output `v` of each alternative under the same name.
+    fn repeats(mut self) -> Self {
+        for (to, ..) in self.ties.clone() {
+            self.reads.push((Box::leak(format!("{to}.v").into_boxed_str()), false));
+        }
+        let from = (0..u16::try_from(self.ties.len()).unwrap()).collect();
+        let kind = OutputType::One(Scalar::String);
+        self.service.outputs.push(OutputDecl { key: "v".into(), kind, value: None, from });
+        self
+    }
+
+    /// Is checked every 1000 ms, for at most 500 ms, and has failed after two failures.
+    fn health(mut self) -> Self {
+        let (every, timeout) = (Millis(1000), Millis(500));
+        self.service.health = Some(Health { run: program(), every, timeout, retries: 2 });
+        self
+    }
+
+    /// Has so many actions, and the first of them as its reload.
+    fn actions(mut self, count: usize) -> Self {
+        self.service.actions = vec![program(); count];
+        self.service.reload = Some(OnChange::Run(0));
+        self
+    }
+
+    fn watchdog(mut self, ms: u32) -> Self {
+        if let Kind::Longrun(run) = &mut self.service.kind {
+            run.watchdog = Some(Millis(ms));
+        }
+        self
     }
 
     /// What the last relation does about changes.
@@ -188,6 +251,11 @@ impl Machine {
             .iter()
             .map(|def| def.service.outputs.iter().map(|output| output.key.clone()).collect())
             .collect();
+        let rivals: Vec<_> = defs
+            .iter()
+            .flat_map(|def| def.conflicts.iter().map(|other| (def.name, *other)))
+            .flat_map(|(a, b)| [(a, b), (b, a)])
+            .collect();
         let mut records = Vec::new();
         for def in defs {
             let mut service = def.service;
@@ -208,6 +276,8 @@ impl Machine {
                     _ => service.exec.env.push((format!("V{number}"), text)),
                 }
             }
+            let own = rivals.iter().filter(|(a, _)| *a == def.name);
+            service.conflicts = own.map(|(_, b)| id(b)).collect();
             records.push((def.name.to_owned(), service));
         }
         let bytes = encode([0; 16], &System::default(), &records).unwrap();
@@ -311,6 +381,17 @@ impl Machine {
 
     fn restart(&mut self, name: &str) -> String {
         self.tell(Event::Restart(self.id(name)))
+    }
+
+    /// The condition of a service holds, or does not.
+    fn holds(&mut self, name: &str, holds: bool) -> String {
+        self.tell(Event::Condition { service: self.id(name), number: 0, holds })
+    }
+
+    /// The check, or the action of this number, of a service ends with this code.
+    fn beside(&mut self, name: &str, role: Role, code: u8) -> String {
+        let run = Incarnation { role, ..self.run(name) };
+        self.tell(Event::Exited(run, Exit::Code(code)))
     }
 
     fn ready(&mut self, name: &str) -> String {
