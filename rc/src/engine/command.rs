@@ -130,6 +130,7 @@ impl Engine {
             dynamic.restart = true;
             self.look_at(id);
         }
+        self.dynamic[id.index()].escalated = false;
         self.pardon(now, id, out);
     }
 

@@ -21,7 +21,7 @@ use crate::{
     db::{Database, encode},
     model::{
         Back, Command, Condition, Edge, Fact, Failover, File, Health, Kind, Longrun, OnChange,
-        OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation, Service,
+        OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation, Restart, Service,
         ServiceId, System,
     },
     outputs::{OutputType, Scalar},

@@ -109,7 +109,7 @@ fn many_flaps_are_few_starts() {
 fn a_condition_on_an_output_is_the_engines_own() {
     let mut bridge = longrun("bridge").tie("wan", Relation::Needs);
     bridge.reads.push(("wan.mode", false));
-    let fact = crate::model::Fact::Output { read: 0, equals: Some("bridge".into()) };
+    let fact = Fact::Output { read: 0, equals: Some("bridge".into()) };
     bridge.service.conditions.push(Condition { fact, negated: false });
     let wan = longrun("wan").publishes("mode");
     let mut m = Machine::started(vec![bridge, wan]);

@@ -176,7 +176,7 @@ fn an_output_that_is_missing_is_waited_for_and_named() {
 fn a_start_that_takes_too_long_has_failed_whatever_its_exit_code() {
     let policy = |policy: &mut Policy| {
         policy.start_timeout = Some(Millis(3000));
-        policy.restart = crate::model::Restart::OnFailure;
+        policy.restart = Restart::OnFailure;
     };
     let mut m = Machine::started(vec![daemon("a").policy(policy)]);
     assert_eq!(m.pass(3000), "TERM a");

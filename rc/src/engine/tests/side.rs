@@ -34,7 +34,7 @@ fn a_check_ends_with_the_start_that_it_is_for() {
 
 #[test]
 fn failed_health_in_a_row_is_failure_and_dependents_know() {
-    let on_failure = |policy: &mut Policy| policy.restart = crate::model::Restart::OnFailure;
+    let on_failure = |policy: &mut Policy| policy.restart = Restart::OnFailure;
     let mut m =
         Machine::started(vec![longrun("top").needs("a"), longrun("a").health().policy(on_failure)]);
     assert_eq!(m.pass(1000), "spawn a.check(1)");
