@@ -1,9 +1,6 @@
 //! What dependents do about something that is new: restart, render, signal themselves, or nothing.
 
-use super::{
-    Action, Engine,
-    state::{Role, State},
-};
+use super::{Action, Engine, state::State, words::Role};
 use crate::model::{Edge, OnChange, ServiceId};
 use supervisor::time::Instant;
 

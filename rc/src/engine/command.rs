@@ -3,7 +3,8 @@
 
 use super::{
     Action, Engine, Shutdown,
-    state::{Ask, State, Then, Want},
+    state::{Ask, State, Then},
+    words::Want,
 };
 use crate::model::{Relation, ServiceId};
 use supervisor::{

@@ -1,7 +1,7 @@
 //! Conditions: whether what must be so is so, who cannot be up because of that, and how starts are
 //! spaced out when a condition flaps.
 
-use super::{Engine, state::Want};
+use super::{Engine, words::Want};
 use crate::model::{Fact, ServiceId};
 use supervisor::time::{Instant, Millis};
 

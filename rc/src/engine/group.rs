@@ -5,10 +5,7 @@
 //! last of them is given up or its patience is over. The first that is ready is used. What goes on
 //! with the others follows from what is wanted ([`super::want`]); they retry by their own policies.
 
-use super::{
-    Engine, NodeKind,
-    state::{State, Want},
-};
+use super::{Engine, NodeKind, state::State, words::Want};
 use crate::model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId};
 use supervisor::time::Instant;
 

@@ -34,12 +34,13 @@ mod tests;
 mod values;
 mod view;
 mod want;
+mod words;
 
 pub use condition::Met;
 pub use graph::{Checkup, Graph, LoadError, Node, NodeKind, NodeOutput};
 pub use save::{RestoreError, SAVED};
-pub use state::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 pub use view::{Blocker, View};
+pub use words::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 
 use crate::model::ServiceId;
 use agenda::Agenda;

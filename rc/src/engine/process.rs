@@ -2,7 +2,8 @@
 
 use super::{
     Action, Engine, Notice,
-    state::{Cause, Incarnation, Role, State, Step, Then},
+    state::{State, Step, Then},
+    words::{Cause, Incarnation, Role},
 };
 use crate::{engine::graph::NodeKind, model::Ready};
 use supervisor::{

@@ -3,7 +3,8 @@
 use super::{
     Action, Engine,
     graph::NodeKind,
-    state::{Cause, Incarnation, Role, State, Step, Then, Want, Why},
+    state::{State, Step, Then},
+    words::{Cause, Incarnation, Role, Want, Why},
 };
 use crate::model::{OnFailure, Ready, Restart, ServiceId};
 use supervisor::{

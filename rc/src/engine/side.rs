@@ -3,7 +3,8 @@
 
 use super::{
     Action, Engine, Notice,
-    state::{Cause, Incarnation, Role, Side, State, Step, Then},
+    state::{Side, State, Step, Then},
+    words::{Cause, Incarnation, Role},
 };
 use crate::model::{Ready, ServiceId};
 use supervisor::{

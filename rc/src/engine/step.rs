@@ -3,8 +3,9 @@
 use super::{
     Action, Engine,
     condition::Met,
-    state::{State, Step, Then, Want},
+    state::{State, Step, Then},
     view::Blocker,
+    words::Want,
 };
 use crate::model::{Edge, Relation, ServiceId};
 use supervisor::time::Instant;

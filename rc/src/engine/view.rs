@@ -2,7 +2,8 @@
 
 use super::{
     Engine, NodeKind,
-    state::{Cause, Incarnation, Phase, State, Step, Then, Want, Why},
+    state::{State, Step, Then},
+    words::{Cause, Incarnation, Phase, Want, Why},
 };
 use crate::model::ServiceId;
 use supervisor::{exit::Exit, time::Instant};

@@ -1,10 +1,6 @@
 //! Who is wanted: what somebody asked for, and everything that it reaches.
 
-use super::{
-    Engine, NodeKind, Shutdown,
-    graph::id_of,
-    state::{Ask, Want},
-};
+use super::{Engine, NodeKind, Shutdown, graph::id_of, state::Ask, words::Want};
 use crate::model::{Back, Relation};
 
 impl Engine {
