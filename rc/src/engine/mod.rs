@@ -29,6 +29,7 @@ mod save;
 mod side;
 mod state;
 mod step;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -39,6 +40,7 @@ mod words;
 pub use condition::Met;
 pub use graph::{Checkup, Graph, LoadError, Node, NodeKind, NodeOutput};
 pub use save::{RestoreError, SAVED};
+pub use switch::Origin;
 pub use view::{Blocker, View};
 pub use words::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 
@@ -115,6 +117,8 @@ pub enum Event {
     Hold(ServiceId, Want),
     /// A command: keep it no longer.
     Release(ServiceId),
+    /// It is going to be removed or replaced by another database; see [`Engine::adopt`].
+    Retire(ServiceId),
     /// Time passed; also the way to say that nothing else happened.
     Tick,
     /// Everything is to be down, within the bound of the system record.
@@ -169,6 +173,7 @@ impl Engine {
             revision: 0,
             seen: vec![0; node.edges.len()],
             pin: None,
+            retired: false,
             conditions: vec![false; node.conditions.len()],
             dormant: false,
             flaps: 0,
@@ -215,6 +220,7 @@ impl Engine {
             Event::Condition { service, number, holds } => {
                 self.condition_told(service, number, holds);
             }
+            Event::Retire(id) => self.retire(id),
             Event::Shutdown => self.begin_shutdown(now),
             Event::ShutdownNow => self.kill_all(now, out),
             Event::Published { service, generation, values } => {

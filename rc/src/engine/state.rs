@@ -177,6 +177,8 @@ pub(super) struct Dynamic {
     pub seen: Vec<u32>,
     /// Held up or down by command.
     pub pin: Option<Want>,
+    /// It is to be down for good, as another database has it otherwise or not at all.
+    pub retired: bool,
     /// What the shell said last of its conditions.
     pub conditions: Vec<bool>,
     /// It is wanted, but cannot be up because of a condition, its own or that of a need.

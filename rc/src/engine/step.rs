@@ -143,7 +143,8 @@ impl Engine {
 
     /// Whether it is held up by command: nothing but its own end, or a command, ends it.
     pub(super) fn is_kept_up(&self, id: ServiceId) -> bool {
-        self.dynamic[id.index()].pin == Some(Want::Up) && !self.is_shutting_down()
+        let dynamic = &self.dynamic[id.index()];
+        dynamic.pin == Some(Want::Up) && !dynamic.retired && !self.is_shutting_down()
     }
 
     /// Whether it has to wait for something that depends on it to be down before it ends.

@@ -14,6 +14,7 @@ mod retry;
 mod save;
 mod side;
 mod stop;
+mod switch;
 mod table;
 
 use super::{Action, Blocker, Engine, Event, Graph, Incarnation, Notice, Phase, Role, Want};

@@ -45,6 +45,7 @@ impl Engine {
     fn may_be_up(&self, index: usize) -> bool {
         let dynamic = &self.dynamic[index];
         match dynamic.pin {
+            _ if dynamic.retired => false,
             Some(want) => want == Want::Up,
             None => dynamic.ask != Ask::Down,
         }

@@ -425,6 +425,7 @@ impl<'p> Laws<'p> {
             Event::Reset(service) => ("reset", *service),
             Event::Hold(service, _) => ("hold", *service),
             Event::Release(service) => ("release", *service),
+            Event::Retire(service) => ("retire", *service),
             Event::Tick => ("time", id(0)),
             Event::Shutdown => ("shutdown", id(0)),
             Event::ShutdownNow => ("shutdown now", id(0)),
