@@ -3,6 +3,8 @@
 ARCH ?= x86_64
 BOARD ?= qemu-x86_64
 CARGO = cargo
+# Whoever watches wants to see that it goes on.
+QUIET = $(shell [ -t 2 ] || echo --quiet)
 
 .PHONY: help dist boot check test bench clean
 
@@ -22,7 +24,7 @@ dist:
 boot:
 	@scripts/setup rust cross qemu
 	@scripts/dist $$(sed -n 's/^arch *= *"\(.*\)"/\1/p' boards/$(BOARD).toml)
-	@$(CARGO) run --locked --quiet -p qemu-tests --bin jamb-vm -- boot --board $(BOARD) \
+	@$(CARGO) run --locked $(QUIET) -p qemu-tests --bin jamb-vm -- boot --board $(BOARD) \
 		$(if $(SERVICES),--services $(SERVICES))
 
 check:
@@ -43,8 +45,8 @@ bench:
 	@scripts/setup rust cross qemu
 	@scripts/dist x86_64
 	@scripts/dist mipsel
-	$(CARGO) run --locked --quiet -p qemu-tests --bin jamb-scale
-	$(CARGO) run --locked --quiet -p qemu-tests --bin jamb-bench
+	$(CARGO) run --locked $(QUIET) -p qemu-tests --bin jamb-scale
+	$(CARGO) run --locked $(QUIET) -p qemu-tests --bin jamb-bench
 
 clean:
 	rm -rf target
