@@ -2,6 +2,7 @@
 
 use crate::{
     source::{Located, Place},
+    template::{Binding, Expansion, Templates},
     text::Draft,
 };
 use rc::{
@@ -226,9 +227,37 @@ pub struct Definitions {
     pub services: Vec<Definition>,
     /// The machine.
     pub system: System,
+    /// The templates, used or not.
+    pub templates: Templates,
+    /// Every use of one; [`Place::via`] counts them from 1.
+    pub expansions: Vec<Expansion>,
+    /// What was given for parameters and is to be checked.
+    pub bindings: Vec<Binding>,
 }
 
 impl Definition {
+    /// A service of which only the name is known.
+    #[must_use]
+    pub fn unknown(name: Located<String>) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            body: Body::Unknown,
+            relations: Vec::new(),
+            part_of: Vec::new(),
+            conflicts: Vec::new(),
+            conditions: Vec::new(),
+            on_change: None,
+            on_change_of: Vec::new(),
+            reload: None,
+            health: None,
+            on_failure: None,
+            timeout_down: None,
+            outputs: Vec::new(),
+            exec: Exec::default(),
+        }
+    }
+
     /// The word of its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

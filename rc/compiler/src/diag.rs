@@ -62,6 +62,9 @@ codes! {
     Unfollowed "J0029" "an output that is passed on from a service that is no member",
     Timeouts "J0030" "times that do not fit together",
     Override "J0031" "a layer overrides what is not below it",
+    UnknownTemplate "J0032" "no template has this name",
+    Parameter "J0033" "a template's parameter does not exist, is not given or does not fit",
+    Expansion "J0034" "templates use each other without end",
 }
 
 /// Whether it prevents a database from being written.

@@ -6,7 +6,7 @@
 use crate::{
     diag::{Code, Diagnostic, Report, nearest},
     fields::{Merge, Shape},
-    node::{Data, Entries, Entry},
+    node::{Data, Entries, Entry, Node},
     source::{Located, Place, Sources},
 };
 use std::collections::BTreeMap;
@@ -257,12 +257,33 @@ pub fn merge(shape: &Shape, old: &mut Entries, new: Entries, lists: Lists) {
             (Merge::Add, Data::Array(below), Data::Array(above)) if lists == Lists::Add => {
                 below.extend(above);
             }
+            // One condition, or a list of them.
+            (Merge::Add, known_data, data)
+                if lists == Lists::Add && (is_listed(known_data) && is_listed(&data)) =>
+            {
+                let (below, above) = (known.value.place, entry.value.place);
+                let first = std::mem::replace(known_data, Data::Null);
+                let both = listed(first, below).into_iter().chain(listed(data, above));
+                *known_data = Data::Array(both.collect());
+            }
             (_, known_data, data) => {
                 *known_data = data;
                 known.place = entry.place;
                 known.value.place = entry.value.place;
             }
         }
+    }
+}
+
+const fn is_listed(data: &Data) -> bool {
+    matches!(data, Data::Array(_) | Data::Table(_))
+}
+
+/// The elements of a list; another value as a list of itself.
+fn listed(data: Data, place: Place) -> Vec<Node> {
+    match data {
+        Data::Array(items) => items,
+        data => vec![Node { place, data }],
     }
 }
 

@@ -32,6 +32,7 @@ pub mod schema;
 pub mod show;
 pub mod source;
 pub mod string;
+pub mod template;
 pub mod text;
 pub mod tool;
 
@@ -104,7 +105,8 @@ pub fn compile_sources(
     }
     let database = if report.has_errors() { None } else { encoded(&linked, &report)? };
     let services = definitions.services.len();
-    let found = believe::believable(&sources, report.into_sorted());
+    let found = template::traced(&definitions.expansions, report.into_sorted());
+    let found = believe::believable(&sources, found);
     Ok(Outcome { found, sources, database, services })
 }
 

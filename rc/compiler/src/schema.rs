@@ -3,7 +3,7 @@
 //! A schema knows less than the compiler: it checks keys and the form of values, but no names. What it
 //! refuses the compiler refuses too, except in strings with a `{{…}}`, which it leaves alone.
 
-use crate::fields::{Absent, FILE, Field, Form, Kinds, SERVICE, SHAPES, Shape, Type};
+use crate::fields::{Absent, FILE, Field, Form, Kinds, SERVICE, SHAPES, Shape, TEMPLATE, Type};
 use serde_json::{Map, Value, json};
 
 /// The schema of a file of definitions.
@@ -15,7 +15,22 @@ pub fn schema() -> Value {
     }
     if let Some(service) = definitions.get_mut(SERVICE.name) {
         service["allOf"] = Value::Array(Kinds::WORDS.iter().map(of_kind).collect());
-        service["required"] = json!(["kind"]);
+        // An instance has the kind of its template, a layer that of what it overrides.
+        if let Some(service) = service.as_object_mut() {
+            service.remove("required");
+        }
+        let ways = ["kind", "template", "override", "remove"];
+        service["anyOf"] = ways.iter().map(|key| json!({ "required": [key] })).collect();
+    }
+    // A template has the keys of a service, too.
+    let services = definitions.get(SERVICE.name).map(|service| service["properties"].clone());
+    if let (Some(template), Some(Value::Object(services))) =
+        (definitions.get_mut(TEMPLATE.name), services)
+        && let Some(properties) = template["properties"].as_object_mut()
+    {
+        for (key, value) in services {
+            properties.entry(key).or_insert(value);
+        }
     }
     let mut root = definitions.remove(FILE.name).unwrap_or_default();
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -51,7 +66,10 @@ fn of_kind((word, kind): &(&'static str, Kinds)) -> Value {
     let required: Vec<&str> = required.map(|field| field.key).collect();
     json!({
         "if": { "properties": { "kind": { "const": word } }, "required": ["kind"] },
-        "then": { "propertyNames": { "enum": keys }, "required": required },
+        "then": {
+            "propertyNames": { "enum": keys },
+            "anyOf": [{ "required": required }, { "required": ["override"] }],
+        },
     })
 }
 

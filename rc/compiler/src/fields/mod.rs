@@ -11,8 +11,8 @@ mod tables;
 pub use forms::Form;
 pub use service::SERVICE;
 pub use tables::{
-    ACTION, BOARD, CONDITION, DEVICE, FILE, FREE, HEALTH, LIMIT, LIMITS, OUTPUT, READY, RESTART,
-    SHAPES, SYSTEM,
+    ACTION, BOARD, CONDITION, DEVICE, FILE, FREE, HEALTH, LIMIT, LIMITS, OUTPUT, PARAM, READY,
+    RESTART, SHAPES, SYSTEM, TEMPLATE,
 };
 
 /// A table with fixed keys.

@@ -129,6 +129,20 @@ pub const SERVICE: Shape = Shape {
             "what it publishes, see [outputs](#outputs); files publish nothing",
         ),
         field(
+            "template",
+            ALL,
+            Type::String(Form::Template),
+            Absent::Nothing,
+            "instead of `kind`: it is an instance of this template, see [templates](#templates)",
+        ),
+        entries(
+            "params",
+            ALL,
+            Type::Map(&Type::Free),
+            Absent::Is("`{}`"),
+            "what is given for the parameters of the template",
+        ),
+        field(
             "override",
             ALL,
             Type::Any(&[Type::Boolean, Type::Words(|| vec!["replace"])]),

@@ -7,7 +7,7 @@ use rc::model::LinkIs;
 /// Every shape, for those who print them all.
 pub const SHAPES: &[&Shape] = &[
     &FILE, &SERVICE, &RESTART, &READY, &HEALTH, &LIMITS, &LIMIT, &OUTPUT, &CONDITION, &DEVICE,
-    &ACTION, &SYSTEM, &BOARD,
+    &ACTION, &TEMPLATE, &PARAM, &SYSTEM, &BOARD,
 ];
 
 /// The first version with the keys of the very beginning.
@@ -32,6 +32,12 @@ pub const FILE: Shape = Shape {
             Type::Map(&Type::Table(&SERVICE)),
             Absent::Nothing,
             "`[service.NAME]`: one service",
+        ),
+        field(
+            "template",
+            Type::Map(&Type::Table(&TEMPLATE)),
+            Absent::Nothing,
+            "`[template.NAME]`: services with parameters",
         ),
         field("system", Type::Table(&SYSTEM), Absent::Nothing, "settings of the machine"),
         field(
@@ -289,4 +295,54 @@ pub const DEVICE: Shape = Shape {
 pub const ACTION: Shape = Shape {
     name: "action",
     fields: &[field("run", Type::Command, Absent::Required, "the program")],
+};
+
+/// `[template.NAME]`, which besides has the keys of a service.
+pub const TEMPLATE: Shape = Shape {
+    name: "template",
+    fields: &[
+        field("doc", Type::String(Form::Plain), Absent::Is("`\"\"`"), "what it is for"),
+        field(
+            "params",
+            Type::Map(&Type::Table(&PARAM)),
+            Absent::Is("`{}`"),
+            "its parameters, each a table",
+        ),
+        field(
+            "services",
+            Type::Map(&Type::Free),
+            Absent::Is("`{}`"),
+            "more services: `services.SUFFIX = { … }` becomes the service INSTANCE-SUFFIX",
+        ),
+        field(
+            "main",
+            Type::Free,
+            Absent::Nothing,
+            "the service INSTANCE itself as a table, if that is an instance of another template",
+        ),
+    ],
+};
+
+/// A parameter of a template.
+pub const PARAM: Shape = Shape {
+    name: "param",
+    fields: &[
+        field("type", Type::String(Form::OutputType), Absent::Required, "what may be given"),
+        field(
+            "default",
+            Type::Free,
+            Absent::Nothing,
+            "what holds if nothing is given; without it something must be given",
+        ),
+        field("min", PLAIN, Absent::Nothing, "the least int, duration or size"),
+        field("max", PLAIN, Absent::Nothing, "the greatest int, duration or size"),
+        field(
+            "values",
+            Type::List(&Type::String(Form::Plain)),
+            Absent::Nothing,
+            "the words of an enum",
+        ),
+        field("doc", Type::String(Form::Plain), Absent::Is("`\"\"`"), "what it is"),
+        field("example", Type::Free, Absent::Nothing, "what somebody might give"),
+    ],
 };

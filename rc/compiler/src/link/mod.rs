@@ -1,6 +1,7 @@
 //! From names to numbers: every service with its edges and reads, as the database holds them.
 
 mod action;
+mod binding;
 mod condition;
 mod edges;
 mod failover;
@@ -157,6 +158,7 @@ pub fn link(definitions: &Definitions, report: &Report) -> Linked {
         service.actions = actions.commands;
     }
     conflicts(&names, &mut linked);
+    binding::check(&names, &definitions.bindings);
     Linked { services: linked, ties, system: system(&names, definitions) }
 }
 

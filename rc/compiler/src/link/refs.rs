@@ -51,6 +51,8 @@ pub(super) struct References<'n> {
     secrets: Vec<Reference>,
     /// Of bundles: what their outputs refer to.
     passed: Vec<(Place, ServiceId)>,
+    /// The string that is being linked.
+    within: Option<Place>,
     /// How many references were reported so far.
     pub(super) faults: usize,
 }
@@ -66,6 +68,7 @@ impl<'n> References<'n> {
             own,
             secrets: Vec::new(),
             passed: Vec::new(),
+            within: None,
             faults: 0,
         }
     }
@@ -103,6 +106,29 @@ impl<'n> References<'n> {
 
     /// Links a text.
     pub(super) fn text(&mut self, draft: &Draft, used: Use) -> Text {
+        let outer = self.within;
+        self.within = draft.place;
+        let text = self.parts(draft, used);
+        self.within = outer;
+        text
+    }
+
+    /// Says where a reference is used, if that is not where it is written: as a template's parameter.
+    fn used_here(&self, reference: &Reference, error: Diagnostic) -> Diagnostic {
+        let written = reference.place;
+        match self.within {
+            Some(place)
+                if place.file != written.file
+                    || written.start < place.start
+                    || place.end < written.end =>
+            {
+                error.related(place, "it is put in here")
+            }
+            _ => error,
+        }
+    }
+
+    fn parts(&mut self, draft: &Draft, used: Use) -> Text {
         let mut text = Text::new();
         for part in &draft.parts {
             match part {
@@ -212,6 +238,10 @@ impl<'n> References<'n> {
     }
 
     fn no_output(&self, reference: &Reference, publisher: &Definition) {
+        if matches!(publisher.body, Body::Unknown) {
+            // What it has is not known, which has been reported.
+            return;
+        }
         let key = &reference.key;
         let (name, kind) = (&publisher.name.value, publisher.kind());
         let known = publisher.outputs.iter().map(|output| output.key.value.as_str());
@@ -251,11 +281,9 @@ impl<'n> References<'n> {
         } else {
             return true;
         };
-        self.report().push(
-            Diagnostic::error(Code::ListUse, reference.place, message)
-                .related(output.key.place, format!("declared as {} here", output.kind))
-                .help(help),
-        );
+        let error = Diagnostic::error(Code::ListUse, reference.place, message)
+            .related(output.key.place, format!("declared as {} here", output.kind));
+        self.report().push(self.used_here(reference, error).help(help));
         false
     }
 
@@ -268,17 +296,15 @@ impl<'n> References<'n> {
             Use::Environment | Use::Condition | Use::Passed => {}
             Use::Argument => {
                 let message = "a secret in an argument can be seen by every user of the device";
-                self.report().push(
-                    Diagnostic::error(Code::Secret, reference.place, message)
-                        .related(output.key.place, "declared as a secret here")
-                        .help(format!(
-                            "pass it in a variable: `env.NAME = \"${{{0}}}\"`; or in a file that \
+                let error = Diagnostic::error(Code::Secret, reference.place, message)
+                    .related(output.key.place, "declared as a secret here");
+                self.report().push(self.used_here(reference, error).help(format!(
+                    "pass it in a variable: `env.NAME = \"${{{0}}}\"`; or in a file that \
                              only its owner may read: `kind = \"file\"`, `text = \"${{{0}}}\"`, \
                              which then has mode 0600, and give the program its path, or let a \
                              shell open it as a descriptor: `exec PROGRAM 3</run/FILE`",
-                            shown(reference)
-                        )),
-                );
+                    shown(reference)
+                )));
             }
             Use::Output(kind) => {
                 if !kind.is_secret() {

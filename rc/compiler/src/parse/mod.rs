@@ -14,7 +14,11 @@ pub use action::{ACTIONS, FAILURES};
 pub use policy::RESTARTS;
 pub use ready::READIES;
 pub use service::{COUNTS, RETURNS};
-pub use value::RESOURCES;
+pub use value::{RESOURCES, duration_of, size_of};
+pub(crate) use {
+    table::{Context, Table, Value},
+    value::check_name,
+};
 
 use crate::{
     board::Board,
@@ -25,8 +29,11 @@ use crate::{
     layers::{self, Raw, Raws},
     node::{Entries, Entry},
     source::{FileId, Place, Sources},
+    template::{
+        declare::declare,
+        expand::{Expanded, expand},
+    },
 };
-use table::{Context, Table};
 
 /// Reads the files of a tree and the board file, and checks each service by itself.
 #[must_use]
@@ -59,7 +66,8 @@ pub fn parse(
         }
     }
     let cx = Context { report, board: &board };
-    let (mut services, mut machine) = (Raws::new(), Entries::default());
+    let (mut services, mut templates) = (Raws::new(), Raws::new());
+    let mut machine = Entries::default();
     for document in &documents {
         unknown_tables(document, report);
         if let Some(table) = subtable(document, "system", report) {
@@ -68,19 +76,29 @@ pub fn parse(
         if let Some(table) = subtable(document, "service", report) {
             layers::add(sources, report, "service", &SERVICE, table, &mut services);
         }
+        if let Some(table) = subtable(document, "template", report) {
+            layers::add(sources, report, "template", &SERVICE, table, &mut templates);
+        }
     }
     let system = machine.iter().map(|entry| entry.place).min();
     let system = system.map(|place| {
         let table = Table::new("`[system]`".into(), place, &machine, &SYSTEM);
         system::system(cx, table)
     });
-    let services = services.into_values().map(|raw| service(cx, raw)).collect();
-    Definitions { services, system: system.unwrap_or_default() }
+    let templates = declare(cx, templates);
+    let Expanded { services, broken, expansions, bindings } = expand(cx, &templates, services);
+    let mut services: Vec<Definition> =
+        services.into_values().map(|raw| service(cx, raw)).collect();
+    services.extend(broken.into_iter().map(Definition::unknown));
+    services.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    services.dedup_by(|second, first| second.name.value == first.name.value);
+    let system = system.unwrap_or_default();
+    Definitions { services, system, templates, expansions, bindings }
 }
 
 fn service(cx: Context<'_>, raw: Raw) -> Definition {
     let Raw { name, entries } = raw;
-    value::check_name(cx, &name, "a service");
+    check_name(cx, &name, "a service");
     if name.value == "self" {
         let message = "a service cannot be called `self`";
         cx.report.push(
@@ -115,6 +133,9 @@ fn unknown_tables(document: &Document, report: &Report) {
         if let Some(near) = nearest(name, FILE.keys(Kinds::ALL)) {
             error = error.help(format!("did you mean `{near}`?"));
         }
-        report.push(error.help("a file holds `[service.NAME]`, `[system]` and `[board]`"));
+        report
+            .push(error.help(
+                "a file holds `[service.NAME]`, `[template.NAME]`, `[system]` and `[board]`",
+            ));
     }
 }

@@ -10,7 +10,7 @@ use super::{
     value::{choice, lasting, name, octal},
 };
 use crate::{
-    definition::{Body, Definition, Exec},
+    definition::{Body, Definition},
     diag::{Code, Diagnostic},
     fields::Kinds,
     layers,
@@ -35,24 +35,15 @@ const PATIENCE: Millis = Millis::from_secs(30);
 /// Reads the table of the service `called`.
 pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -> Definition {
     table.pass_over(&layers::OWN_KEYS);
+    table.pass_over(&["template", "params"]);
     let kind = kind(cx, &mut table);
     table.narrow(kind);
     let mut definition = Definition {
         description: description(cx, &mut table),
-        relations: Vec::new(),
         part_of: names(cx, &mut table, "part-of"),
         conflicts: names(cx, &mut table, "conflicts"),
         conditions: conditions(cx, &mut table),
-        on_change: None,
-        on_change_of: Vec::new(),
-        reload: None,
-        health: None,
-        on_failure: None,
-        timeout_down: None,
-        outputs: Vec::new(),
-        exec: Exec::default(),
-        body: Body::Unknown,
-        name: called,
+        ..Definition::unknown(called)
     };
     let mut relations =
         vec![("needs", Relation::Needs), ("wants", Relation::Wants), ("after", Relation::After)];

@@ -136,7 +136,9 @@ pub fn size(cx: Context<'_>, value: &Value<'_>) -> Option<u64> {
     found
 }
 
-fn size_of(text: &str) -> Option<u64> {
+/// The bytes of a size like `128K`; `None` if it is not one or too large.
+#[must_use]
+pub fn size_of(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let factor: u64 = match &text[digits..] {
         "" => 1,
