@@ -114,6 +114,7 @@ impl Engine {
             dynamic.restart = false;
         }
         if pin == Some(Want::Up) {
+            dynamic.escalated = false;
             self.pardon(now, id, out);
         }
         // Those who depend on it may have been waiting for it, or it for them.

@@ -76,8 +76,11 @@ impl Engine {
     /// who depend on it.
     pub(super) fn refresh_dormancy(&mut self, id: ServiceId) {
         let dynamic = &self.dynamic[id.index()];
-        let kept = dynamic.pin == Some(Want::Up) && dynamic.state.is_up();
-        let mut needs = self.graph.nodes[id.index()].needs();
+        let up = dynamic.state.is_up();
+        let kept = dynamic.pin == Some(Want::Up) && up;
+        let node = &self.graph.nodes[id.index()];
+        // Who is up already stays so without what it needs softly.
+        let mut needs = node.needs().filter(|edge| !up || node.is_hard(edge));
         let dormant = dynamic.want == Want::Up
             && !kept
             && (self.is_barred(id)

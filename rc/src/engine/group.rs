@@ -122,6 +122,10 @@ impl Engine {
     /// Answers whether one is used.
     pub(super) fn search(&mut self, now: Instant, id: ServiceId) -> bool {
         let NodeKind::Failover(failover) = self.graph.nodes[id.index()].kind else { return true };
+        if self.dynamic[id.index()].group.selected.is_some() && !self.holds_together(id) {
+            // Lost while the failover waited for something else.
+            self.let_go(id);
+        }
         if let Some(best) = self.best_alternative(id) {
             self.select(id, best);
             return true;
@@ -184,6 +188,10 @@ impl Engine {
             let lost = group.selected.take().unwrap_or(group.reach);
             group.reach = if wanted { lost } else { first };
             self.wants_stale = true;
+            // What is ready already spares the others a start.
+            if wanted && let Some(best) = self.best_alternative(id) {
+                self.select(id, best);
+            }
         }
     }
 

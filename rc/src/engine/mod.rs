@@ -319,7 +319,8 @@ impl Engine {
         {
             self.wake_neighbours(id);
         }
-        if before.is_present() != state.is_present() {
+        // Who waits for this one to be gone has to know, too, whether it stays.
+        if before.is_present() != state.is_present() || before.is_settled() != state.is_settled() {
             for position in 0..self.graph.nodes[id.index()].conflicts.len() {
                 self.look_at(self.graph.nodes[id.index()].conflicts[position]);
             }
@@ -332,7 +333,11 @@ impl Engine {
         for position in 0..self.graph.nodes[id.index()].dependents.len() {
             let (dependent, _) = self.graph.nodes[id.index()].dependents[position];
             let state = self.dynamic[dependent.index()].state;
-            if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_)) {
+            // Who has conditions may be dormant in any state.
+            let watches = !self.graph.nodes[dependent.index()].conditions.is_empty();
+            if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_))
+                || watches
+            {
                 self.look_at(dependent);
             }
         }

@@ -26,8 +26,12 @@ impl Engine {
         if self.readiness(run.service) == Some(Ready::Started) {
             self.told_ready(now, run, out);
         } else if let Some(Ready::Check { .. }) = self.readiness(run.service) {
-            self.begin_checks(now, run.service);
-            self.arm(run.service);
+            // The report may come late, or twice.
+            let dynamic = &self.dynamic[run.service.index()];
+            if matches!(dynamic.state, State::Starting(_)) && dynamic.side.is_unused() {
+                self.begin_checks(now, run.service);
+                self.arm(run.service);
+            }
         } else if self.readiness(run.service) == Some(Ready::Outputs) {
             // Without outputs to wait for, there is nothing to wait for.
             self.check_outputs(now, run.service, out);

@@ -163,6 +163,10 @@ impl Engine {
                 State::Down
             }
         };
+        if self.dynamic[id.index()].want == Want::Down {
+            // A later search begins anew.
+            self.let_go(id);
+        }
         if let Then::Judge { ready_ms: Some(ready_ms), .. } = then
             && ready_ms >= u64::from(STABLE_RUN.0)
         {

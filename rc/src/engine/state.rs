@@ -233,6 +233,13 @@ pub(super) struct Side {
     pub watchdog_at: Option<Instant>,
 }
 
+impl Side {
+    /// Whether no check has begun, or is to begin.
+    pub(super) const fn is_unused(&self) -> bool {
+        self.checks == 0 && self.check_at.is_none()
+    }
+}
+
 impl Dynamic {
     /// When the engine has to look at it, if nothing happens before.
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -100,6 +100,15 @@ impl Engine {
         })
     }
 
+    /// How far a failover that uses none has searched: the last alternative that it wants, and until when
+    /// it waits for that one alone.
+    #[must_use]
+    pub fn searching(&self, id: ServiceId) -> Option<(ServiceId, Option<Instant>)> {
+        let group = &self.dynamic.get(id.index())?.group;
+        let edges = &self.graph.nodes[id.index()].edges;
+        edges.get(usize::from(group.reach)).map(|edge| (edge.to, group.patience))
+    }
+
     fn selected(&self, id: ServiceId) -> Option<ServiceId> {
         let position = self.dynamic[id.index()].group.selected?;
         let edges = &self.graph.nodes[id.index()].edges;
