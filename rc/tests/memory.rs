@@ -1,0 +1,84 @@
+//! What the engine keeps for each idle service: bounded, and measured with an allocator that counts.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use rc::{
+    Instant,
+    db::{Database, encode},
+    engine::{Engine, Event, Graph},
+    model::{Command, Edge, Kind, Longrun, OnChange, Relation, Service, ServiceId, System},
+    text::Piece,
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System as Heap},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+/// What SPECIFICATION.md promises, in bytes for each service beyond its record.
+const BOUND: usize = 1024;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// The system's allocator, with a count of the bytes in use.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator with what the caller has promised.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { Heap.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the pointer came from `alloc` with this layout.
+        unsafe { Heap.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static HEAP: Counting = Counting;
+
+/// Longruns that need their three neighbours below.
+fn database(count: u16) -> Database {
+    let service = |number: u16| {
+        let program = Command { argv: vec![vec![Piece::Literal("program".into())]] };
+        let mut service = Service::new(Kind::Longrun(Longrun::new(program)));
+        let edge = |to| {
+            let (relation, on_change) = (Relation::Needs, OnChange::Restart);
+            Edge { to: ServiceId(to), relation, on_change }
+        };
+        service.edges = (number.saturating_sub(3)..number).map(edge).collect();
+        (format!("s{number:05}"), service)
+    };
+    let records: Vec<_> = (0..count).map(service).collect();
+    Database::new(encode([0; 16], &System::default(), &records).unwrap()).unwrap()
+}
+
+/// The bytes that an engine with so many services keeps, all of them up and idle.
+fn kept(count: u16) -> usize {
+    let database = database(count);
+    let before = IN_USE.load(Relaxed);
+    let mut engine = Engine::new(Graph::load(&database).unwrap());
+    let mut actions = Vec::new();
+    engine.handle(Instant::from_ms(0), Event::Boot(ServiceId(count - 1)), &mut actions);
+    while let Some(run) = actions.iter().rev().find_map(|action| match action {
+        rc::engine::Action::Spawn(run) => Some(*run),
+        _ => None,
+    }) {
+        actions.clear();
+        engine.handle(Instant::from_ms(0), Event::Spawned(run), &mut actions);
+    }
+    assert!(engine.has_settled());
+    drop(actions);
+    IN_USE.load(Relaxed) - before
+}
+
+#[test]
+fn an_idle_service_costs_less_than_a_kilobyte() {
+    let (small, large) = (kept(100), kept(2100));
+    let each = (large - small) / 2000;
+    println!("{each} bytes for each idle service, {small} for a hundred with the engine");
+    assert!(each <= BOUND, "{each} bytes for each idle service");
+}
