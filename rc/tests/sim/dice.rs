@@ -1,6 +1,8 @@
 //! Reproducible chance (splitmix64), and random plans.
 
-use super::plan::{Again, Link, Look, On, Out, PLAIN, Plan, Svc, Tells, Tie, VALUES, What};
+use super::plan::{
+    About, Again, Fail, If, Link, Look, On, Out, PLAIN, Plan, Svc, Tells, Tie, VALUES, What,
+};
 use rc::Signal;
 
 pub struct Dice(u64);
@@ -57,18 +59,89 @@ pub fn plan(dice: &mut Dice) -> Plan {
     for at in 0..count {
         services[places[at]] = service(dice, &services, &places[..at]);
     }
+    quarrel(dice, &mut services);
     Plan { services, shutdown_ms: dice.of(&[0, 1000, 5000, 30_000]) }
+}
+
+/// Some pairs conflict; a need on something that conflicts is no possible database.
+fn quarrel(dice: &mut Dice, services: &mut [Svc]) {
+    let wish = if dice.chance(30) { 1 + dice.below(1 + services.len() / 3) } else { 0 };
+    for _ in 0..wish {
+        let (one, other) = (dice.below(services.len()), dice.below(services.len()));
+        let number = |at: usize| u16::try_from(at).unwrap_or(0);
+        let linked = |a: &Svc, b: usize| a.links.iter().any(|link| link.to == number(b));
+        let (a, b) = (&services[one], &services[other]);
+        let known = a.conflicts.contains(&number(other));
+        if one != other && !known && !linked(a, other) && !linked(b, one) {
+            services[one].conflicts.push(number(other));
+            services[other].conflicts.push(number(one));
+        }
+    }
+}
+
+/// What a service can do besides.
+fn extras(dice: &mut Dice, svc: &mut Svc, count: usize) {
+    for _ in 0..dice.of(&[0, 0, 0, 1, 1, 2]) {
+        svc.ifs.push(If { fact: About::World, not: dice.chance(20) });
+    }
+    if !svc.looks.is_empty() && dice.chance(15) {
+        let value = dice.of(&[None, Some(0), Some(1)]);
+        let fact = About::Look(dice.below16(svc.looks.len()), value);
+        svc.ifs.push(If { fact, not: dice.chance(30) });
+    }
+    if !matches!(svc.what, What::Longrun | What::Oneshot) {
+        return;
+    }
+    if dice.chance(20) {
+        svc.health =
+            (dice.of(&[500, 5000, 30_000]), dice.of(&[1, 500, 10_000]), dice.of(&[1, 2, 3]));
+    }
+    svc.permanent = dice.chance(20);
+    if dice.chance(15) {
+        svc.fail = match dice.below(4) {
+            0 => Fail::Reboot,
+            1 => Fail::Rescue,
+            _ => Fail::Start(dice.below16(count)),
+        };
+    }
+    svc.action_ms = dice.of(&[500, 5000, 30_000]);
+    svc.check_ms = dice.of(&[200, 1000, 5000]);
+    if svc.what == What::Longrun {
+        if svc.tells == Tells::ByNotify && dice.chance(30) {
+            svc.watchdog_ms = dice.of(&[700, 30_000]);
+        }
+        if dice.chance(20) {
+            svc.reload = On::Hup;
+        }
+        if svc.actions > 0 && dice.chance(50) {
+            svc.reload = On::Run(0);
+        }
+    }
 }
 
 fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
     let mut svc = PLAIN;
     svc.what = match dice.below(100) {
-        0..55 => What::Longrun,
-        55..73 => What::Oneshot,
-        73..87 => What::Bundle,
+        0..52 => What::Longrun,
+        52..68 => What::Oneshot,
+        68..80 => What::Bundle,
+        80..90 => What::Failover,
         _ => What::File,
     };
-    svc.tells = dice.of(&[Tells::AtOnce, Tells::ByFd, Tells::ByNotify, Tells::ByOutputs]);
+    svc.tells = dice.of(&[
+        Tells::AtOnce,
+        Tells::AtOnce,
+        Tells::ByFd,
+        Tells::ByNotify,
+        Tells::ByNotify,
+        Tells::ByOutputs,
+        Tells::ByOutputs,
+        Tells::ByCheck,
+        Tells::ByPidfile,
+    ]);
+    svc.first = dice.chance(50);
+    svc.patience_ms = dice.of(&[0, 1, 2000, 30_000]);
+    svc.actions = if dice.chance(30) { 2 } else { 0 };
     svc.up = dice.chance(75);
     svc.end = dice.chance(35);
     svc.again = dice.of(&[Again::Always, Again::Always, Again::Failing, Again::NotAtAll]);
@@ -79,6 +152,9 @@ fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
     svc.finish_ms = dice.of(&[0, 1, 5000]);
     svc.stop = dice.of(&[Signal::Term, Signal::Term, Signal::Int, Signal::Kill]);
     relate(dice, &mut svc, services, below);
+    if svc.what == What::Failover && svc.alternatives() == 0 {
+        svc.what = What::Bundle;
+    }
     if matches!(svc.what, What::Longrun | What::Oneshot) {
         for _ in 0..dice.of(&[0, 0, 1, 1, 2, 3]) {
             let copy = (!svc.looks.is_empty()).then(|| dice.below16(svc.looks.len()));
@@ -91,11 +167,48 @@ fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
             svc.outs.push(out);
         }
     }
+    export(dice, &mut svc, services);
+    extras(dice, &mut svc, services.len());
     svc
 }
 
+/// Outputs of groups: those of their members, live.
+fn export(dice: &mut Dice, svc: &mut Svc, services: &[Svc]) {
+    let outs = |to: u16| services[usize::from(to)].outs.len();
+    match svc.what {
+        What::Bundle if dice.chance(40) => {
+            for link in &mut svc.links {
+                if link.tie == Tie::Member && outs(link.to) > 0 && dice.chance(60) {
+                    link.on = On::Follow;
+                    let look = u16::try_from(svc.looks.len()).unwrap_or(0);
+                    let output = dice.below16(outs(link.to));
+                    svc.looks.push(Look { of: link.to, output, must: dice.chance(70) });
+                    svc.outs.push(Out::Copy(look));
+                }
+            }
+        }
+        // Every alternative has each of its outputs.
+        What::Failover => {
+            let all = || svc.links.iter().filter(|link| link.tie == Tie::Alternative);
+            if all().count() > 0 && all().all(|link| outs(link.to) > 0) {
+                let looks: Vec<_> = all()
+                    .map(|link| Look {
+                        of: link.to,
+                        output: dice.below16(outs(link.to)),
+                        must: false,
+                    })
+                    .collect();
+                svc.outs.push(Out::Pick(u16::try_from(svc.looks.len()).unwrap_or(0)));
+                svc.looks.extend(looks);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
-    let wish = if svc.what == What::Bundle { 1 + dice.below(5) } else { dice.below(4) };
+    let group = matches!(svc.what, What::Bundle | What::Failover);
+    let wish = if group { 1 + dice.below(5) } else { dice.below(4) };
     for _ in 0..wish.min(below.len()) {
         // Mostly neighbours: long chains rather than stars.
         let near = dice.chance(60);
@@ -107,12 +220,17 @@ fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
         }
         let tie = match dice.below(100) {
             0..70 if svc.what == What::Bundle => Tie::Member,
+            0..85 if svc.what == What::Failover => Tie::Alternative,
             0..60 => Tie::Needs,
             60..85 => Tie::Wants,
             _ => Tie::After,
         };
         let on = match (dice.below(100), svc.what) {
+            _ if tie == Tie::Alternative => On::Follow,
             (0..60, _) => On::Stop,
+            (60..75, What::Longrun | What::Oneshot) if svc.actions > 0 => {
+                On::Run(dice.below16(usize::from(svc.actions)))
+            }
             (60..85, What::Longrun) => On::Hup,
             (60..90, What::File) => On::Render,
             (60..70, _) => On::Nothing,
@@ -120,7 +238,7 @@ fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
         };
         svc.links.push(Link { to, tie, on });
         let outputs = services[number].outs.len();
-        if tie == Tie::Needs && outputs > 0 && svc.what != What::Bundle {
+        if tie == Tie::Needs && outputs > 0 && !group {
             for _ in 0..dice.below(3) {
                 let output = dice.below16(outputs);
                 svc.looks.push(Look { of: to, output, must: dice.chance(70) });

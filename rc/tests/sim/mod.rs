@@ -3,6 +3,7 @@
 pub mod dice;
 pub mod laws;
 pub mod plan;
+pub mod reference;
 pub mod script;
 pub mod shrink;
 pub mod world;

@@ -1,17 +1,20 @@
 //! A database in few words: what random generation makes, shrinking takes apart, and a failure
-//! prints. Its `Debug` form, with `[` read as `vec![`, is the Rust expression that makes it again.
+//! prints. Its `Debug` form, with `[` read as `vec![`, is the Rust expression that makes it again; of a
+//! service it tells only what [`PLAIN`] does not say.
 
 use rc::{
     Backoff, Millis, Signal, StopPolicy,
     db::{Database, encode},
     engine::{Engine, Graph},
     model::{
-        Command, Edge, Exec, File, Kind, Longrun, OnChange, Oneshot, OutputDecl, Policy, Read,
-        Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
+        Back, Command, Condition, Edge, Exec, Fact, Failover, File, Health, Kind, Longrun,
+        OnChange, OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation,
+        Restart, Service, ServiceId, System,
     },
     outputs::{OutputType, Scalar},
     text::{Piece, Text},
 };
+use std::fmt;
 
 /// What services publish; plans and scripts name values by position.
 pub const VALUES: [&str; 3] = ["1", "2", "x"];
@@ -22,6 +25,7 @@ pub enum What {
     Oneshot,
     Bundle,
     File,
+    Failover,
 }
 
 /// How a longrun tells that it is ready.
@@ -31,6 +35,8 @@ pub enum Tells {
     ByFd,
     ByNotify,
     ByOutputs,
+    ByCheck,
+    ByPidfile,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +45,7 @@ pub enum Tie {
     Wants,
     After,
     Member,
+    Alternative,
 }
 
 /// What happens when the other service changes.
@@ -47,6 +54,9 @@ pub enum On {
     Stop,
     Hup,
     Render,
+    /// Runs the action of this number.
+    Run(u16),
+    Follow,
     Nothing,
 }
 
@@ -83,9 +93,38 @@ pub enum Out {
     Copy(u16),
     /// The same, but only an integer will do.
     CopyInt(u16),
+    /// Of failovers: what the looks from this one on see, one for each alternative.
+    Pick(u16),
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Something that must be so for a service to be up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct If {
+    pub fact: About,
+    pub not: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum About {
+    /// Something that the shell tells.
+    World,
+    /// What a look sees: one of [`VALUES`], or anything.
+    Look(u16, Option<usize>),
+}
+
+/// What happens besides when a service is failed for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fail {
+    Nothing,
+    Reboot,
+    Rescue,
+    Start(u16),
+}
+
+/// Exit codes with this value are permanent for services that say so.
+pub const FATAL: u8 = 3;
+
+#[derive(Clone, PartialEq, Eq)]
 pub struct Svc {
     pub what: What,
     pub tells: Tells,
@@ -106,6 +145,24 @@ pub struct Svc {
     pub grace_ms: u32,
     pub finish_ms: u32,
     pub stop: Signal,
+    pub ifs: Vec<If>,
+    pub conflicts: Vec<u16>,
+    /// Interval, bound and retries; without retries there is no health check.
+    pub health: (u32, u32, u32),
+    pub check_ms: u32,
+    /// 0: none.
+    pub watchdog_ms: u32,
+    /// How many programs [`On::Run`] may name.
+    pub actions: u16,
+    pub action_ms: u32,
+    /// What a reload does; [`On::Nothing`]: it has none.
+    pub reload: On,
+    /// Whether [`FATAL`] is permanent.
+    pub permanent: bool,
+    pub fail: Fail,
+    /// Whether a failover goes back to the first that is ready.
+    pub first: bool,
+    pub patience_ms: u32,
 }
 
 /// A longrun without anything special.
@@ -125,7 +182,36 @@ pub const PLAIN: Svc = Svc {
     grace_ms: 10_000,
     finish_ms: 5000,
     stop: Signal::Term,
+    ifs: Vec::new(),
+    conflicts: Vec::new(),
+    health: (0, 0, 0),
+    check_ms: 1000,
+    watchdog_ms: 0,
+    actions: 0,
+    action_ms: 30_000,
+    reload: On::Nothing,
+    permanent: false,
+    fail: Fail::Nothing,
+    first: false,
+    patience_ms: 30_000,
 };
+
+impl fmt::Debug for Svc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Svc { ")?;
+        macro_rules! fields {
+            ($($field:ident)*) => { $(
+                if self.$field != PLAIN.$field {
+                    write!(f, concat!(stringify!($field), ": {:?}, "), self.$field)?;
+                }
+            )* };
+        }
+        fields!(what tells up end count links looks outs again max delays_ms start_ms grace_ms
+            finish_ms stop ifs conflicts health check_ms watchdog_ms actions action_ms reload
+            permanent fail first patience_ms);
+        f.write_str("..PLAIN }")
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -163,7 +249,7 @@ impl Svc {
             read(look).or(default)
         };
         match out {
-            Out::Own => None,
+            Out::Own | Out::Pick(_) => None,
             Out::Fixed(value) => Some(VALUES[value].to_owned()),
             Out::Copy(look) => see(look),
             Out::CopyInt(look) => see(look).filter(|value| value.parse::<i64>().is_ok()),
@@ -192,7 +278,14 @@ impl Svc {
             start_timeout: (self.start_ms > 0).then_some(Millis(self.start_ms)),
             stop: StopPolicy { signal: self.stop, grace: Millis(self.grace_ms) },
             finish_timeout: Millis(self.finish_ms),
-            ..Policy::default()
+            action_timeout: Millis(self.action_ms),
+            permanent: if self.permanent { vec![FATAL] } else { Vec::new() },
+            on_failure: match self.fail {
+                Fail::Nothing => OnFailure::Ignore,
+                Fail::Reboot => OnFailure::Reboot,
+                Fail::Rescue => OnFailure::Rescue,
+                Fail::Start(service) => OnFailure::Start(ServiceId(service)),
+            },
         }
     }
 
@@ -200,7 +293,7 @@ impl Svc {
     pub fn effective_policy(&self) -> Policy {
         match self.what {
             What::Longrun | What::Oneshot => self.policy(),
-            What::Bundle | What::File => Policy::default(),
+            What::Bundle | What::File | What::Failover => Policy::default(),
         }
     }
 
@@ -222,7 +315,12 @@ impl Svc {
                     Tells::ByFd => Ready::Fd(3),
                     Tells::ByNotify => Ready::Notify,
                     Tells::ByOutputs => Ready::Outputs,
+                    Tells::ByCheck => Ready::Check { every: Millis(self.check_ms) },
+                    Tells::ByPidfile => Ready::Pidfile,
                 },
+                check: (self.tells == Tells::ByCheck).then(command),
+                pidfile: (self.tells == Tells::ByPidfile).then(|| "/p".to_owned()),
+                watchdog: (self.watchdog_ms > 0).then_some(Millis(self.watchdog_ms)),
                 policy: self.policy(),
                 ..Longrun::new(command())
             }),
@@ -233,6 +331,10 @@ impl Svc {
             }),
             What::Bundle if self.count == 0 => Kind::Bundle(ReadyWhen::All),
             What::Bundle => Kind::Bundle(ReadyWhen::AtLeast(self.count)),
+            What::Failover => Kind::Failover(Failover {
+                back: if self.first { Back::PreferFirst } else { Back::Sticky },
+                patience: Millis(self.patience_ms),
+            }),
             What::File => {
                 Kind::File(File { path: "/f".to_owned(), mode: 0o644, text: text.clone() })
             }
@@ -244,13 +346,9 @@ impl Svc {
                 Tie::Wants => Relation::Wants,
                 Tie::After => Relation::After,
                 Tie::Member => Relation::Member,
+                Tie::Alternative => Relation::Alternative,
             },
-            on_change: match link.on {
-                On::Stop => OnChange::Restart,
-                On::Hup => OnChange::Signal(Signal::Hup),
-                On::Render => OnChange::Render,
-                On::Nothing => OnChange::Ignore,
-            },
+            on_change: link.on.of_model(),
         };
         let output = |(number, out): (usize, &Out)| {
             let (scalar, value) = match *out {
@@ -260,14 +358,19 @@ impl Svc {
                 }
                 Out::Copy(look) => (Scalar::String, Some(vec![piece(look)])),
                 Out::CopyInt(look) => (Scalar::Int, Some(vec![piece(look)])),
+                Out::Pick(_) => (Scalar::String, None),
+            };
+            let from = match *out {
+                Out::Pick(look) => (look..look + self.alternatives()).collect(),
+                _ => Vec::new(),
             };
             let (key, kind) = (format!("k{number}"), OutputType::One(scalar));
-            OutputDecl { key, kind, value, from: Vec::new() }
+            OutputDecl { key, kind, value, from }
         };
         // A file reads in its text, all others in a variable.
         let env = match self.what {
-            What::File => Vec::new(),
-            _ => vec![("READ".to_owned(), text)],
+            What::Longrun | What::Oneshot => vec![("READ".to_owned(), text)],
+            What::File | What::Bundle | What::Failover => Vec::new(),
         };
         Service {
             edges: self.links.iter().map(edge).collect(),
@@ -278,14 +381,57 @@ impl Svc {
                 .collect(),
             outputs: self.outs.iter().enumerate().map(output).collect(),
             exec: Exec { env, ..Exec::default() },
+            conditions: self.ifs.iter().map(condition).collect(),
+            conflicts: self.conflicts.iter().map(|other| ServiceId(*other)).collect(),
+            health: (self.health.2 > 0).then(|| Health {
+                run: command(),
+                every: Millis(self.health.0),
+                timeout: Millis(self.health.1),
+                retries: self.health.2,
+            }),
+            reload: (self.reload != On::Nothing).then(|| self.reload.of_model()),
+            actions: (0..self.actions).map(|_| command()).collect(),
             ..Service::new(kind)
         }
     }
+
+    /// How many alternatives a failover has.
+    pub fn alternatives(&self) -> u16 {
+        let all = self.links.iter().filter(|link| link.tie == Tie::Alternative);
+        u16::try_from(all.count()).unwrap_or(u16::MAX)
+    }
+}
+
+impl On {
+    const fn of_model(self) -> OnChange {
+        match self {
+            Self::Stop => OnChange::Restart,
+            Self::Hup => OnChange::Signal(Signal::Hup),
+            Self::Render => OnChange::Render,
+            Self::Run(number) => OnChange::Run(number),
+            Self::Follow => OnChange::Follow,
+            Self::Nothing => OnChange::Ignore,
+        }
+    }
+}
+
+fn condition(one: &If) -> Condition {
+    let fact = match one.fact {
+        About::World => Fact::Path("/x".to_owned()),
+        About::Look(read, value) => {
+            Fact::Output { read, equals: value.map(|value| VALUES[value].to_owned()) }
+        }
+    };
+    Condition { fact, negated: one.not }
 }
 
 impl Plan {
     /// An engine for it, over the real encoding. `None`: it is no possible database.
     pub fn engine(&self) -> Option<Engine> {
+        // A group of nothing is refused by the compiler.
+        if self.services.iter().any(|svc| svc.what == What::Failover && svc.alternatives() == 0) {
+            return None;
+        }
         let records = self.services.iter().enumerate();
         let records: Vec<_> =
             records.map(|(number, svc)| (format!("s{number:05}"), svc.record())).collect();
@@ -325,6 +471,13 @@ impl Plan {
             svc.links.retain(|link| link.to != gone16);
             svc.links.iter_mut().for_each(|link| link.to = moved(link.to));
             svc.looks.iter_mut().for_each(|look| look.of = moved(look.of));
+            svc.conflicts.retain(|other| *other != gone16);
+            svc.conflicts.iter_mut().for_each(|other| *other = moved(*other));
+            svc.fail = match svc.fail {
+                Fail::Start(other) if other == gone16 => Fail::Nothing,
+                Fail::Start(other) => Fail::Start(moved(other)),
+                fail => fail,
+            };
         }
         plan
     }
@@ -334,13 +487,26 @@ impl Svc {
     /// Without one look; an output that copied it becomes a constant.
     pub fn drop_look(&mut self, gone: usize) {
         self.looks.remove(gone);
+        let alternatives = usize::from(self.alternatives());
         for out in &mut self.outs {
-            if let Out::Copy(at) | Out::CopyInt(at) = out {
-                match usize::from(*at).cmp(&gone) {
+            match out {
+                Out::Copy(at) | Out::CopyInt(at) => match usize::from(*at).cmp(&gone) {
                     core::cmp::Ordering::Less => {}
                     core::cmp::Ordering::Equal => *out = Out::Fixed(0),
                     core::cmp::Ordering::Greater => *at -= 1,
-                }
+                },
+                // An output that no alternative has any longer is never published.
+                Out::Pick(at) if usize::from(*at) > gone => *at -= 1,
+                Out::Pick(at) if usize::from(*at) + alternatives > gone => *out = Out::Own,
+                _ => {}
+            }
+        }
+        self.ifs.retain(|one| !matches!(one.fact, About::Look(at, _) if usize::from(at) == gone));
+        for one in &mut self.ifs {
+            if let About::Look(at, _) = &mut one.fact
+                && usize::from(*at) > gone
+            {
+                *at -= 1;
             }
         }
     }

@@ -5,11 +5,11 @@ use super::{
     dice::Dice,
     laws::{Laws, Verdict, violation},
     plan::{Plan, VALUES, What, id},
-    world::{End, World},
+    world::{End, World, is_side},
 };
 use rc::{
     Instant, Millis,
-    engine::{Engine, Event, Phase},
+    engine::{Engine, Event, Graph, Phase, Want},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,26 @@ pub enum Op {
     PublishLate(u16, usize),
     /// Somebody changes the file.
     Touch(u16),
+    /// A condition of a service becomes so, or not.
+    Fact(u16, u16, bool),
+    Unready(u16),
+    Reloading(u16),
+    Extend(u16, u32),
+    Keepalive(u16),
+    Trigger(u16),
+    SetWatchdog(u16, u32),
+    /// A check or action of a service ends.
+    Beside(u16, End),
+    Reload(u16),
+    Reset(u16),
+    /// Held up, or down.
+    Hold(u16, bool),
+    Release(u16),
+    /// The state of the engine is written out, and another engine goes on from it.
+    HandOver,
+    /// All facts stay as they are, services whose bit is set (of 16) die whenever they run, and all others
+    /// behave, until nothing but that happens any more.
+    Settle(u16),
     /// From now on all goes well, until nothing more happens.
     GoWell,
 }
@@ -63,7 +83,9 @@ pub struct Run<'p> {
 }
 
 /// The most calls of the engine that a world which behaves may cost, for each service.
-const PATIENCE: usize = 60;
+const PATIENCE: usize = 200;
+/// The most starts that a service may need in a world which behaves.
+const STARTS: u32 = 60;
 
 impl<'p> Run<'p> {
     pub fn new(plan: &'p Plan) -> Option<Self> {
@@ -95,6 +117,7 @@ impl<'p> Run<'p> {
         for action in actions.iter().filter(|_| self.trace) {
             println!("       → {action:?}");
         }
+        self.laws.told(&self.engine, &actions);
         for &action in &actions {
             self.laws.action(self.now, action)?;
             self.world.perform(self.plan, &self.engine, action);
@@ -146,8 +169,23 @@ impl<'p> Run<'p> {
                 Some(event) => event,
                 None => return Ok(()),
             },
+            Op::Reload(service) => Event::Reload(id(usize::from(service))),
+            Op::Reset(service) => Event::Reset(id(usize::from(service))),
+            Op::Hold(service, up) => {
+                Event::Hold(id(usize::from(service)), if up { Want::Up } else { Want::Down })
+            }
+            Op::Release(service) => Event::Release(id(usize::from(service))),
+            Op::HandOver => return self.hand_over(),
             Op::ArriveAll => return self.all_arrive(),
-            Op::GoWell => return self.go_well(),
+            Op::GoWell => {
+                self.world.behave();
+                self.facts_come_true();
+                return self.go_well();
+            }
+            Op::Settle(bad) => {
+                self.world.behave();
+                return self.come_to_rest(bad);
+            }
             other => {
                 self.nature(plan, other);
                 return Ok(());
@@ -185,6 +223,18 @@ impl<'p> Run<'p> {
                 world.publish(plan, service, earlier, None, VALUES.get(value).copied());
             }
             Op::Touch(service) => world.touched[usize::from(service)] = true,
+            Op::Fact(service, index, holds) => drop(world.set_fact(plan, service, index, holds)),
+            Op::Unready(service) => drop(world.say(service, Event::Unready)),
+            Op::Reloading(service) => drop(world.say(service, Event::Reloading)),
+            Op::Extend(service, ms) => {
+                world.say(service, |run| Event::Extend(run, Millis(ms)));
+            }
+            Op::Keepalive(service) => drop(world.say(service, Event::Keepalive)),
+            Op::Trigger(service) => drop(world.say(service, Event::Trigger)),
+            Op::SetWatchdog(service, ms) => {
+                world.say(service, |run| Event::Watchdog(run, Millis(ms)));
+            }
+            Op::Beside(service, end) => drop(world.exit_beside(plan, service, end)),
             _ => {}
         }
     }
@@ -199,32 +249,94 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
+    /// Everything that services wait for in the world is so.
+    fn facts_come_true(&mut self) {
+        let plan = self.plan;
+        for (number, svc) in plan.services.iter().enumerate() {
+            for at in 0..svc.ifs.len() {
+                if let (Ok(service), Ok(index)) = (u16::try_from(number), u16::try_from(at)) {
+                    self.world.set_fact(plan, service, index, true);
+                }
+            }
+        }
+    }
+
+    /// The state survives being written out and read again, to the byte, and nothing follows from it.
+    fn hand_over(&mut self) -> Verdict {
+        let Ok(bytes) = self.engine.save() else {
+            return violation("11 hand-over", "it cannot be saved".to_owned());
+        };
+        let graph: Graph = self.engine.graph().clone();
+        let Ok(engine) = Engine::restore(graph, &bytes) else {
+            return violation("11 hand-over", "what was saved cannot be restored".to_owned());
+        };
+        if engine.save().ok().as_ref() != Some(&bytes) {
+            return violation("11 hand-over", "what was restored is not what was saved".to_owned());
+        }
+        self.engine = engine;
+        self.nothing_follows("11 hand-over: nothing follows from it")?;
+        self.laws.same(self.now, &self.engine, &self.world)
+    }
+
     /// The world behaves until nothing more happens: then all that is wanted and can be must be up.
     fn go_well(&mut self) -> Verdict {
-        self.world.behave();
-        let limit = 200 + PATIENCE * self.plan.services.len();
-        let mut forgiven = 0;
+        for _ in 0..=5 * self.plan.services.len() {
+            self.come_to_rest(0)?;
+            let Some(failed) = self.laws.find_phase(Phase::Failed) else {
+                return self.laws.all_is_well();
+            };
+            // Failed for good: only somebody's command brings it back.
+            self.apply(Op::Restart(u16::try_from(failed).unwrap_or(0)))?;
+        }
+        violation("4 liveness", "something goes on failing".to_owned())
+    }
+
+    /// The world goes on, the bad services dying, until nothing but that happens; then the system is what
+    /// the reference says.
+    fn come_to_rest(&mut self, bad: u16) -> Verdict {
+        let plan = self.plan;
+        let is_bad = |service: u16| {
+            let svc = &plan.services[usize::from(service)];
+            bad >> (service % 16) & 1 == 1
+                && (svc.what == What::Longrun || (svc.what == What::Oneshot && svc.up))
+        };
+        let limit = 400 + PATIENCE * self.plan.services.len();
+        let before = self.laws.generations();
         for _ in 0..limit {
             if !self.world.pending.is_empty() {
                 self.apply(Op::Arrive(0))?;
-            } else if self.world.do_something_good(self.plan, &self.engine) {
-            } else if self.laws.is_quiet() {
-                let Some(failed) = self.laws.find_phase(Phase::Failed) else {
-                    return self.laws.all_is_well();
-                };
-                // Failed for good: only somebody's command brings it back.
-                forgiven += 1;
-                if forgiven > 5 * self.plan.services.len() {
-                    return violation("4 liveness", format!("service {failed} goes on failing"));
-                }
-                self.apply(Op::Restart(u16::try_from(failed).unwrap_or(0)))?;
+            } else if self.world.do_something_good(self.plan, &self.engine, &is_bad) {
+            } else if self.laws.is_quiet(&is_bad) {
+                return self.laws.is_as_reference(&is_bad);
             } else if self.engine.next_deadline().is_some() {
-                self.apply(Op::ToDeadline(0))?;
+                self.time_passes()?;
             } else {
                 return violation("4 liveness", "nothing will ever happen again".to_owned());
             }
+            let now = self.laws.generations();
+            let mut starts = before.iter().zip(&now).enumerate();
+            let busy = starts.find(|(number, (before, now))| {
+                let good = u16::try_from(*number).is_ok_and(|number| !is_bad(number));
+                good && **now > **before + STARTS * (1 + u32::from(bad.count_ones() > 0) * 20)
+            });
+            if let Some((number, _)) = busy {
+                return violation("7 livelock: starts end", format!("service {number}"));
+            }
         }
         violation("4 liveness", format!("not at rest after {limit} steps"))
+    }
+
+    /// The next deadline comes, unless somebody has to say before that it lives.
+    fn time_passes(&mut self) -> Verdict {
+        let due = self.laws.next_watchdog();
+        match (due, self.engine.next_deadline()) {
+            (Some((at, run)), Some(next)) if at <= next && at > self.now => {
+                let before = Instant::from_ms(at.ms.saturating_sub(1)).max(self.now);
+                self.now = before;
+                self.handle(Event::Keepalive(run))
+            }
+            _ => self.apply(Op::ToDeadline(0)),
+        }
     }
 
     /// Whatever the world does, a shutdown ends.
@@ -250,7 +362,14 @@ impl<'p> Run<'p> {
             2..5 => return Op::GoWell,
             5 => return Op::Shutdown,
             6 => return Op::ShutdownNow,
+            7..10 => return Op::Settle(dice.below16(1 << 15) & dice.below16(1 << 15)),
+            10..40 => return Op::HandOver,
             _ => {}
+        }
+        if dice.chance(12)
+            && let Some(op) = self.fact(dice)
+        {
+            return op;
         }
         match dice.below(100) {
             0..38 if !self.world.pending.is_empty() => {
@@ -263,7 +382,11 @@ impl<'p> Run<'p> {
             }
             0..68 if !self.world.children.is_empty() => {
                 let child = &self.world.children[dice.below(self.world.children.len())];
-                self.act_of(dice, child.run.service.0, child.told)
+                let service = child.run.service.0;
+                if is_side(child.run.role) {
+                    return Op::Beside(service, dice.of(&[End::Well, End::Badly, End::Crash]));
+                }
+                self.act_of(dice, service, child.told)
             }
             0..82 => match dice.below(8) {
                 0 => Op::Wait(dice.of(&[0, 1, 10, 1000, 9999, 10_000, 60_000])),
@@ -271,9 +394,13 @@ impl<'p> Run<'p> {
                 2 => Op::Tick,
                 _ => Op::ToDeadline(0),
             },
-            82..92 => match dice.below(8) {
+            82..92 => match dice.below(13) {
                 0..3 => Op::Stop(any),
                 3..5 => Op::Restart(any),
+                5 => Op::Hold(any, dice.chance(50)),
+                6 => Op::Release(any),
+                7 => Op::Reload(any),
+                8 => Op::Reset(any),
                 _ => Op::Start(any),
             },
             92..95 => Op::FailSpawn(any),
@@ -295,14 +422,38 @@ impl<'p> Run<'p> {
         if told {
             return if dice.chance(60) { Op::Obey(service) } else { Op::ToDeadline(0) };
         }
+        if dice.chance(25) {
+            let ms = dice.of(&[0, 700, 30_000, 4_000_000]);
+            return match dice.below(8) {
+                0..3 => Op::Unready(service),
+                3 => Op::Reloading(service),
+                4 => Op::Extend(service, ms),
+                5 => Op::Trigger(service),
+                6 => Op::SetWatchdog(service, ms),
+                _ => Op::Keepalive(service),
+            };
+        }
         match dice.below(100) {
             0..30 => Op::Ready(service),
             30..35 => Op::Close(service),
             35..75 => self.publication(dice, service),
             75..85 => Op::Exit(service, End::Well),
-            85..95 => Op::Exit(service, End::Badly),
+            85..94 => Op::Exit(service, End::Badly),
+            94..97 => Op::Exit(service, End::Fatally),
             _ => Op::Exit(service, End::Crash),
         }
+    }
+
+    /// A condition of some service changes, mostly for the better; one flaps.
+    fn fact(&self, dice: &mut Dice) -> Option<Op> {
+        let flaps = dice.chance(60);
+        let first = self.plan.services.iter().position(|svc| !svc.ifs.is_empty())?;
+        let number = if flaps { first } else { dice.below(self.plan.services.len()) };
+        let ifs = &self.plan.services[number].ifs;
+        let at = if flaps { 0 } else { dice.below(ifs.len()) };
+        ifs.get(at)?;
+        let holds = if flaps { !self.world.facts[number][at] } else { dice.chance(70) };
+        Some(Op::Fact(u16::try_from(number).ok()?, u16::try_from(at).ok()?, holds))
     }
 
     fn publication(&self, dice: &mut Dice, service: u16) -> Op {

@@ -42,6 +42,7 @@ pub fn shrink(plan: Plan, ops: Vec<Op>, broken: Violation) -> (Plan, Vec<Op>, Vi
         shorten(&mut best);
         fewer_services(&mut best);
         simpler_services(&mut best);
+        fewer_conflicts(&mut best);
         simpler_times(&mut best);
         if format!("{:?}{:?}", best.0, best.1).len() >= size {
             return best;
@@ -114,8 +115,37 @@ fn simpler_services(best: &mut Case) {
                 }
             });
         }
-        change(&|svc| svc.what = What::Longrun);
-        change(&|svc| svc.what = What::Oneshot);
+        change(&|svc| svc.ifs.clear());
+        change(&|svc| svc.ifs.truncate(1));
+        change(&|svc| svc.health = PLAIN.health);
+        change(&|svc| svc.watchdog_ms = 0);
+        change(&|svc| svc.reload = PLAIN.reload);
+        change(&|svc| svc.permanent = false);
+        change(&|svc| svc.fail = PLAIN.fail);
+        change(&|svc| svc.first = false);
+        change(&|svc| svc.patience_ms = PLAIN.patience_ms);
+        change(&|svc| svc.check_ms = PLAIN.check_ms);
+        change(&|svc| svc.action_ms = PLAIN.action_ms);
+        change(&|svc| {
+            svc.actions = 0;
+            let run = |on: &mut super::plan::On| {
+                if let super::plan::On::Run(_) = on {
+                    *on = super::plan::On::Hup;
+                }
+            };
+            svc.links.iter_mut().for_each(|link| run(&mut link.on));
+            run(&mut svc.reload);
+        });
+        change(&|svc| {
+            if !has_parts(svc) {
+                svc.what = What::Longrun;
+            }
+        });
+        change(&|svc| {
+            if svc.what == What::Longrun && !has_parts(svc) {
+                svc.what = What::Oneshot;
+            }
+        });
         change(&|svc| svc.tells = Tells::AtOnce);
         change(&|svc| svc.up = true);
         change(&|svc| svc.end = false);
@@ -127,6 +157,28 @@ fn simpler_services(best: &mut Case) {
         change(&|svc| svc.grace_ms = PLAIN.grace_ms);
         change(&|svc| svc.finish_ms = PLAIN.finish_ms);
         change(&|svc| svc.stop = PLAIN.stop);
+    }
+}
+
+/// Only groups have members and alternatives.
+fn has_parts(svc: &super::plan::Svc) -> bool {
+    use super::plan::Tie;
+    svc.links.iter().any(|link| matches!(link.tie, Tie::Member | Tie::Alternative))
+}
+
+/// Pairs that conflict need not.
+fn fewer_conflicts(best: &mut Case) {
+    for one in 0..best.0.services.len() {
+        while let Some(other) = best.0.services[one].conflicts.last().copied() {
+            let mut plan = best.0.clone();
+            plan.services[one].conflicts.pop();
+            let back = &mut plan.services[usize::from(other)].conflicts;
+            back.retain(|number| usize::from(*number) != one);
+            let ops = best.1.clone();
+            if !try_take(best, plan, ops) {
+                break;
+            }
+        }
     }
 }
 
@@ -142,6 +194,13 @@ fn simpler_times(best: &mut Case) {
         ops[at] = simpler;
         try_take(best, best.0.clone(), ops);
     }
+}
+
+/// The bits of services after the one that is gone move down; exact for the first sixteen services.
+fn bad_without(bad: u16, gone: usize) -> u16 {
+    let Ok(gone) = u32::try_from(gone.min(15)) else { return bad };
+    let low = bad & ((1u16 << gone) - 1);
+    low | ((bad >> 1) & !((1u16 << gone) - 1))
 }
 
 impl Op {
@@ -168,6 +227,19 @@ impl Op {
             Self::TakeBack(s, output) => Self::TakeBack(moved(s)?, output),
             Self::PublishLate(s, value) => Self::PublishLate(moved(s)?, value),
             Self::Touch(s) => Self::Touch(moved(s)?),
+            Self::Fact(s, index, holds) => Self::Fact(moved(s)?, index, holds),
+            Self::Unready(s) => Self::Unready(moved(s)?),
+            Self::Reloading(s) => Self::Reloading(moved(s)?),
+            Self::Extend(s, ms) => Self::Extend(moved(s)?, ms),
+            Self::Keepalive(s) => Self::Keepalive(moved(s)?),
+            Self::Trigger(s) => Self::Trigger(moved(s)?),
+            Self::SetWatchdog(s, ms) => Self::SetWatchdog(moved(s)?, ms),
+            Self::Beside(s, end) => Self::Beside(moved(s)?, end),
+            Self::Reload(s) => Self::Reload(moved(s)?),
+            Self::Reset(s) => Self::Reset(moved(s)?),
+            Self::Hold(s, up) => Self::Hold(moved(s)?, up),
+            Self::Release(s) => Self::Release(moved(s)?),
+            Self::Settle(bad) => Self::Settle(bad_without(bad, gone)),
             other => other,
         })
     }

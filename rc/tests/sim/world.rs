@@ -1,7 +1,7 @@
 //! What the engine acts upon: processes, files, and events on their way. It does what it is told at
 //! once; what it reports may arrive late, twice and in any order.
 
-use super::plan::{Out, Plan, Tells, What, id};
+use super::plan::{About, FATAL, Out, Plan, Tells, What, id};
 use rc::{
     Exit, Signal,
     engine::{Action, Engine, Event, Incarnation, Role},
@@ -21,7 +21,14 @@ pub struct Child {
 pub enum End {
     Well,
     Badly,
+    /// In a way that may be permanent.
+    Fatally,
     Crash,
+}
+
+/// Whether a role runs beside the process of a service.
+pub const fn is_side(role: Role) -> bool {
+    matches!(role, Role::Check(_) | Role::Action { .. })
 }
 
 pub struct World {
@@ -34,6 +41,8 @@ pub struct World {
     pub disk: Vec<Option<String>>,
     /// Somebody else has changed the file.
     pub touched: Vec<bool>,
+    /// What is so, for the conditions of each service that the shell tells of.
+    pub facts: Vec<Vec<bool>>,
 }
 
 impl World {
@@ -46,11 +55,26 @@ impl World {
             write_fails: vec![false; count],
             disk: vec![None; count],
             touched: vec![false; count],
+            facts: plan.services.iter().map(|svc| vec![false; svc.ifs.len()]).collect(),
         }
     }
 
+    /// The process of a service, other than those beside it.
     pub fn child(&self, service: u16) -> Option<&Child> {
-        self.children.iter().find(|child| child.run.service.0 == service)
+        let own = |child: &&Child| child.run.service.0 == service && !is_side(child.run.role);
+        self.children.iter().find(own)
+    }
+
+    /// A condition becomes so, or not, and the shell tells it.
+    pub fn set_fact(&mut self, plan: &Plan, service: u16, index: u16, holds: bool) -> bool {
+        let (number, at) = (usize::from(service), usize::from(index));
+        let about = plan.services[number].ifs.get(at).map(|one| one.fact);
+        if about != Some(About::World) || self.facts[number][at] == holds {
+            return false;
+        }
+        self.facts[number][at] = holds;
+        self.pending.push(Event::Condition { service: id(number), number: index, holds });
+        true
     }
 
     pub fn fail_spawn(&mut self, service: u16) {
@@ -100,8 +124,8 @@ impl World {
             }
             Action::Publish(_)
             | Action::Withdraw(_)
-            | Action::Escalate(..)
             | Action::Notice(_)
+            | Action::Escalate(..)
             | Action::AllStopped => {}
         }
     }
@@ -118,13 +142,28 @@ impl World {
 
     /// The process of a service ends.
     pub fn exit(&mut self, plan: &Plan, service: u16, end: End) -> bool {
-        let Some(at) = self.children.iter().position(|child| child.run.service.0 == service) else {
+        let Some(run) = self.child(service).map(|child| child.run) else { return false };
+        self.exit_of(plan, run, end)
+    }
+
+    /// One of the processes beside that of a service ends.
+    pub fn exit_beside(&mut self, plan: &Plan, service: u16, end: End) -> bool {
+        let beside = |run: &Incarnation| run.service.0 == service && is_side(run.role);
+        let run = self.children.iter().map(|child| child.run).find(beside);
+        run.is_some_and(|run| self.exit_of(plan, run, end))
+    }
+
+    fn exit_of(&mut self, plan: &Plan, run: Incarnation, end: End) -> bool {
+        let service = run.service.0;
+        let Some(at) = self.children.iter().position(|child| child.run == run) else {
             return false;
         };
         let child = self.children.remove(at);
         let exit = match end {
             End::Well => Exit::Code(0),
             End::Badly => Exit::Code(1),
+            End::Fatally if child.run.role == Role::Finish => Exit::Code(125),
+            End::Fatally => Exit::Code(FATAL),
             End::Crash => Exit::Signal(11),
         };
         let svc = &plan.services[usize::from(service)];
@@ -147,14 +186,24 @@ impl World {
         let Some(run) = self.child(service).map(|child| child.run) else { return false };
         let fits = match svc.tells {
             Tells::ByFd => true,
-            Tells::ByNotify => ready,
-            Tells::AtOnce | Tells::ByOutputs => false,
+            Tells::ByNotify | Tells::ByPidfile => ready,
+            Tells::AtOnce | Tells::ByOutputs | Tells::ByCheck => false,
         };
         if run.role != Role::Run || !fits {
             return false;
         }
         self.pending.push(if ready { Event::Ready(run) } else { Event::ReadyClosed(run) });
         true
+    }
+
+    /// The process of a service tells something else.
+    pub fn say(&mut self, service: u16, what: impl Fn(Incarnation) -> Event) -> bool {
+        let Some(run) = self.child(service).map(|child| child.run) else { return false };
+        let fits = run.role == Role::Run;
+        if fits {
+            self.pending.push(what(run));
+        }
+        fits
     }
 
     /// A service publishes a value under one of its own outputs, or under all.
@@ -194,6 +243,14 @@ impl World {
             at = self.pending.iter().position(first).unwrap_or(at);
             return Some(self.pending.remove(at));
         }
+        if let Event::Condition { service, number: index, .. } = self.pending[at] {
+            let same = |event: &Event| {
+                matches!(event, Event::Condition { service: s, number: i, .. }
+                    if (*s, *i) == (service, index))
+            };
+            at = self.pending.iter().position(same).unwrap_or(at);
+            return Some(self.pending.remove(at));
+        }
         Some(if keep { self.pending[at].clone() } else { self.pending.remove(at) })
     }
 
@@ -202,20 +259,31 @@ impl World {
         self.pending.iter().any(|event| matches!(event, Event::Written(r, _) if *r == run))
     }
 
-    /// What a well-behaved world does next without being asked; false: nothing.
-    pub fn do_something_good(&mut self, plan: &Plan, engine: &Engine) -> bool {
-        let ends = |child: &Child| child.told || child.run.role != Role::Run;
+    /// What a world does next without being asked; false: nothing. Services that are `bad` die as soon
+    /// as they run; all others behave.
+    pub fn do_something_good(
+        &mut self,
+        plan: &Plan,
+        engine: &Engine,
+        bad: &dyn Fn(u16) -> bool,
+    ) -> bool {
+        let ends = |child: &Child| {
+            let dies = bad(child.run.service.0) && matches!(child.run.role, Role::Run | Role::Up);
+            child.told || child.run.role != Role::Run || dies
+        };
         if let Some(child) = self.children.iter().find(|child| ends(child)) {
-            return self.exit(plan, child.run.service.0, End::Well);
+            let dies = bad(child.run.service.0) && matches!(child.run.role, Role::Run | Role::Up);
+            return self.exit_of(plan, child.run, if dies { End::Badly } else { End::Well });
         }
         let good = |service: u16| {
             let view = engine.view(id(usize::from(service)))?;
             let starting = view.phase == rc::engine::Phase::Starting;
             let up = starting || view.phase == rc::engine::Phase::Ready;
-            let lacks = engine
-                .outputs(id(usize::from(service)))
-                .any(|(output, value)| output.fixed.is_none() && value.is_none());
-            Some((starting, up && lacks, view.generation))
+            let svc = &plan.services[usize::from(service)];
+            let outputs = engine.outputs(id(usize::from(service))).zip(&svc.outs);
+            let lacks = outputs.filter(|(_, out)| **out == Out::Own).any(|((_, v), _)| v.is_none());
+            let publishes = matches!(svc.what, What::Longrun | What::Oneshot);
+            Some((starting, up && lacks && publishes, view.generation))
         };
         for service in 0..plan.services.len() {
             let Ok(service) = u16::try_from(service) else { break };

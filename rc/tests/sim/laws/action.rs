@@ -17,8 +17,7 @@ const fn number_of(role: Role) -> u8 {
         Role::Down => 2,
         Role::Finish => 3,
         Role::Write => 4,
-        Role::Check(_) => 5,
-        Role::Action { .. } => 6,
+        Role::Check(_) | Role::Action { .. } => 5,
     }
 }
 
@@ -26,7 +25,7 @@ impl Laws<'_> {
     /// Everything that it needs is ready now, and it is wanted.
     fn may_start(&self, number: usize) -> Verdict {
         let svc = &self.plan.services[number];
-        law!("1 no start unwanted", self.wants[number], "{}", Self::name(number));
+        law!("1 no start unwanted", self.may_be_wanted(number), "{}", Self::name(number));
         for link in svc.links.iter().filter(|link| link.tie == Tie::Needs) {
             law!(
                 "1 no start while a need is not ready",
@@ -38,6 +37,14 @@ impl Laws<'_> {
             );
         }
         law!("1 no bundle without members", self.has_members(number, false), "service {number}");
+        law!(
+            "11 no start against a condition",
+            !self.is_barred_by_world(number),
+            "service {number}"
+        );
+        let rivals = self.rivals(number);
+        law!("14 no start beside what conflicts", rivals.is_empty(), "{number} beside {rivals:?}");
+        law!("11 a flap is damped", !self.damp[number], "service {number} starts at once");
         Ok(())
     }
 
@@ -55,6 +62,8 @@ impl Laws<'_> {
         self.done[number].clear();
         self.was_ready[number] = false;
         self.judgement[number] = Judgement::Free;
+        self.reloading[number] = false;
+        self.side_begins(number);
         Ok(())
     }
 
@@ -106,7 +115,7 @@ impl Laws<'_> {
             if run.role == Role::Down {
                 law!(
                     "2 what failed to start is not taken down",
-                    self.judgement[number] == Judgement::Free,
+                    !matches!(self.judgement[number], Judgement::Failed(_, None)),
                     "{run:?}"
                 );
                 self.drained(number)?;
@@ -118,8 +127,15 @@ impl Laws<'_> {
             "{run:?}"
         );
         let timeout = timeout.map(|span| now.after(span));
-        self.live[number] =
-            Some(Live { run, timeout, told: None, killed: None, stuck: false, late: Some(false) });
+        self.live[number] = Some(Live {
+            run,
+            timeout,
+            told: None,
+            killed: None,
+            stuck: false,
+            more: None,
+            late: Some(false),
+        });
         self.turn.spawned.push(run);
         Ok(())
     }
@@ -136,8 +152,8 @@ impl Laws<'_> {
             law!(
                 "1 a file is written again while it is up and may stay so",
                 matches!(self.phase[number], Phase::Starting | Phase::Ready)
-                    && self.wants[number]
-                    && !self.lacks_hard_need(number),
+                    && (self.may_be_wanted(number) && !self.lacks_hard_need(number)
+                        || self.is_held_up(number)),
                 "{run:?}"
             );
             law!(
@@ -182,11 +198,12 @@ impl Laws<'_> {
         let policy = svc.effective_policy().stop;
         if signal == Signal::Hup {
             let asks = |link: &Link| link.on == On::Hup;
+            let reloads = self.turn.reloaded == Some(number) && svc.reload == On::Hup;
             law!(
                 "8 a service signals itself for a link that says so, while it is up",
                 matches!(self.phase[number], Phase::Starting | Phase::Ready)
                     && live.told.is_none()
-                    && svc.links.iter().any(asks),
+                    && (svc.links.iter().any(asks) || reloads),
                 "{run:?}"
             );
             self.turn.signalled.push(number);
@@ -196,19 +213,23 @@ impl Laws<'_> {
             (None, None) => {
                 let overdue = live.timeout.is_some_and(|at| at <= now);
                 let direct = run.role == Role::Finish && overdue;
-                let first = if self.is_killing() || direct { Signal::Kill } else { policy.signal };
+                let barked = self.silent[number];
+                let own = if barked { Signal::Abrt } else { policy.signal };
+                let first = if self.is_killing() || direct { Signal::Kill } else { own };
                 law!(
                     "5 the first signal is the service's own",
-                    signal == first || (self.is_killing() && signal == policy.signal),
+                    signal == first || (self.is_killing() && signal == own),
                     "{run:?} gets {signal:?}"
                 );
+                let overdue = overdue || barked;
                 self.told_first(now, number, run)?;
                 live.told = Some(now);
                 live.late = (!self.is_killing()).then_some(overdue);
                 live.killed = (signal == Signal::Kill).then_some(now);
             }
             (Some(told), None) => {
-                let due = now >= told.after(policy.grace) || self.is_killing();
+                let at = Some(told.after(policy.grace)).max(live.more);
+                let due = at.is_some_and(|at| now >= at) || self.is_killing();
                 law!(
                     "5 SIGKILL after the grace, not before",
                     due && signal == Signal::Kill,
@@ -276,7 +297,7 @@ impl Laws<'_> {
         self.met.moves.insert((from.name(), to.name()));
         let svc = &self.plan.services[number];
         let without_process = match svc.what {
-            What::Bundle => true,
+            What::Bundle | What::Failover => true,
             What::Oneshot => !svc.up,
             What::Longrun | What::File => false,
         };
@@ -295,6 +316,23 @@ impl Laws<'_> {
         }
         if let (Phase::Ready | Phase::Stopping, Some(live)) = (to, &mut self.live[number]) {
             live.timeout = None;
+        }
+        let unready =
+            matches!(self.turn.event, Some(Event::Unready(run)) if run.service.index() == number);
+        if let (Phase::Ready, Phase::Starting, Some(live)) = (from, to, &mut self.live[number])
+            && unready
+        {
+            live.timeout = svc.effective_policy().start_timeout.map(|span| now.after(span));
+        }
+        self.reloading[number] = false;
+        if to == Phase::Stopping {
+            self.silent[number] = self.turn.barked.contains(&number);
+        }
+        if !matches!(to, Phase::Stopping) && from == Phase::Stopping {
+            self.silent[number] = false;
+        }
+        if matches!(from, Phase::Starting | Phase::Ready) || to == Phase::Ready {
+            self.side_moves(now, number, to)?;
         }
         if from == Phase::Ready {
             self.turn.left_ready.insert(number);
@@ -324,11 +362,13 @@ impl Laws<'_> {
             (Some(Event::Exited(of, exit)), What::Oneshot) => {
                 of.service.index() == number && of.role == Role::Up && exit.is_success()
             }
+            (Some(Event::Exited(..)), What::Longrun) => self.turn.told_ready == Some(number),
             (Some(Event::Spawned(of)), What::Longrun) => {
                 Some(*of) == run && matches!(svc.tells, Tells::AtOnce | Tells::ByOutputs)
             }
             (Some(Event::Ready(of)), What::Longrun) => {
-                Some(*of) == run && matches!(svc.tells, Tells::ByFd | Tells::ByNotify)
+                Some(*of) == run
+                    && matches!(svc.tells, Tells::ByFd | Tells::ByNotify | Tells::ByPidfile)
             }
             (Some(Event::Published { service, .. }), What::Longrun) => {
                 service.index() == number && svc.tells == Tells::ByOutputs
@@ -357,13 +397,15 @@ impl Laws<'_> {
 }
 
 /// The changes in the table of the engine's documentation.
-pub(super) const TABLE: [(&str, &str); 21] = [
+pub(super) const TABLE: [(&str, &str); 23] = [
     ("down", "waiting"),
     ("down", "starting"),
     ("down", "ready"),
     ("waiting", "down"),
     ("waiting", "starting"),
     ("waiting", "ready"),
+    ("waiting", "backoff"),
+    ("down", "backoff"),
     ("starting", "ready"),
     ("starting", "stopping"),
     ("starting", "backoff"),

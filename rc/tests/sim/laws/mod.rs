@@ -13,19 +13,29 @@
 //! | 8 who reads a changed value reacts, and only they | `values` |
 //! | 9 what a service waits for is named | `rest` |
 //! | 10 boot settles once | `wanted` |
+//! | 11 conditions hold; a flap is damped; a hand-over changes nothing | `group`, `retry`, script |
+//! | 12 a failover uses what it should | `group` |
+//! | 13 pins hold | `group`, `wanted` |
+//! | 14 what conflicts is never up together | `group`, `action` |
+//! | 15 at rest everything is as the reference says | `wanted`, [`super::reference`] |
 
 mod action;
+mod group;
 mod rest;
 mod retry;
+mod side;
 mod values;
 mod wanted;
 
+use group::Choice;
+use side::Side;
+
 use super::{
-    plan::{Link, Plan, Tie, id},
-    world::World,
+    plan::{Link, Plan, Tells, Tie, id},
+    world::{World, is_side},
 };
 use rc::{
-    Exit, Instant,
+    Exit, Instant, Millis,
     engine::{Action, Engine, Event, Incarnation, Notice, Phase, Role},
 };
 use std::collections::BTreeSet;
@@ -78,8 +88,21 @@ struct Live {
     told: Option<Instant>,
     killed: Option<Instant>,
     stuck: bool,
+    /// It asked for time until then.
+    more: Option<Instant>,
     /// Whether it was told to end because it took too long; when all is killed, nobody asks.
     late: Option<bool>,
+}
+
+impl Live {
+    /// When something is done about it next, if nothing happens before.
+    fn due(&self, grace: Millis) -> Option<Instant> {
+        match (self.told, self.killed) {
+            (None, _) => self.timeout,
+            (Some(told), None) => Some(told.after(grace)).max(self.more),
+            (_, Some(killed)) => (!self.stuck).then(|| killed.after(Millis(3000))),
+        }
+    }
 }
 
 /// What follows when a service that is stopping is down.
@@ -120,13 +143,43 @@ struct Turn {
     at_first: Vec<Phase>,
     /// The orderly part of a shutdown ended in it.
     crossing: bool,
-    /// Who was asked to restart by command.
-    bounced: Option<usize>,
+    /// Who was asked to restart by command, or by an action that failed.
+    bounced: BTreeSet<usize>,
     /// Whose start was to be forgiven.
     forgiven: BTreeSet<usize>,
+    /// The end of something beside a service, and whether it had to be killed.
+    beside: Option<(Incarnation, Exit, bool)>,
+    /// A check found it ready.
+    told_ready: Option<usize>,
+    /// Who failed its checks, or was silent.
+    given_up: BTreeSet<usize>,
+    barked: BTreeSet<usize>,
+    /// Actions that have to run, and those that do.
+    actions_due: BTreeSet<(usize, u16)>,
+    acted: BTreeSet<(usize, u16)>,
+    /// Who has to reload by command.
+    reloaded: Option<usize>,
+    escalated: BTreeSet<usize>,
+    escalations_due: BTreeSet<usize>,
+    /// Who is to be started because of a failure for good.
+    starts: Vec<usize>,
+    /// What is wanted, and dormant, at its end.
+    wants_before: Vec<bool>,
+    /// Who changes its phase in it.
+    moves: BTreeSet<usize>,
+    /// Whose failure for good starts others just now.
+    starter: Option<usize>,
+    /// Who was blocked before it.
+    blocked_before: Vec<bool>,
+    /// Whose check (or action) was killed.
+    killed: BTreeSet<(usize, bool)>,
+    wants_after: Vec<bool>,
+    dormant_after: Vec<bool>,
 }
 
-const EVENTS: [&str; 13] = [
+const PHASES: [&str; 7] = ["down", "waiting", "starting", "ready", "stopping", "backoff", "failed"];
+
+const EVENTS: [&str; 24] = [
     "boot",
     "start",
     "stop",
@@ -140,6 +193,17 @@ const EVENTS: [&str; 13] = [
     "time",
     "shutdown",
     "shutdown now",
+    "unready",
+    "reloading",
+    "extend",
+    "keepalive",
+    "trigger",
+    "watchdog",
+    "condition",
+    "reload",
+    "reset",
+    "hold",
+    "release",
 ];
 
 /// Which pairs of phase and event were met; see the coverage test.
@@ -147,6 +211,19 @@ const EVENTS: [&str; 13] = [
 pub struct Met {
     pub pairs: BTreeSet<(&'static str, &'static str)>,
     pub moves: BTreeSet<(&'static str, &'static str)>,
+}
+
+/// Everything that some alternative reaches.
+fn searched(plan: &Plan) -> Vec<bool> {
+    let mut searched = vec![false; plan.services.len()];
+    for &number in plan.sorted().iter().rev() {
+        for link in &plan.services[number].links {
+            let pulls =
+                link.tie == Tie::Alternative || (searched[number] && link.tie != Tie::After);
+            searched[usize::from(link.to)] |= pulls;
+        }
+    }
+    searched
 }
 
 /// Who depends on a service: the other's number and its link.
@@ -158,6 +235,7 @@ pub struct Laws<'p> {
     order: Vec<usize>,
     dependents: Vec<Vec<Dependent>>,
     asks: Vec<Ask>,
+    pins: Vec<Option<bool>>,
     wants: Vec<bool>,
     target: Option<usize>,
     settled: bool,
@@ -178,6 +256,31 @@ pub struct Laws<'p> {
     failures: Vec<u32>,
     retry_at: Vec<Option<Instant>>,
     last_exit: Vec<Option<Exit>>,
+    /// What the shell told of conditions.
+    holds: Vec<Vec<bool>>,
+    dormant: Vec<bool>,
+    /// Ends in a row that a condition caused, and whether the next start has to wait because of them.
+    flaps: Vec<u32>,
+    damp: Vec<bool>,
+    /// What its failure for good leads to has been done.
+    escalated: Vec<bool>,
+    reloading: Vec<bool>,
+    /// We ended its run because it failed; its `finish` said that it is of no use to go on.
+    ended_by_us: Vec<bool>,
+    hopeless: Vec<bool>,
+    /// It is stopped because it was silent.
+    silent: Vec<bool>,
+    side: Vec<Side>,
+    /// Who is reached by an alternative of some failover.
+    searched: Vec<bool>,
+    choice: Vec<Choice>,
+    /// The same before the last turn.
+    before: Vec<Choice>,
+    /// The members that a bundle counts on, by link.
+    counted: Vec<Vec<bool>>,
+    /// Who is settled and who is blocked at the end of the turn.
+    settled_now: Vec<bool>,
+    blocked: Vec<bool>,
     /// What services publish themselves.
     own: Vec<Vec<Option<String>>>,
     /// Everything that is published, at the end of the last turn.
@@ -195,18 +298,21 @@ impl Met {
         self.moves.extend(&other.moves);
     }
 
-    /// Whether every event met every phase, and every move of the table was made.
-    pub fn must_be_complete(&self) {
-        let phases = ["down", "waiting", "starting", "ready", "stopping", "backoff", "failed"];
+    /// Whether every event met every phase.
+    pub fn must_have_met(&self) {
         for event in EVENTS {
-            for phase in phases {
+            for phase in PHASES {
                 // Files are tried again for ever.
                 let exists = (phase, event) != ("failed", "written");
                 let met = self.pairs.contains(&(phase, event));
                 assert!(met || !exists, "{event} never met {phase}");
             }
         }
-        let moves = phases.iter().flat_map(|from| phases.iter().map(move |to| (*from, *to)));
+    }
+
+    /// Whether every move of the table was made.
+    pub fn must_have_moved(&self) {
+        let moves = PHASES.iter().flat_map(|from| PHASES.iter().map(move |to| (*from, *to)));
         let missing: Vec<_> = moves
             .filter(|pair| action::TABLE.contains(pair) && !self.moves.contains(pair))
             .collect();
@@ -230,6 +336,7 @@ impl<'p> Laws<'p> {
             order: plan.sorted(),
             dependents,
             asks: vec![Ask::Nothing; count],
+            pins: vec![None; count],
             wants: vec![false; count],
             target: None,
             settled: false,
@@ -246,6 +353,22 @@ impl<'p> Laws<'p> {
             failures: vec![0; count],
             retry_at: vec![None; count],
             last_exit: vec![None; count],
+            holds: plan.services.iter().map(|svc| vec![false; svc.ifs.len()]).collect(),
+            dormant: vec![false; count],
+            flaps: vec![0; count],
+            damp: vec![false; count],
+            escalated: vec![false; count],
+            reloading: vec![false; count],
+            ended_by_us: vec![false; count],
+            hopeless: vec![false; count],
+            silent: vec![false; count],
+            side: vec![Side::default(); count],
+            searched: searched(plan),
+            choice: vec![Choice::default(); count],
+            before: vec![Choice::default(); count],
+            counted: plan.services.iter().map(|svc| vec![false; svc.links.len()]).collect(),
+            settled_now: vec![true; count],
+            blocked: vec![false; count],
             own: values.clone(),
             present: values,
             bound: plan.services.iter().map(|svc| vec![None; svc.looks.len()]).collect(),
@@ -260,10 +383,21 @@ impl<'p> Laws<'p> {
         self.turn = Turn { at_first: self.phase.clone(), ..Turn::default() };
         self.meet(event);
         match event {
+            // Nothing of what is beside a service is counted as stale.
+            Event::Exited(run, _) | Event::Spawned(run) if is_side(run.role) => {}
             Event::Exited(run, exit) => self.exited(now, *run, *exit),
-            Event::Spawned(run) | Event::Ready(run) | Event::ReadyClosed(run) => {
+            Event::Spawned(run)
+            | Event::Ready(run)
+            | Event::ReadyClosed(run)
+            | Event::Unready(run)
+            | Event::Reloading(run)
+            | Event::Extend(run, _)
+            | Event::Keepalive(run)
+            | Event::Trigger(run)
+            | Event::Watchdog(run, _) => {
                 self.turn.fresh = self.live[run.service.index()].is_some_and(|l| l.run == *run);
                 self.stale += u64::from(!self.turn.fresh);
+                self.said(now, event, *run);
             }
             Event::Written(run, result) => {
                 let number = run.service.index();
@@ -287,9 +421,73 @@ impl<'p> Laws<'p> {
             }
             _ => {}
         }
+        self.side_event(now, event);
         self.command(now, event);
+        self.watchdogs_bark(now, event);
         debug_assert_eq!(engine.graph().nodes.len(), self.phase.len());
         self.turn.event = Some(event.clone());
+    }
+
+    /// A process told something about itself.
+    fn said(&mut self, now: Instant, event: &Event, run: Incarnation) {
+        let number = run.service.index();
+        if !self.turn.fresh {
+            return;
+        }
+        match event {
+            Event::Ready(_) => self.reloading[number] = false,
+            // Being executed makes it ready, and again.
+            Event::Spawned(_) if self.plan.services[number].tells == Tells::AtOnce => {
+                self.reloading[number] = false;
+            }
+            Event::Reloading(_) => {
+                self.reloading[number] = run.role == Role::Run && self.is_ready(number);
+            }
+            Event::Extend(_, span) => {
+                let until = now.after(Millis(span.0.min(3_600_000)));
+                let phase = self.phase[number];
+                if let Some(live) = &mut self.live[number] {
+                    let ends = phase == Phase::Stopping
+                        && (live.told.is_some() || matches!(run.role, Role::Finish | Role::Down));
+                    if phase == Phase::Starting || ends {
+                        if live.told.is_none() {
+                            live.timeout = live.timeout.map(|at| at.max(until));
+                        } else if live.killed.is_none() {
+                            live.more = live.more.max(Some(until));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the engine wants now, before its actions are judged: within a turn either may be so.
+    pub fn told(&mut self, engine: &Engine, actions: &[Action]) {
+        for action in actions {
+            if let Action::Notice(Notice::Changed { service, .. }) = action {
+                self.turn.moves.insert(service.index());
+            }
+        }
+        for number in 0..self.phase.len() {
+            let view = engine.view(id(number));
+            let up = view.is_some_and(|view| view.want == rc::engine::Want::Up);
+            self.turn.wants_after.push(up);
+            self.turn.dormant_after.push(view.is_some_and(|view| view.dormant));
+        }
+    }
+
+    /// Whether it was wanted at the begin of the turn, or is so at its end.
+    fn may_be_wanted(&self, number: usize) -> bool {
+        self.wants[number]
+            || self.turn.wants_after.get(number) == Some(&true)
+            // A search may want it, and turn away in the same turn.
+            || self.searched[number]
+    }
+
+    /// Whether it was wanted at the begin of the turn, and is so at its end.
+    fn is_surely_wanted(&self, number: usize) -> bool {
+        self.wants[number] && self.turn.wants_after.get(number) != Some(&false)
     }
 
     fn exited(&mut self, now: Instant, run: Incarnation, exit: Exit) {
@@ -298,6 +496,9 @@ impl<'p> Laws<'p> {
         if !self.turn.fresh {
             self.stale += 1;
             return;
+        }
+        if run.role == Role::Finish && exit == Exit::Code(125) {
+            self.hopeless[number] = matches!(self.judgement[number], Judgement::Failed(..));
         }
         if matches!(run.role, Role::Run | Role::Up) {
             self.last_exit[number] = Some(exit);
@@ -321,16 +522,37 @@ impl<'p> Laws<'p> {
     pub fn after(&mut self, now: Instant, engine: &Engine, world: &World) -> Verdict {
         self.forget_dead();
         law!("3 an exit is told", self.turn.dead.is_none(), "{:?}", self.turn.dead);
+        self.take_choices(engine);
         self.values_hold(engine, world)?;
+        self.turn.wants_before = core::mem::take(&mut self.wants);
+        self.wants = self.wanted();
+        self.dormant = self.dormancy();
+        self.count_members();
+        self.turn.blocked_before = core::mem::take(&mut self.blocked);
+        (self.settled_now, self.blocked) = self.settlement();
+        self.choices_right(now)?;
         self.rest(now, engine, world)?;
         self.soft_needs_were_waited_for()?;
         self.settling(engine)
+    }
+
+    /// After a hand-over everything is as it was.
+    pub fn same(&mut self, now: Instant, engine: &Engine, world: &World) -> Verdict {
+        self.turn = Turn { at_first: self.phase.clone(), ..Turn::default() };
+        self.rest(now, engine, world)
+    }
+
+    pub fn generations(&self) -> Vec<u32> {
+        self.generation.clone()
     }
 
     /// The process that is reported dead is gone before anything follows from it.
     fn forget_dead(&mut self) {
         if let (true, Some(Event::Exited(run, _))) = (self.turn.fresh, &self.turn.event) {
             let number = run.service.index();
+            if is_side(run.role) {
+                return;
+            }
             if let Some(live) = self.live[number].take_if(|live| live.run == *run) {
                 self.turn.dead = Some(live.run);
                 self.turn.late = live.late;
@@ -359,26 +581,17 @@ impl<'p> Laws<'p> {
         }
     }
 
-    /// Whether enough members are ready; soft ones count anyway for a bundle that is up.
-    fn has_members(&self, number: usize, up: bool) -> bool {
-        let svc = &self.plan.services[number];
-        let counts = |link: &&Link| {
-            link.tie == Tie::Member
-                && (self.is_ready(usize::from(link.to)) || (up && link.on != super::plan::On::Stop))
-        };
-        svc.what != super::plan::What::Bundle
-            || svc.links.iter().filter(counts).count() >= svc.members_needed()
-    }
-
     /// What keeps a stopping service from ending: dependents that are up and have to be down.
     fn holders(&self, number: usize) -> Vec<usize> {
         let holds = |(dependent, link): &&Dependent| {
-            self.is_active(*dependent)
+            let going = self.phase[*dependent] == Phase::Stopping;
+            let leaves = !self.is_held_up(*dependent)
                 && (link.is_hard()
-                    || self.phase[*dependent] == Phase::Stopping
-                    || !self.wants[*dependent]
+                    || !self.may_be_wanted(*dependent)
                     || self.lacks_hard_need(*dependent)
-                    || !self.has_members(*dependent, true))
+                    || !self.has_members(*dependent, true)
+                    || self.is_barred_by_world(*dependent));
+            self.is_active(*dependent) && (going || leaves)
         };
         self.dependents[number].iter().filter(holds).map(|(dependent, _)| *dependent).collect()
     }
@@ -392,10 +605,21 @@ impl<'p> Laws<'p> {
         self.phase.iter().position(|one| *one == phase)
     }
 
-    /// Whether nothing is on its way.
-    pub fn is_quiet(&self) -> bool {
-        let moving = |p: &Phase| matches!(p, Phase::Starting | Phase::Stopping | Phase::Backoff);
-        !self.phase.iter().any(moving)
+    /// Whether nothing is on its way but the next attempt of a bad service.
+    pub fn is_quiet(&self, bad: &dyn Fn(u16) -> bool) -> bool {
+        (0..self.phase.len()).all(|number| {
+            let bad = u16::try_from(number).is_ok_and(bad);
+            let still = match self.phase[number] {
+                Phase::Starting | Phase::Stopping => false,
+                Phase::Backoff => bad,
+                _ => true,
+            };
+            let side = &self.side[number];
+            still
+                && side.check.is_none()
+                && side.action.is_none()
+                && self.choice[number].patience.is_none_or(|_| self.phase[number] != Phase::Waiting)
+        })
     }
 
     fn name(number: usize) -> String {
@@ -414,12 +638,12 @@ impl<'p> Laws<'p> {
             Event::ReadyClosed(run) => ("closed", run.service),
             Event::Written(run, _) => ("written", run.service),
             Event::Published { service, .. } => ("published", *service),
-            Event::Unready(run) => ("told unready", run.service),
+            Event::Unready(run) => ("unready", run.service),
             Event::Reloading(run) => ("reloading", run.service),
-            Event::Extend(run, _) => ("extended", run.service),
-            Event::Keepalive(run) => ("kept alive", run.service),
-            Event::Watchdog(run, _) => ("watchdog set", run.service),
-            Event::Trigger(run) => ("triggered", run.service),
+            Event::Extend(run, _) => ("extend", run.service),
+            Event::Keepalive(run) => ("keepalive", run.service),
+            Event::Trigger(run) => ("trigger", run.service),
+            Event::Watchdog(run, _) => ("watchdog", run.service),
             Event::Condition { service, .. } => ("condition", *service),
             Event::Reload(service) => ("reload", *service),
             Event::Reset(service) => ("reset", *service),
@@ -444,16 +668,24 @@ impl Laws<'_> {
         self.forget_dead();
         self.turn.actions += 1;
         match action {
+            Action::Spawn(run) if is_side(run.role) => self.spawns_side(now, run),
+            Action::Signal(run, signal) if is_side(run.role) => self.signals_side(now, run, signal),
             Action::Spawn(run) => self.spawns(now, run),
             Action::Signal(run, signal) => self.signals(now, run, signal),
+            Action::Escalate(service, _) => {
+                law!(
+                    "6 a failure for good is told once",
+                    self.turn.escalated.insert(service.index()),
+                    "service {}",
+                    service.0
+                );
+                Ok(())
+            }
             Action::Write(run) => self.writes(run),
             Action::Remove(service) => self.removes(service.index()),
             Action::Publish(service) => {
                 self.turn.published.insert(service.index());
                 Ok(())
-            }
-            Action::Escalate(service, _) => {
-                violation("6 escalation is asked for", format!("service {}", service.0))
             }
             Action::Withdraw(service) => {
                 self.turn.withdrawn.insert(service.index());
@@ -466,9 +698,27 @@ impl Laws<'_> {
 
     fn notice(&mut self, now: Instant, notice: Notice) -> Verdict {
         match notice {
-            Notice::Changed { service, from, to } => self.changes(now, service.index(), from, to),
+            Notice::Changed { service, from, to } => {
+                self.changes(now, service.index(), from, to)?;
+                for other in core::mem::take(&mut self.turn.starts) {
+                    // Who is started for that is not forgiven by anybody.
+                    self.turn.starter = Some(service.index());
+                    self.start(other);
+                    self.turn.starter = None;
+                    self.wants = self.wanted();
+                }
+                Ok(())
+            }
             Notice::Exited { incarnation, exit, timed_out } => {
                 let told = Event::Exited(incarnation, exit);
+                if let Some((run, how, killed)) = self.turn.beside.take() {
+                    law!(
+                        "3 the bad end of something beside a service is told",
+                        run == incarnation && (exit, timed_out) == (how, killed),
+                        "{incarnation:?}"
+                    );
+                    return Ok(());
+                }
                 law!(
                     "3 one incarnation: an exit is told once, and no other",
                     self.turn.dead.take().is_some() && self.turn.event == Some(told),

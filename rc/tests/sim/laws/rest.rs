@@ -7,7 +7,7 @@ use crate::sim::{
     world::World,
 };
 use rc::{
-    Instant, Millis,
+    Instant,
     engine::{Blocker, Engine, Phase, Role, View, Want},
     model::ServiceId,
 };
@@ -32,7 +32,7 @@ impl Laws<'_> {
             engine.stale_events(),
             self.stale
         );
-        let (settled, blocked) = self.settlement();
+        let (settled, blocked) = (self.settled_now.clone(), self.blocked.clone());
         for (number, &blocked) in blocked.iter().enumerate() {
             let Some(view) = engine.view(id(number)) else {
                 return super::violation("7 every service can be seen", Self::name(number));
@@ -40,7 +40,22 @@ impl Laws<'_> {
             self.view_right(number, &view, blocked)?;
             self.state_right(now, number, world)?;
             self.waiting_on_right(number, engine, &settled)?;
+            self.side_right(now, number)?;
+            self.may_be_up(number, engine)?;
         }
+        law!(
+            "6 a failure for good leads to what its definition says",
+            self.turn.escalated == self.turn.escalations_due,
+            "{:?} instead of {:?}",
+            self.turn.escalated,
+            self.turn.escalations_due
+        );
+        law!(
+            "3 the bad end of something beside is told",
+            self.turn.beside.is_none(),
+            "{:?}",
+            self.turn.beside
+        );
         let due = self.next_deadline();
         law!(
             "4 liveness: the next deadline is the earliest wait, and to come",
@@ -87,6 +102,14 @@ impl Laws<'_> {
             view.retry_at
         );
         law!("7 the last exit is kept", view.last_exit == self.last_exit[number], "{name}");
+        law!("9 a reload is told", view.reloading == self.reloading[number], "{name}");
+        law!(
+            "6 failed checks are counted",
+            view.health_failures == self.side[number].failures,
+            "{name}: {} instead of {}",
+            view.health_failures,
+            self.side[number].failures
+        );
         law!("9 blocked by what has failed", view.blocked == blocked, "{name}: {}", view.blocked);
         law!(
             "9 a stop by command is told",
@@ -109,8 +132,18 @@ impl Laws<'_> {
         law!("4 the state follows what is wanted", fits, "{name}, wanted: {want}");
         let live = self.live[number].as_ref();
         if let Phase::Starting | Phase::Ready = phase {
-            law!("2 no dependent without its need", !self.lacks_hard_need(number), "{name}");
-            law!("2 no bundle without members", self.has_members(number, true), "{name}");
+            let held = self.is_held_up(number);
+            law!(
+                "2 no dependent without its need",
+                held || !self.lacks_hard_need(number),
+                "{name}"
+            );
+            law!("2 no bundle without members", held || self.has_members(number, true), "{name}");
+            law!(
+                "11 nothing is up that sleeps",
+                held || !self.dormant[number] || self.sleeps_softly(number),
+                "{name}"
+            );
             law!(
                 "5 nothing that is up was told to end",
                 live.is_none_or(|l| l.told.is_none()),
@@ -130,13 +163,7 @@ impl Laws<'_> {
                 |event| matches!(event, rc::engine::Event::Exited(run, _) if *run == live.run),
             );
             law!("4 liveness: its end is still to come", in_world || reported, "{name}: {live:?}");
-            let due = match (live.told, live.killed) {
-                (None, _) => live.timeout,
-                (Some(told), None) => {
-                    Some(told.after(self.plan.services[number].effective_policy().stop.grace))
-                }
-                (_, Some(killed)) => (!live.stuck).then(|| killed.after(Millis(3000))),
-            };
+            let due = live.due(self.plan.services[number].effective_policy().stop.grace);
             law!(
                 "5 a stop ends: no step is late",
                 due.is_none_or(|at| at > now),
@@ -166,7 +193,16 @@ impl Laws<'_> {
                 right.extend(links.map(|link| Blocker::Service(ServiceId(link.to))));
                 let missing = self.missing_outputs(number).into_iter();
                 right.extend(missing.map(|(of, output)| Blocker::Output(ServiceId(of), output)));
-                if !self.has_members(number, false) {
+                let unmet = self.unmet(number).into_iter();
+                let unmet = unmet.filter_map(|at| u16::try_from(at).ok());
+                right.extend(unmet.map(|at| Blocker::Condition(service(number), at)));
+                right.extend(
+                    self.rivals(number).into_iter().map(|at| Blocker::Conflict(service(at))),
+                );
+                right.extend(
+                    self.alternatives(number).into_iter().map(|at| Blocker::Service(service(at))),
+                );
+                if !self.has_members(number, false) || self.sleeps(number) {
                     let lost = svc.links.iter().filter(|link| {
                         link.tie == Tie::Member && !self.is_ready(usize::from(link.to))
                     });
@@ -190,7 +226,7 @@ impl Laws<'_> {
             Blocker::Service(id) => (0, id.0, 0),
             Blocker::Output(id, output) => (1, id.0, *output),
             Blocker::Dependent(id) => (2, id.0, 0),
-            Blocker::Condition(id, number) => (3, id.0, *number),
+            Blocker::Condition(id, at) => (3, id.0, *at),
             Blocker::Conflict(id) => (4, id.0, 0),
         };
         let mut told = engine.waiting_on(id(number));
@@ -204,17 +240,26 @@ impl Laws<'_> {
         Ok(())
     }
 
+    /// Whether a bundle sleeps because all its members do.
+    fn sleeps(&self, number: usize) -> bool {
+        let members = self.plan.services[number].links.iter();
+        let mut members = members.filter(|link| link.tie == Tie::Member).peekable();
+        members.peek().is_some() && members.all(|link| self.dormant[usize::from(link.to)])
+    }
+
+    /// Whether it is up although it is dormant, over a soft need that is.
+    fn sleeps_softly(&self, number: usize) -> bool {
+        self.bars(number).is_empty() && !self.sleeps(number)
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let of = |number: usize| {
-            let live = self.live[number].as_ref().and_then(|live| match (live.told, live.killed) {
-                (None, _) => live.timeout,
-                (Some(told), None) => {
-                    Some(told.after(self.plan.services[number].effective_policy().stop.grace))
-                }
-                (_, Some(killed)) => (!live.stuck).then(|| killed.after(Millis(3000))),
-            });
+            let grace = self.plan.services[number].effective_policy().stop.grace;
+            let live = self.live[number].as_ref().and_then(|live| live.due(grace));
             let retry = self.retry_at[number].filter(|_| self.phase[number] == Phase::Backoff);
-            live.into_iter().chain(retry).min()
+            let side = self.side[number].deadline();
+            let patience = self.choice[number].patience;
+            live.into_iter().chain(retry).chain(side).chain(patience).min()
         };
         let shutdown = match self.ending {
             Ending::Orderly(until) | Ending::Killing(until) => Some(until),

@@ -2,7 +2,7 @@
 //! again. The rule is written anew here, from its description.
 
 use super::{Judgement, Laws, Verdict, law};
-use crate::sim::plan::{Again, Svc};
+use crate::sim::plan::{Again, FATAL, Fail, Svc, What};
 use rc::{Exit, Instant, Millis, engine::Phase};
 use supervisor::exit::{SpawnFailure, SpawnStep};
 
@@ -19,6 +19,8 @@ fn sentence(
     failures: u32,
     exit: Option<Exit>,
     ready_ms: Option<u64>,
+    itself: bool,
+    hopeless: bool,
 ) -> (Phase, u32, u32) {
     let policy = svc.effective_policy();
     let (min, max) = (u64::from(policy.backoff.min.0), u64::from(policy.backoff.max.0));
@@ -29,16 +31,20 @@ fn sentence(
         let doubled = min.max(LEAST_MS) << failures.min(30);
         (doubled.min(max.max(min).max(LEAST_MS)), failures + 1)
     };
-    let is_own =
-        matches!(svc.what, super::super::plan::What::Longrun | super::super::plan::What::Oneshot);
+    let is_own = matches!(svc.what, What::Longrun | What::Oneshot);
     let left = is_own
         && match svc.again {
             Again::Always => false,
-            Again::Failing => ready_ms.is_some() && exit == Some(Exit::Code(0)),
+            Again::Failing => itself && ready_ms.is_some() && exit == Some(Exit::Code(0)),
             Again::NotAtAll => true,
         };
     let too_many = policy.max_restarts > 0 && count > policy.max_restarts;
-    let phase = if left || too_many { Phase::Failed } else { Phase::Backoff };
+    let permanent = itself && svc.permanent && exit == Some(Exit::Code(FATAL));
+    let phase = if left || too_many || hopeless || (is_own && permanent) {
+        Phase::Failed
+    } else {
+        Phase::Backoff
+    };
     (phase, count, u32::try_from(delay).unwrap_or(u32::MAX))
 }
 
@@ -62,15 +68,29 @@ impl Laws<'_> {
             (Phase::Starting | Phase::Ready, Phase::Stopping) if !self.died_now(number) => {
                 // What was told to end before it left had its time.
                 let told = self.live[number].is_some_and(|live| live.told.is_some());
-                self.judgement[number] =
-                    if told { Judgement::Failed(None, None) } else { Judgement::Free };
                 let ready_ms = now.since_ms(self.since[number]);
-                if from == Phase::Ready && ready_ms >= STABLE_MS {
-                    self.failures[number] = 0;
+                let stable = from == Phase::Ready && ready_ms >= STABLE_MS;
+                if let Some(judgement) = self.verdict_on(now, number) {
+                    self.judgement[number] = judgement;
+                    self.ended_by_us[number] = true;
+                } else if told {
+                    self.judgement[number] = Judgement::Failed(None, None);
+                    self.ended_by_us[number] = true;
+                    if stable {
+                        self.failures[number] = 0;
+                    }
+                } else {
+                    self.judgement[number] = Judgement::Free;
+                    if stable {
+                        self.failures[number] = 0;
+                    }
+                    self.flaps_by(number, stable);
                 }
             }
             (Phase::Starting | Phase::Ready | Phase::Stopping, Phase::Down)
-            | (_, Phase::Backoff | Phase::Failed) => self.rests(now, number, to)?,
+            | (Phase::Starting | Phase::Ready | Phase::Stopping, Phase::Backoff | Phase::Failed) => {
+                self.rests(now, number, to)?;
+            }
             (Phase::Backoff, Phase::Waiting) => law!(
                 "6 not before the delay is over",
                 self.retry_at[number].is_some_and(|at| at <= now)
@@ -83,8 +103,14 @@ impl Laws<'_> {
                 self.turn.forgiven.contains(&number),
                 "service {number}"
             ),
+            (Phase::Down | Phase::Waiting, Phase::Backoff) => {
+                let delay = self.damping(number);
+                law!("11 only flaps are damped", delay.is_some(), "service {number}");
+                self.retry_at[number] = delay.map(|delay| now.after(delay));
+            }
             (_, Phase::Down) => {
-                law!("4 down is not wanted", !self.wants[number], "service {number}");
+                let left = !self.is_surely_wanted(number) || self.searched[number];
+                law!("4 down is not wanted", left, "service {number}");
                 self.failures[number] = 0;
             }
             _ => {}
@@ -107,15 +133,35 @@ impl Laws<'_> {
     fn rests(&mut self, now: Instant, number: usize, to: Phase) -> Verdict {
         let pardoned = core::mem::take(&mut self.pardoned[number]);
         self.retry_at[number] = None;
-        let (expected, delay) = match self.judgement[number] {
-            Judgement::Failed(exit, ready_ms) if self.wants[number] && !pardoned => {
-                let svc = &self.plan.services[number];
-                let (phase, count, delay) = sentence(svc, self.failures[number], exit, ready_ms);
-                self.failures[number] = count;
-                (phase, delay)
+        let itself = !core::mem::take(&mut self.ended_by_us[number]);
+        let hopeless = core::mem::take(&mut self.hopeless[number]);
+        let mut delay = 0;
+        let mut expected = Phase::Down;
+        if let Judgement::Failed(exit, ready_ms) = self.judgement[number]
+            && self.may_be_wanted(number)
+            && !pardoned
+            // While what is wanted changes in this turn, either may be so.
+            && ((self.is_surely_wanted(number) && !self.searched[number]) || to != Phase::Down)
+        {
+            let svc = &self.plan.services[number];
+            let failures = self.failures[number];
+            let (phase, count, after) = sentence(svc, failures, exit, ready_ms, itself, hopeless);
+            self.failures[number] = count;
+            (expected, delay) = (phase, after);
+            let well = itself && ready_ms.is_some() && exit == Some(Exit::Code(0));
+            let left = svc.again == Again::NotAtAll || (svc.again == Again::Failing && well);
+            let permanent =
+                hopeless || (itself && svc.permanent && exit == Some(Exit::Code(FATAL))) || !left;
+            if phase == Phase::Failed && permanent {
+                self.escalates(number);
             }
-            _ => (Phase::Down, 0),
-        };
+        }
+        if let Judgement::Failed(_, Some(ready_ms)) = self.judgement[number]
+            && ready_ms >= STABLE_MS
+            && expected != Phase::Failed
+        {
+            self.escalated[number] = false;
+        }
         law!(
             "6 the policy decides",
             to == expected,
@@ -126,10 +172,47 @@ impl Laws<'_> {
         );
         if to == Phase::Backoff {
             self.retry_at[number] = Some(now.after(Millis(delay)));
-        } else if to == Phase::Down && !self.wants[number] {
+        } else if to == Phase::Down && !self.is_surely_wanted(number) {
             self.failures[number] = 0;
         }
         self.own[number].fill(None);
         Ok(())
+    }
+
+    /// A service leaves by our will: if a condition is why, and its run was short, it flaps.
+    fn flaps_by(&mut self, number: usize, stable: bool) {
+        if stable {
+            self.flaps[number] = 0;
+        } else if !self.bars(number).is_empty() || self.is_barred_by_world(number) {
+            self.flaps[number] += 1;
+        }
+        self.damp[number] = self.flaps[number] > 3;
+    }
+
+    /// How long the next start waits because of flaps; asked once.
+    fn damping(&mut self, number: usize) -> Option<Millis> {
+        if !core::mem::take(&mut self.damp[number]) {
+            return None;
+        }
+        let svc = &self.plan.services[number];
+        let policy = svc.effective_policy().backoff;
+        let (min, max) = (u64::from(policy.min.0.max(10)), u64::from(policy.max.0));
+        let times = (self.flaps[number] - 4).min(20);
+        let delay = (min << times).min(max.max(u64::from(policy.min.0)).max(LEAST_MS));
+        Some(Millis(u32::try_from(delay).unwrap_or(u32::MAX)))
+    }
+
+    /// It failed for good: what its definition says for that happens once.
+    fn escalates(&mut self, number: usize) {
+        if core::mem::replace(&mut self.escalated[number], true) {
+            return;
+        }
+        match self.plan.services[number].fail {
+            Fail::Nothing => {}
+            Fail::Reboot | Fail::Rescue => {
+                self.turn.escalations_due.insert(number);
+            }
+            Fail::Start(other) => self.turn.starts.push(usize::from(other)),
+        }
     }
 }

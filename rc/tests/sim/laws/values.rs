@@ -30,12 +30,13 @@ impl Laws<'_> {
             self.bound_right(number)?;
             self.file_right(number, world)?;
             self.reacted_right(number, &bound_before[number])?;
+            self.actions_right(number, &bound_before[number])?;
         }
         self.stopped_right(&bound_before)
     }
 
     /// Whether a service is up in the same run as before this turn.
-    fn stayed_up(&self, number: usize) -> bool {
+    pub(super) fn stayed_up(&self, number: usize) -> bool {
         let up = |phase: Phase| matches!(phase, Phase::Starting | Phase::Ready);
         up(self.turn.at_first[number])
             && up(self.phase[number])
@@ -59,9 +60,11 @@ impl Laws<'_> {
                 link.on == on && self.is_new(of) && (none || (on == On::Render && whole))
             })
         };
-        if svc.what == What::Longrun {
+        if svc.what == What::Longrun && !svc.links.iter().any(|link| matches!(link.on, On::Run(_)))
+        {
             let signalled = self.turn.signalled.contains(&number);
-            let due = rebound || back(On::Hup);
+            let reloaded = self.turn.reloaded == Some(number) && svc.reload == On::Hup;
+            let due = rebound || back(On::Hup) || reloaded;
             law!(
                 "8 who is told of changes by a signal gets it, then and only then",
                 due == signalled,
@@ -76,13 +79,21 @@ impl Laws<'_> {
     }
 
     /// Whether what a service stands for is new since this turn.
-    fn is_new(&self, number: usize) -> bool {
+    pub(super) fn is_new(&self, number: usize) -> bool {
         let written = matches!(
             &self.turn.event,
             Some(Event::Written(run, Ok(true))) if self.turn.fresh && run.service.index() == number
         );
         match self.plan.services[number].what {
             What::File => written && self.is_ready(number),
+            // Another alternative is news even to those who read nothing.
+            What::Failover
+                if self.turn.at_first[number] == Phase::Ready
+                    && !self.turn.entered.contains(&(number, Phase::Ready)) =>
+            {
+                let (was, is) = (self.before[number].selected, self.choice[number].selected);
+                self.is_ready(number) && was != is
+            }
             _ => self.turn.entered.contains(&(number, Phase::Ready)) && self.is_ready(number),
         }
     }
@@ -116,6 +127,16 @@ impl Laws<'_> {
             let right = match out {
                 Out::Own => *is == self.own[number][at],
                 _ if gone => is.is_none(),
+                // What the alternative that is used has, live.
+                Out::Pick(first) => {
+                    let selected = self.choice[number].selected;
+                    let look = selected.map(|at| svc.looks[usize::from(*first) + at]);
+                    let look = look.filter(|look| self.is_ready(usize::from(look.of)));
+                    let right = look.and_then(|look| {
+                        self.present[usize::from(look.of)][usize::from(look.output)].clone()
+                    });
+                    !self.is_ready(number) || *is == right
+                }
                 out => self.phase[number] != Phase::Ready || *is == svc.fixed(*out, &read),
             };
             law!("8 what is published is right", right, "service {number} output {at}: {is:?}");
@@ -169,15 +190,16 @@ impl Laws<'_> {
             let bound = &self.bound[number][at];
             law!(
                 "1 nothing runs without a value that it cannot do without",
-                !look.must || bound.is_some(),
+                !look.must || bound.is_some() || matches!(svc.what, What::Bundle | What::Failover),
                 "service {number} look {at}"
             );
             let Some(link) = svc.on(look.of) else { continue };
             let mut whole = svc.looks.iter().filter(|one| one.of == look.of && one.must);
             let whole = whole.all(|one| self.present[of][usize::from(one.output)].is_some());
             let current = match link.on {
-                On::Stop => true,
-                On::Hup | On::Render => whole,
+                On::Stop => !self.is_held_up(number),
+                On::Hup | On::Render | On::Run(_) => whole,
+                On::Follow => false,
                 On::Nothing => false,
             };
             law!(
@@ -235,7 +257,11 @@ impl Laws<'_> {
                 !self.is_ready(to) || self.turn.left_ready.contains(&to)
             };
             let hard = |link: &&crate::sim::plan::Link| {
-                link.is_hard() || (link.tie == crate::sim::plan::Tie::Member && link.on == On::Stop)
+                link.is_hard()
+                    || (matches!(
+                        link.tie,
+                        crate::sim::plan::Tie::Member | crate::sim::plan::Tie::Alternative
+                    ) && link.on != On::Nothing)
             };
             let need = svc.links.iter().filter(hard).any(|link| lost(link.to));
             let value = svc.looks.iter().enumerate().any(|(at, look)| {
@@ -255,10 +281,22 @@ impl Laws<'_> {
             };
             let told = self.live[number].is_some_and(|live| live.told.is_some());
             let late = from == Phase::Starting && told;
-            let bounced = self.turn.bounced == Some(number);
+            let bounced = self.turn.bounced.contains(&number);
+            let barred = !self.bars(number).is_empty() || self.is_barred_by_world(number);
+            let group = self.turn.dormant_after.get(number) == Some(&true)
+                || !self.has_members(number, true);
+            let given_up = self.turn.given_up.contains(&number);
             law!(
                 "8 nobody is stopped without a reason",
-                !self.wants[number] || need || value || event || late || bounced,
+                !self.is_surely_wanted(number)
+                    || need
+                    || value
+                    || event
+                    || late
+                    || bounced
+                    || barred
+                    || group
+                    || given_up,
                 "service {number}"
             );
         }

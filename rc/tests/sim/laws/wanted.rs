@@ -1,7 +1,10 @@
 //! Laws about what is wanted, what is settled, and what comes of it in the end.
 
 use super::{Ask, Ending, Laws, Verdict, law};
-use crate::sim::plan::{Link, Out, Tie, What};
+use crate::sim::{
+    plan::{About, Link, Tie, What},
+    reference,
+};
 use rc::{
     Instant, Millis,
     engine::{Engine, Event, Phase},
@@ -30,10 +33,28 @@ impl Laws<'_> {
                 } else {
                     self.forgive(number);
                     if matches!(self.phase[number], Phase::Starting | Phase::Ready) {
-                        self.turn.bounced = Some(number);
+                        self.turn.bounced.insert(number);
                     }
                 }
             }
+            Event::Condition { service, number, holds } => {
+                self.holds[service.index()][usize::from(*number)] = *holds;
+            }
+            Event::Reload(service) => {
+                let number = service.index();
+                if matches!(self.phase[number], Phase::Starting | Phase::Ready) {
+                    self.turn.reloaded = Some(number);
+                }
+            }
+            Event::Reset(service) => self.forgive(service.index()),
+            Event::Hold(service, want) => {
+                let up = *want == rc::engine::Want::Up;
+                self.pins[service.index()] = Some(up);
+                if up {
+                    self.forgive(service.index());
+                }
+            }
+            Event::Release(service) => self.pins[service.index()] = None,
             Event::Shutdown if self.ending == Ending::No => {
                 self.ending = Ending::Orderly(now.after(Millis(self.plan.shutdown_ms)));
             }
@@ -52,10 +73,11 @@ impl Laws<'_> {
         self.wants = self.wanted();
     }
 
-    fn start(&mut self, number: usize) {
+    pub(super) fn start(&mut self, number: usize) {
         let mut open = vec![number];
+        let mut chosen = std::collections::BTreeSet::new();
         while let Some(next) = open.pop() {
-            if self.turn.forgiven.contains(&next) {
+            if !chosen.insert(next) {
                 continue;
             }
             if self.asks[next] == Ask::Down {
@@ -66,12 +88,27 @@ impl Laws<'_> {
             let links = links.filter(|link| matches!(link.tie, Tie::Needs | Tie::Member));
             open.extend(links.map(|link| usize::from(link.to)));
         }
+        for &next in &chosen {
+            for other in self.plan.services[next].conflicts.clone() {
+                let other = usize::from(other);
+                if !chosen.contains(&other) && self.pins[other] != Some(true) {
+                    self.asks[other] = Ask::Down;
+                    self.pardoned[other] = false;
+                }
+            }
+        }
         self.asks[number] = Ask::Up;
     }
 
     fn forgive(&mut self, number: usize) {
         self.turn.forgiven.insert(number);
         self.failures[number] = 0;
+        self.flaps[number] = 0;
+        self.damp[number] = false;
+        if self.turn.starter.is_none() {
+            self.escalated[number] = false;
+        }
+        self.side[number].failures = 0;
         let failed = matches!(self.judgement[number], super::Judgement::Failed(..));
         if self.phase[number] == Phase::Stopping && failed {
             self.pardoned[number] = true;
@@ -79,24 +116,45 @@ impl Laws<'_> {
     }
 
     /// What somebody who asked for something reaches, without what was asked to be down.
-    fn wanted(&self) -> Vec<bool> {
+    pub(super) fn wanted(&self) -> Vec<bool> {
         let mut reached = vec![false; self.asks.len()];
         if self.ending != Ending::No {
             return reached;
         }
-        for (number, ask) in self.asks.iter().enumerate() {
-            reached[number] = *ask == Ask::Up;
+        for (number, reached) in reached.iter_mut().enumerate() {
+            *reached = self.asks[number] == Ask::Up || self.pins[number] == Some(true);
         }
+        let allowed = |number: usize| match self.pins[number] {
+            Some(up) => up,
+            None => self.asks[number] != Ask::Down,
+        };
         // From dependents to dependencies.
         for &number in self.order.iter().rev() {
-            if reached[number] {
-                for link in &self.plan.services[number].links {
-                    reached[usize::from(link.to)] |= link.tie != Tie::After;
-                }
+            if !reached[number] {
+                continue;
+            }
+            let svc = &self.plan.services[number];
+            let choice = self.choice[number];
+            let mut alternative = 0;
+            for link in &svc.links {
+                let pulls = match link.tie {
+                    Tie::Needs | Tie::Wants | Tie::Member => true,
+                    Tie::After => false,
+                    Tie::Alternative => {
+                        let at = alternative;
+                        alternative += 1;
+                        allowed(number)
+                            && match choice.selected {
+                                Some(selected) if svc.first => at <= selected,
+                                Some(selected) => at == selected,
+                                None => at <= choice.reach,
+                            }
+                    }
+                };
+                reached[usize::from(link.to)] |= pulls;
             }
         }
-        let up = |(ask, reached): (&Ask, bool)| reached && *ask != Ask::Down;
-        self.asks.iter().zip(reached).map(up).collect()
+        (0..reached.len()).map(|number| reached[number] && allowed(number)).collect()
     }
 
     /// Whether each service is ready, or will not be so soon; and whether what it waits for has failed.
@@ -122,12 +180,59 @@ impl Laws<'_> {
             let to = usize::from(link.to);
             link.tie == Tie::Needs && !self.is_ready(to) && settled[to]
         };
-        if svc.links.iter().any(hopeless) || !self.missing_outputs(number).is_empty() {
+        let hopeless_condition = |at: usize| match svc.ifs[at].fact {
+            About::World => true,
+            About::Look(look, _) => settled[usize::from(svc.looks[usize::from(look)].of)],
+        };
+        let unmet = self.unmet(number);
+        let rivals = self.rivals(number);
+        if svc.links.iter().any(hopeless)
+            || !self.missing_outputs(number).is_empty()
+            || unmet.iter().any(|at| hopeless_condition(*at))
+            || rivals.iter().any(|other| self.is_settled_alone(*other, settled))
+        {
             return true;
         }
-        let waits = svc.links.iter().any(|link| self.waits_for(link, settled));
+        let waits = svc.links.iter().any(|link| self.waits_for(link, settled))
+            || !unmet.is_empty()
+            || !rivals.is_empty();
+        if waits {
+            return false;
+        }
         let mut members = svc.links.iter().filter(|link| link.tie == Tie::Member);
-        svc.what == What::Bundle && !waits && members.all(|link| settled[usize::from(link.to)])
+        match svc.what {
+            What::Bundle => members.all(|link| settled[usize::from(link.to)]),
+            What::Failover => {
+                let choice = self.choice[number];
+                let all = self.alternatives(number);
+                let tried = all.len() <= choice.reach + 1;
+                let lost = |at: &usize| settled[*at] && !self.is_ready(*at);
+                if choice
+                    .selected
+                    .is_some_and(|at| all.get(at).is_some_and(|at| self.is_ready(*at)))
+                {
+                    true
+                } else {
+                    tried && all.iter().all(lost)
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// A rival that conflicts is there: it is settled when it is up, or stuck.
+    fn is_settled_alone(&self, number: usize, _: &[bool]) -> bool {
+        match self.phase[number] {
+            Phase::Ready => true,
+            Phase::Stopping => !self.is_active(number),
+            _ => false,
+        }
+    }
+
+    /// The conditions that are not known to be met.
+    pub(super) fn unmet(&self, number: usize) -> Vec<usize> {
+        let ifs = 0..self.plan.services[number].ifs.len();
+        ifs.filter(|at| self.met(number, *at) != Some(true)).collect()
     }
 
     /// Whether a link, other than to a member, keeps a service from starting.
@@ -137,7 +242,7 @@ impl Laws<'_> {
             Tie::Needs => !self.is_ready(to),
             Tie::Wants => !settled[to],
             Tie::After => self.wants[to] && !settled[to],
-            Tie::Member => false,
+            Tie::Member | Tie::Alternative => false,
         }
     }
 
@@ -157,8 +262,9 @@ impl Laws<'_> {
         for &(number, phase) in &self.turn.entered {
             settled[number] |= matches!(phase, Phase::Ready | Phase::Backoff | Phase::Failed);
         }
-        for (settled, at_first) in settled.iter_mut().zip(&self.turn.at_first) {
-            *settled |= matches!(at_first, Phase::Ready | Phase::Backoff | Phase::Failed);
+        for (number, at_first) in self.turn.at_first.iter().enumerate() {
+            settled[number] |= matches!(at_first, Phase::Ready | Phase::Backoff | Phase::Failed)
+                || (*at_first == Phase::Waiting && self.turn.blocked_before[number]);
         }
         for &number in &self.order {
             let svc = &self.plan.services[number];
@@ -166,8 +272,11 @@ impl Laws<'_> {
                 || self.turn.entered.contains(&(number, Phase::Waiting));
             let need = |link: &Link| link.tie == Tie::Needs && settled[usize::from(link.to)];
             let mut members = svc.links.iter().filter(|link| link.tie == Tie::Member);
+            let mut alternatives = svc.links.iter().filter(|link| link.tie == Tie::Alternative);
             settled[number] |= waited
                 && (svc.links.iter().any(need)
+                    || (svc.what == What::Failover
+                        && alternatives.all(|link| settled[usize::from(link.to)]))
                     || (svc.what == What::Bundle
                         && members.all(|link| settled[usize::from(link.to)])));
         }
@@ -192,8 +301,12 @@ impl Laws<'_> {
                 let to = usize::from(link.to);
                 let fine = match link.tie {
                     Tie::Wants => settled[to],
-                    Tie::After => settled[to] || !self.wants[to],
-                    Tie::Needs | Tie::Member => true,
+                    Tie::After => {
+                        settled[to]
+                            || !self.wants[to]
+                            || self.turn.wants_before.get(to) == Some(&false)
+                    }
+                    Tie::Needs | Tie::Member | Tie::Alternative => true,
                 };
                 law!(
                     "1 what is wanted is waited for until it is ready or has failed",
@@ -222,37 +335,59 @@ impl Laws<'_> {
         Ok(())
     }
 
-    /// The world has behaved for as long as anything moved: all that can be as wanted is.
+    /// The world has behaved for as long as anything moved: everything is as the reference says, and all
+    /// that is wanted and nothing keeps down is ready.
     pub fn all_is_well(&self) -> Verdict {
-        let mut can = vec![false; self.phase.len()];
-        for &number in &self.order {
-            let svc = &self.plan.services[number];
-            let ready = |link: &&Link| can[usize::from(link.to)];
-            let needs = svc.links.iter().filter(|link| link.tie == Tie::Needs);
-            let members = svc.links.iter().filter(|link| link.tie == Tie::Member);
-            // What follows from a value may be no value of its type.
-            let impossible = self.missing_outputs(number).into_iter().any(|(of, output)| {
-                let out = self.plan.services[usize::from(of)].outs[usize::from(output)];
-                matches!(out, Out::Copy(_) | Out::CopyInt(_))
-            });
-            can[number] = self.wants[number]
-                && !impossible
-                && needs.clone().filter(ready).count() == needs.count()
-                && (svc.what != What::Bundle
-                    || members.filter(ready).count() >= svc.members_needed());
-            let phase = self.phase[number];
+        for (number, phase) in self.phase.iter().enumerate() {
             law!(
-                "4 liveness: what is wanted and can be is ready",
-                !can[number] || phase == Phase::Ready,
-                "service {number} is {}",
-                phase.name()
+                "4 liveness: nothing goes on failing",
+                *phase != Phase::Failed,
+                "service {number}"
             );
+        }
+        Ok(())
+    }
+
+    /// At rest everything is as the reference says.
+    pub fn is_as_reference(&self, bad: &dyn Fn(u16) -> bool) -> Verdict {
+        let asked = |ask: &Ask| match ask {
+            Ask::Nothing => None,
+            Ask::Up => Some(true),
+            Ask::Down => Some(false),
+        };
+        let given = reference::Given {
+            plan: self.plan,
+            asks: self.asks.iter().map(asked).collect(),
+            pins: self.pins.clone(),
+            facts: &self.holds,
+            bad: (0..self.phase.len()).map(|at| u16::try_from(at).is_ok_and(bad)).collect(),
+            shutdown: self.ending != Ending::No,
+        };
+        let history = reference::History {
+            phases: self.phase.clone(),
+            selected: self.choice.iter().map(|choice| choice.selected).collect(),
+            values: self.present.clone(),
+        };
+        let expected = reference::expected(&given, &history);
+        for (number, (expected, phase)) in expected.iter().zip(&self.phase).enumerate() {
             law!(
-                "4 liveness: what is not wanted is down",
-                self.wants[number] || phase == Phase::Down,
-                "service {number} is {}",
-                phase.name()
+                "15 at rest it is as the reference says",
+                expected.contains(phase),
+                "service {number} is {}, not {}",
+                phase.name(),
+                expected.iter().map(|phase| phase.name()).collect::<Vec<_>>().join(" or ")
             );
+            if self.plan.services[number].what == What::Failover {
+                law!(
+                    "15 at rest a failover uses what the reference says",
+                    reference::choice_is_right(&given, &history, number),
+                    "service {number} uses {:?}",
+                    history.selected[number]
+                );
+            }
+        }
+        if let Err(text) = reference::values_are_right(self.plan, &history) {
+            return super::violation("15 at rest values are what the reference says", text);
         }
         Ok(())
     }
