@@ -50,6 +50,7 @@ fn shutdown(definitions: &Definitions, report: &Report) {
     let whole = told.map_or(System::default().shutdown_timeout, |told| told.value);
     for definition in &definitions.services {
         let Some(down) = definition.timeout_down else { continue };
+        report.allow(&definition.allow);
         if down.value <= whole {
             continue;
         }
@@ -66,6 +67,7 @@ fn shutdown(definitions: &Definitions, report: &Report) {
                     lower `timeout-down`";
         report.push(warning.help(help));
     }
+    report.allow(&[]);
     let usual = Policy::default().stop.grace;
     if let Some(told) = told
         && told.value < usual

@@ -29,8 +29,13 @@ pub enum Command {
         #[command(flatten)]
         tree: Tree,
         /// The database to write; replaced as a whole or not at all.
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
+        #[arg(short, long, value_name = "FILE", required_unless_present = "install")]
+        output: Option<PathBuf>,
+        /// Write the database to /etc/jamb/services.db of the image root, and the links to /sbin/jamb that
+        /// an image needs. What is there already and is something else is left alone: then nothing is
+        /// written.
+        #[arg(long, requires = "root")]
+        install: bool,
     },
     /// Prints a database in words.
     #[command(after_help = EXIT_CODES)]

@@ -1,6 +1,7 @@
 //! Services as they are written: checked one by one, but still naming each other by name.
 
 use crate::{
+    diag::Code,
     source::{Located, Place},
     template::{Binding, Expansion, Templates},
     text::Draft,
@@ -18,6 +19,8 @@ pub struct Definition {
     pub name: Located<String>,
     /// One line for people.
     pub description: String,
+    /// Warnings that are not wanted.
+    pub allow: Vec<Code>,
     /// What it does.
     pub body: Body,
     /// `needs`, `wants`, `after`, `contents` and `alternatives`.
@@ -242,6 +245,7 @@ impl Definition {
         Self {
             name,
             description: String::new(),
+            allow: Vec::new(),
             body: Body::Unknown,
             relations: Vec::new(),
             part_of: Vec::new(),

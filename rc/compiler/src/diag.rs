@@ -65,6 +65,29 @@ codes! {
     UnknownTemplate "J0032" "no template has this name",
     Parameter "J0033" "a template's parameter does not exist, is not given or does not fit",
     Expansion "J0034" "templates use each other without end",
+    Implied "J0035" "a need that another need implies",
+    Unwanted "J0036" "a service that nothing starts",
+    NoReadiness "J0037" "a service that others need does not tell when it is ready",
+    Certain "J0038" "a condition that a need decides already",
+    Script "J0039" "a script that the shell cannot read",
+}
+
+impl Code {
+    /// Codes that come as warnings, which the key `allow` of a service silences.
+    pub const ALLOWABLE: &'static [Self] = &[
+        Self::OnChange,
+        Self::Timeouts,
+        Self::Implied,
+        Self::Unwanted,
+        Self::NoReadiness,
+        Self::Certain,
+    ];
+
+    /// The code that is printed as `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|code| code.name() == name).copied()
+    }
 }
 
 /// Whether it prevents a database from being written.
@@ -148,11 +171,25 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Report {
     found: RefCell<Vec<Diagnostic>>,
+    /// Warnings with these codes are not wanted at present.
+    allowed: RefCell<Vec<Code>>,
 }
 
 impl Report {
+    /// From here on, warnings with these codes are dropped: the service that is looked at allows them.
+    pub fn allow(&self, codes: &[Code]) {
+        let mut allowed = self.allowed.borrow_mut();
+        allowed.clear();
+        allowed.extend_from_slice(codes);
+    }
+
     /// Adds a finding.
     pub fn push(&self, diagnostic: Diagnostic) {
+        let unwanted = diagnostic.severity == Severity::Warning
+            && self.allowed.borrow().contains(&diagnostic.code);
+        if unwanted {
+            return;
+        }
         self.found.borrow_mut().push(diagnostic);
     }
 

@@ -20,6 +20,7 @@ pub mod diag;
 pub mod document;
 pub mod encode;
 pub mod fields;
+pub mod install;
 pub mod layers;
 pub mod link;
 pub mod node;
@@ -30,6 +31,7 @@ pub mod root;
 mod scan;
 pub mod schema;
 pub mod show;
+pub mod smell;
 pub mod source;
 pub mod string;
 pub mod template;
@@ -102,6 +104,9 @@ pub fn compile_sources(
     conflict::check(&definitions, &linked, &report);
     if let Some(root) = root {
         root::check(root, &definitions, &report)?;
+    }
+    if !report.has_errors() {
+        smell::check(&definitions, &linked, &report);
     }
     let database = if report.has_errors() { None } else { encoded(&linked, &report)? };
     let services = definitions.services.len();

@@ -23,8 +23,10 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Check(tree) => commands::check::check(&tree, None),
-        Command::Compile { tree, output } => commands::check::check(&tree, Some(&output)),
+        Command::Check(tree) => commands::check::check(&tree, &[], None),
+        Command::Compile { tree, output, install } => {
+            commands::check::compile(&tree, output.as_deref(), install)
+        }
         Command::Show { file, name, json } => commands::show::show(&file, name.as_deref(), json),
         Command::Diff { old, new, target, json } => commands::diff::diff(&old, &new, &target, json),
         Command::Schema => commands::language::schema(),

@@ -330,3 +330,35 @@ fn show_tells_version_id_and_sizes_and_finds_one_service() {
     let unknown = tree.jambc(&["show", "out.db", "rout"]);
     assert!(text(&unknown.stderr).contains("did you mean route?"));
 }
+
+#[test]
+fn install_writes_the_database_and_the_links_into_the_image() {
+    let tree = Tree::of(GOOD);
+    let install = ["compile", "services", "--root", "image", "--install"];
+    assert_eq!(code(&tree, &["compile", "services", "--install"]), Some(100), "into which image?");
+    fs::create_dir(tree.path("image")).unwrap();
+    let output = tree.jambc(&install);
+    assert_eq!(output.status.code(), Some(111));
+    assert!(text(&output.stderr).contains("image/sbin/jamb"), "{}", text(&output.stderr));
+    tree.write("image/usr/sbin/jamb", "\u{7f}ELF");
+    symlink("/usr/sbin", tree.path("image/sbin")).unwrap();
+    tree.write("image/bin/svc", "somebody else's");
+    let output = tree.jambc(&install);
+    assert_eq!(output.status.code(), Some(111));
+    assert!(text(&output.stderr).contains("image/bin/svc: something else is in the way"));
+    assert!(!tree.path("image/etc").exists() && !tree.path("image/init").exists());
+    fs::remove_file(tree.path("image/bin/svc")).unwrap();
+    for _again in 0..2 {
+        let output = tree.jambc(&install);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    let bytes = fs::read(tree.path("image/etc/jamb/services.db")).unwrap();
+    assert_eq!(bytes, tree.compile(&[]));
+    for link in ["init", "usr/sbin/init", "usr/sbin/halt", "bin/svc", "bin/output", "bin/ifwait"] {
+        let target = fs::read_link(tree.path("image").join(link)).unwrap();
+        assert_eq!(target.to_str(), Some("/sbin/jamb"), "{link}");
+    }
+    tree.write("services/a.toml", BAD);
+    assert_eq!(code(&tree, &install), Some(1));
+    assert_eq!(fs::read(tree.path("image/etc/jamb/services.db")).unwrap(), bytes);
+}

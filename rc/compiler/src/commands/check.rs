@@ -5,28 +5,53 @@ use super::{
     out::{complain, complain_raw, replace, say},
 };
 use crate::cli::{Format, Target, Tree};
-use jambc::{Outcome, Request, compile, render};
+use jambc::{
+    Outcome, Request,
+    install::{self, Plan},
+    render,
+};
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-/// Compiles a tree and reports what was found; writes the database to `output` if there is one.
+/// Checks a tree, or compiles it into a file, an image root or both.
 ///
 /// # Errors
 /// If a file cannot be read or written.
-pub fn check(tree: &Tree, output: Option<&Path>) -> Done {
-    let outcome = compile(&request(&tree.dirs, &tree.target))?;
+pub fn compile(tree: &Tree, output: Option<&Path>, install: bool) -> Done {
+    let root = tree.target.root.as_deref().filter(|_| install);
+    let plan = root.map(install::plan).transpose()?;
+    if let Some(plan) = plan.as_ref().filter(|plan| !plan.taken.is_empty()) {
+        let taken: Vec<String> = plan.taken.iter().map(|path| path.display().to_string()).collect();
+        let message =
+            "something else is in the way; nothing was installed; remove it or link it to";
+        return Err(format!("{}: {message} {}", taken.join(", "), install::BINARY).into());
+    }
+    let mut outputs: Vec<&Path> = output.into_iter().collect();
+    outputs.extend(plan.as_ref().map(|plan| plan.database.as_path()));
+    check(tree, &outputs, plan.as_ref())
+}
+
+/// Compiles a tree and reports what was found; writes the database to the outputs, if there are any.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn check(tree: &Tree, outputs: &[&Path], plan: Option<&Plan>) -> Done {
+    let outcome = jambc::compile(&request(&tree.dirs, &tree.target))?;
     report(&outcome, tree.format)?;
     let Some(database) = outcome.database else {
-        if let Some(output) = output {
+        for output in outputs {
             let state = if output.exists() { "is left as it was" } else { "was not written" };
             complain(&format!("jambc: {} {state}", output.display()));
         }
         return Ok(ExitCode::from(NO));
     };
-    if let Some(output) = output {
+    if let Some(plan) = plan {
+        plan.links()?;
+    }
+    for output in outputs {
         replace(output, &database)?;
     }
     Ok(ExitCode::SUCCESS)

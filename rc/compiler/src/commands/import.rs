@@ -5,7 +5,9 @@ use super::{
     out::{NewFile, complain, complain_raw, say, write_folder},
 };
 use jambc::{
-    compile_sources, render,
+    compile_sources,
+    diag::Severity,
+    render,
     source::Sources,
     tool::import::{self, Imported, Request},
 };
@@ -51,7 +53,10 @@ fn check(imported: &Imported, output: &Path) -> Done {
     });
     let tree: Vec<_> = files.collect();
     let outcome = compile_sources(sources, &tree, None, None)?;
-    let human = render::human(&outcome.sources, &outcome.found, io::stderr().is_terminal());
+    // What `jambc check` warns of was so in the source already.
+    let errors = outcome.found.iter().filter(|one| one.severity == Severity::Error);
+    let errors: Vec<_> = errors.cloned().collect();
+    let human = render::human(&outcome.sources, &errors, io::stderr().is_terminal());
     complain_raw(&human);
     if outcome.database.is_none() {
         complain(&format!("jambc: {} was written, but has to be mended", output.display()));

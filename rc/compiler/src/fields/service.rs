@@ -61,6 +61,13 @@ pub const SERVICE: Shape = Shape {
         field("kind", ALL, Type::Words(|| words(Kinds::WORDS)), Absent::Required, "what it does"),
         field("description", ALL, Type::String(Form::Line), Absent::Is("`\"\"`"), "for people"),
         added(
+            "allow",
+            ALL,
+            Type::List(&Type::String(Form::Code)),
+            NO_SERVICES,
+            "codes of warnings that are not wanted for this service, such as `\"J0036\"`",
+        ),
+        added(
             "needs",
             ALL,
             SERVICES,

@@ -152,11 +152,13 @@ pub fn link(definitions: &Definitions, report: &Report) -> Linked {
     let ties = ties.merged();
     let all = linked.iter_mut().zip(services).zip(ties.iter().zip(more));
     for (((_, service), definition), (ties, (actions, passed))) in all {
+        report.allow(&definition.allow);
         failover::check_members(&names, definition, &passed, ties);
         service.edges = edges::edges(&names, definition, &service.reads, &actions, ties);
         service.reload = actions.reload;
         service.actions = actions.commands;
     }
+    report.allow(&[]);
     conflicts(&names, &mut linked);
     binding::check(&names, &definitions.bindings);
     Linked { services: linked, ties, system: system(&names, definitions) }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     definition::{Body, Definition},
-    diag::{Code, Diagnostic},
+    diag::{Code, Diagnostic, all_of},
     fields::Kinds,
     layers,
     source::Located,
@@ -36,9 +36,12 @@ const PATIENCE: Millis = Millis::from_secs(30);
 pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -> Definition {
     table.pass_over(&layers::OWN_KEYS);
     table.pass_over(&["template", "params"]);
+    let allow = allow(cx, &mut table);
+    cx.report.allow(&allow);
     let kind = kind(cx, &mut table);
     table.narrow(kind);
     let mut definition = Definition {
+        allow,
         description: description(cx, &mut table),
         part_of: names(cx, &mut table, "part-of"),
         conflicts: names(cx, &mut table, "conflicts"),
@@ -79,6 +82,31 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     definition.body = body;
     table.finish(cx);
     definition
+}
+
+/// Reads the codes of warnings that are not wanted.
+fn allow(cx: Context<'_>, table: &mut Table<'_>) -> Vec<Code> {
+    let Some(value) = table.take("allow") else { return Vec::new() };
+    let items = value.items(cx, "a list of codes such as [\"J0036\"]");
+    let mut found = Vec::new();
+    for item in &items {
+        let Some(name) = item.string(cx, "a code such as \"J0036\"") else { continue };
+        let known = Code::from_name(&name.value);
+        match known.filter(|code| Code::ALLOWABLE.contains(code)) {
+            Some(code) => found.push(code),
+            None => {
+                let message = if known.is_some() {
+                    format!("`{}`: {} is not a warning", item.key, name.value)
+                } else {
+                    format!("`{}`: there is no code `{}`", item.key, name.value)
+                };
+                let codes = Code::ALLOWABLE.iter().map(|code| code.name());
+                let help = format!("warnings are {}", all_of(codes));
+                item.invalid(cx, Code::BadValue, message, &help);
+            }
+        }
+    }
+    found
 }
 
 /// Reports a required key that is not there.

@@ -1,6 +1,9 @@
-//! What a definition needs from the image: programs, users and groups below an image root.
+//! What a definition needs from the image: programs, users and groups below an image root, and scripts
+//! that a shell can read.
 //!
 //! Symbolic links are followed as the device would follow them, inside of the root.
+
+mod script;
 
 use crate::{
     definition::{Body, Definition, Definitions},
@@ -9,6 +12,7 @@ use crate::{
     text::Draft,
 };
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     fs, io,
     io::Read,
@@ -43,11 +47,13 @@ pub fn check(root: &Path, definitions: &Definitions, report: &Report) -> Result<
         root: Root(root),
         report,
         written: written.collect(),
+        scripts: RefCell::default(),
         users: Accounts::read(&Root(root), "/etc/passwd"),
         groups: Accounts::read(&Root(root), "/etc/group"),
     };
     for definition in &definitions.services {
         checker.programs(definition);
+        checker.inline_scripts(definition);
         let exec = &definition.exec;
         if let Some(user) = &exec.user {
             checker.account(user, "user", &checker.users);
@@ -82,6 +88,8 @@ struct Checker<'c> {
     report: &'c Report,
     /// Files that services write: they need not be in the image.
     written: BTreeSet<&'c str>,
+    /// The scripts that were looked at already.
+    scripts: RefCell<BTreeSet<PathBuf>>,
     users: Accounts,
     groups: Accounts,
 }
@@ -132,7 +140,7 @@ impl Checker<'_> {
             return;
         }
         match self.root.executable(path) {
-            Ok(()) => {}
+            Ok(found) => self.script(draft, path, &found),
             Err(Unusable::Missing) => self.refuse(draft, program, "it does not exist there", ""),
             Err(Unusable::Because(why)) => self.refuse(draft, program, &format!("it {why}"), ""),
         }
@@ -141,8 +149,9 @@ impl Checker<'_> {
     fn search(&self, draft: &Draft, program: &str) {
         let mut reason = format!("it is in none of {}", SEARCH.join(", "));
         for folder in SEARCH {
-            match self.root.executable(&format!("{folder}/{program}")) {
-                Ok(()) => return,
+            let path = format!("{folder}/{program}");
+            match self.root.executable(&path) {
+                Ok(found) => return self.script(draft, &path, &found),
                 Err(Unusable::Missing) => {}
                 Err(Unusable::Because(why)) => reason = format!("{folder}/{program} {why}"),
             }
@@ -151,6 +160,37 @@ impl Checker<'_> {
         let help = nearest(program, all.iter().map(String::as_str));
         let help = help.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
         self.refuse(draft, program, &reason, &help);
+    }
+
+    /// Reports a script for a shell that the shell cannot read; each only once.
+    fn script(&self, draft: &Draft, path: &str, found: &Path) {
+        let Some(place) = draft.place else { return };
+        if !shebang(found).is_some_and(|interpreter| script::is_shell(&interpreter))
+            || !self.scripts.borrow_mut().insert(found.to_owned())
+        {
+            return;
+        }
+        let Some(fault) = script::fault_of_file(found) else { return };
+        let image = self.root.0.display();
+        let message = format!("`sh` cannot read {path} in {image}: {fault}");
+        self.report.push(Diagnostic::error(Code::Script, place, message).help(format!(
+            "`sh -n {}` says the same; nothing of the script was executed",
+            found.display()
+        )));
+    }
+
+    /// Reports what stands behind `sh -c`, if no shell can read it.
+    fn inline_scripts(&self, definition: &Definition) {
+        for (_, argv) in definition.commands() {
+            let arguments: Vec<Option<&str>> = argv.iter().map(Draft::constant).collect();
+            let Some(draft) = script::of_command(&arguments).and_then(|at| argv.get(at)) else {
+                continue;
+            };
+            let (Some(text), Some(place)) = (draft.constant(), draft.place) else { continue };
+            let Some(fault) = script::fault(text.as_bytes()) else { continue };
+            let message = format!("`sh` cannot read this script: {fault}");
+            self.report.push(Diagnostic::error(Code::Script, place, message));
+        }
     }
 
     fn refuse(&self, draft: &Draft, program: &str, reason: &str, help: &str) {
@@ -168,11 +208,11 @@ enum Unusable {
     Because(String),
 }
 
-struct Root<'r>(&'r Path);
+pub(crate) struct Root<'r>(pub(crate) &'r Path);
 
 impl Root<'_> {
     /// Where `path` leads on the host, if every link on the way stays inside of the root.
-    fn resolve(&self, path: &str) -> io::Result<PathBuf> {
+    pub(crate) fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         let mut todo: Vec<String> = parts(path);
         let mut done: Vec<String> = Vec::new();
         let mut links = 0;
@@ -202,10 +242,11 @@ impl Root<'_> {
     }
 
     /// Whether the device could execute `path`, a script's interpreter included.
-    fn executable(&self, path: &str) -> Result<(), Unusable> {
+    /// Returns where it is on the host.
+    fn executable(&self, path: &str) -> Result<PathBuf, Unusable> {
         let found = self.program(path)?;
-        let Some(interpreter) = shebang(&found) else { return Ok(()) };
-        self.program(&interpreter).map(|_| ()).map_err(|reason| {
+        let Some(interpreter) = shebang(&found) else { return Ok(found) };
+        self.program(&interpreter).map(|_| found).map_err(|reason| {
             let why = match reason {
                 Unusable::Missing => "which does not exist".to_owned(),
                 Unusable::Because(why) => format!("which {why}"),
