@@ -281,11 +281,13 @@ fn the_specification_has_the_same_memory() {
 
 #[test]
 fn the_specification_has_the_numbers_of_the_code() {
-    let page = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
+    // Lines may be broken anywhere.
+    let flow = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = flow(&fs::read_to_string(root().join("SPECIFICATION.md")).unwrap());
     for (file, code, words) in NUMBERS {
         let text = fs::read_to_string(root().join(file)).unwrap();
         assert!(text.contains(code), "{file} has no {code} any more; the page says {words}");
-        assert!(page.contains(words), "SPECIFICATION.md has no {words}; {file} has {code}");
+        assert!(page.contains(&flow(words)), "SPECIFICATION.md has no {words}; {file} has {code}");
     }
 }
 
