@@ -39,7 +39,7 @@ test:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@scripts/dist x86_64
 	@scripts/dist mipsel
-	@scripts/summary $(CARGO) test --locked --workspace --no-fail-fast
+	@JAMB_KILLS=10000 scripts/summary $(CARGO) test --locked --workspace --no-fail-fast
 
 bench:
 	@scripts/setup rust cross qemu

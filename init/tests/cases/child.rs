@@ -45,6 +45,8 @@ pub fn finish() -> String {
 pub struct Children {
     listener: UnixListener,
     waiting: RefCell<Vec<Child>>,
+    /// The other ends, so that a child that a test has no more to say to lives on.
+    held: RefCell<Vec<UnixStream>>,
 }
 
 impl Children {
@@ -52,7 +54,7 @@ impl Children {
     pub fn listen(dir: &Path) -> Self {
         let listener = UnixListener::bind(dir.join("children")).unwrap();
         listener.set_nonblocking(true).unwrap();
-        Self { listener, waiting: RefCell::default() }
+        Self { listener, waiting: RefCell::default(), held: RefCell::default() }
     }
 
     /// The next child of a service in a role, as soon as it has come.
@@ -75,6 +77,7 @@ impl Children {
     pub fn has_come(&self, service: &str, role: &str) -> Option<Child> {
         let mut waiting = self.waiting.borrow_mut();
         while let Ok((stream, _)) = self.listener.accept() {
+            self.held.borrow_mut().push(stream.try_clone().unwrap());
             waiting.extend(Child::greet(stream));
         }
         let at = waiting.iter().position(|one| one.service == service && one.role == role)?;

@@ -430,3 +430,36 @@ fn descendants_of_a_crashed_service_do_not_survive() {
     }
     rig.end();
 }
+
+/// s6's finish code 125 and an exit code that the service declares: no further attempt.
+#[test]
+fn a_permanent_failure_stops_for_good() {
+    let rig = Rig::start(vec![
+        longrun("by-code").policy(|policy| policy.permanent = vec![42, 43]),
+        longrun("by-finish").finish(&finish()),
+        longrun("dependent").needs("by-code"),
+    ]);
+    rig.state("dependent", "ready");
+    rig.run("by-code").exit(43);
+    rig.state("by-code", "failed");
+    rig.run("by-finish").exit(0);
+    rig.children.next("by-finish", "finish").exit(125);
+    rig.state("by-finish", "failed");
+    for name in ["by-code", "by-finish"] {
+        let status = rig.world.status(name);
+        assert_eq!(status["generation"], 1);
+        assert!(status["retry_ms"].is_null(), "{status}");
+    }
+    let why = rig.world.ok(&["why", "dependent"]);
+    assert!(why.contains("for good: exit 43"), "{why}");
+    // Another code is worth another attempt, and an end that was asked for is no failure.
+    rig.order("start", "by-code");
+    rig.run("by-code").exit(1);
+    let mut child = rig.run("by-code");
+    child.tell(&format!("catch {TERM}"));
+    rig.order("stop", "by-code");
+    child.caught(TERM);
+    child.exit(42);
+    rig.state("by-code", "down");
+    rig.end();
+}

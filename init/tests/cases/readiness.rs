@@ -184,3 +184,22 @@ fn a_start_timeout_ends_with_readiness() {
     assert!(!timed_out);
     rig.end();
 }
+
+/// systemd: a service that dies while it reloads itself is restarted like any other.
+#[test]
+fn an_exit_while_reloading_restarts() {
+    let rig = Rig::start(vec![longrun("daemon").ready(Ready::Notify)]);
+    let mut child = rig.run("daemon");
+    child.tell("notify READY=1");
+    rig.state("daemon", "ready");
+    child.tell("notify RELOADING=1");
+    child.tell("barrier");
+    assert_eq!(rig.world.status("daemon")["reloading"], true);
+    child.exit(0);
+    let mut child = rig.run("daemon");
+    assert_eq!(rig.world.status("daemon")["reloading"], false);
+    child.tell("notify READY=1");
+    rig.state("daemon", "backoff");
+    rig.state("daemon", "ready");
+    rig.end();
+}

@@ -8,8 +8,9 @@
 use rc::{
     Backoff, Millis, StopPolicy,
     model::{
-        Command as Argv, Condition, Edge, Exec, Fact, Kind, Longrun, OnChange, Oneshot, OutputDecl,
-        Policy, Read, Ready, ReadyWhen, Relation, Restart, Service, ServiceId, System,
+        Back, Command as Argv, Condition, Edge, Exec, Fact, Failover, Kind, Longrun, OnChange,
+        OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation, Restart, Service,
+        ServiceId, System,
     },
     outputs::OutputType,
     text::{Piece, Text},
@@ -36,10 +37,14 @@ pub struct Def {
     pub service: Service,
     edges: Vec<(&'static str, Relation, OnChange)>,
     reads: Vec<(&'static str, &'static str)>,
+    conflicts: Vec<&'static str>,
+    on_failure: Option<&'static str>,
 }
 
 fn def(name: &'static str, kind: Kind) -> Def {
-    Def { name, service: Service::new(kind), edges: Vec::new(), reads: Vec::new() }
+    let service = Service::new(kind);
+    let (edges, reads, conflicts) = (Vec::new(), Vec::new(), Vec::new());
+    Def { name, service, edges, reads, conflicts, on_failure: None }
 }
 
 /// `%N` in an argument is the Nth output that the service reads.
@@ -84,6 +89,31 @@ pub fn oneshot(name: &'static str, up: &str, down: Option<&str>) -> Def {
     let shell = |code: &str| argv(&["/bin/sh", "-c", code]);
     let policy = Policy { restart: Restart::OnFailure, ..policy() };
     def(name, Kind::Oneshot(Oneshot { up: Some(shell(up)), down: down.map(shell), policy }))
+}
+
+/// A failover between these, the preferred first, that has their output `key`.
+pub fn failover(
+    name: &'static str,
+    back: Back,
+    alternatives: &[&'static str],
+    key: &'static str,
+    kind: &str,
+) -> Def {
+    let mut one = def(name, Kind::Failover(Failover { back, patience: Millis(600_000) }));
+    one.edges =
+        alternatives.iter().map(|to| (*to, Relation::Alternative, OnChange::Follow)).collect();
+    one.reads = alternatives.iter().map(|to| (*to, key)).collect();
+    one = one.output(key, kind);
+    one.service.outputs[0].from =
+        (0..alternatives.len()).map(|n| u16::try_from(n).unwrap()).collect();
+    one
+}
+
+/// A bundle that is ready with so many of its members.
+pub fn some_of(name: &'static str, need: u16, members: &[&'static str]) -> Def {
+    let mut one = bundle(name, members);
+    one.service.kind = Kind::Bundle(ReadyWhen::AtLeast(need));
+    one
 }
 
 /// A bundle.
@@ -159,6 +189,18 @@ impl Def {
         self
     }
 
+    /// It is never up beside that one, which has to say the same.
+    pub fn conflicts(mut self, with: &'static str) -> Self {
+        self.conflicts.push(with);
+        self
+    }
+
+    /// That one is started once this one has failed for good.
+    pub fn on_failure(mut self, start: &'static str) -> Self {
+        self.on_failure = Some(start);
+        self
+    }
+
     /// It is up only while this holds.
     pub fn when(mut self, fact: Fact, negated: bool) -> Self {
         self.service.conditions.push(Condition { fact, negated });
@@ -198,6 +240,10 @@ pub fn database_with(mut defs: Vec<Def>, system: System) -> Vec<u8> {
             let reads = def.reads.iter();
             service.reads =
                 reads.map(|(to, key)| Read { service: id(to), output: output(to, key) }).collect();
+            service.conflicts = def.conflicts.iter().map(|to| id(to)).collect();
+            if let (Some(start), Kind::Longrun(longrun)) = (def.on_failure, &mut service.kind) {
+                longrun.policy.on_failure = OnFailure::Start(id(start));
+            }
             (def.name.to_owned(), service)
         })
         .collect();
