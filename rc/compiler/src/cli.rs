@@ -97,6 +97,14 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Writes the definitions of a small router to start from.
+    #[command(
+        after_help = "Exit codes: 0 ok, 1 the folder is not empty, 100 usage, 111 system error."
+    )]
+    Init {
+        /// The folder to write; it must be new or empty.
+        dir: PathBuf,
+    },
     /// Brings definition files into one form: order of keys, spaces, quotes, arrays within 100 columns.
     #[command(
         after_help = "Exit codes: 0 ok, 1 a file is not valid TOML or, with --check, not in the \

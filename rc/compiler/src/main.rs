@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             commands::import::import(&Request { dirs, install }, &output, json)
         }
         Command::Fmt { paths, check } => commands::fmt::format(&paths, check),
+        Command::Init { dir } => commands::init::init(&dir),
         Command::Graph { from, target, format, all, output } => {
             let lines = if all { Lines::All } else { Lines::Telling };
             commands::graph::graph(&from, &target, format, lines, output.as_deref())

@@ -8,6 +8,7 @@ pub mod fmt;
 pub mod graph;
 pub mod import;
 pub mod language;
+pub mod init;
 pub mod out;
 pub mod show;
 
