@@ -97,6 +97,23 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Writes a reference of services: what they are, what they have to do with each other, their outputs.
+    #[command(
+        after_help = "Exit codes: 0 ok, 100 usage, 111 it cannot be read or written, or has errors."
+    )]
+    Doc {
+        /// A database or a folder of definitions.
+        from: PathBuf,
+        /// What a folder is checked against.
+        #[command(flatten)]
+        target: Target,
+        /// Markdown, or one HTML page with a drawing; by default what the name of the file says.
+        #[arg(long, value_enum)]
+        format: Option<DocFormat>,
+        /// The file to write; replaced as a whole or not at all. Without it: standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Writes the definitions of a small router to start from.
     #[command(
         after_help = "Exit codes: 0 ok, 1 the folder is not empty, 100 usage, 111 system error."
@@ -175,6 +192,15 @@ pub enum GraphFormat {
     Dot,
     /// For browsers and image viewers.
     Svg,
+}
+
+/// How a reference is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DocFormat {
+    /// Markdown.
+    Md,
+    /// One page that loads nothing.
+    Html,
 }
 
 /// How findings are printed.

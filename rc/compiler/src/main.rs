@@ -37,6 +37,9 @@ fn main() -> ExitCode {
         }
         Command::Fmt { paths, check } => commands::fmt::format(&paths, check),
         Command::Init { dir } => commands::init::init(&dir),
+        Command::Doc { from, target, format, output } => {
+            commands::doc::doc(&from, &target, format, output.as_deref())
+        }
         Command::Graph { from, target, format, all, output } => {
             let lines = if all { Lines::All } else { Lines::Telling };
             commands::graph::graph(&from, &target, format, lines, output.as_deref())

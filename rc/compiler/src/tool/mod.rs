@@ -2,6 +2,7 @@
 //! texts. None of them decides what a definition means; that is the compiler's.
 
 pub mod diff;
+pub mod doc;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
