@@ -156,6 +156,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the completion script of a shell.
+    #[command(after_help = "For example: jambc completions bash > /etc/bash_completion.d/jambc")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Prints the manual page, or writes one for each command.
+    #[command(after_help = "For example: jambc man | man -l -")]
+    Man {
+        /// The folder to write the pages to; it must be new or empty.
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// A tree of definitions and how it is checked.
@@ -183,6 +197,17 @@ pub struct Target {
     /// An image root, in which programs, users and groups must exist.
     #[arg(long, value_name = "IMAGEROOT")]
     pub root: Option<PathBuf>,
+}
+
+/// Shells that completion scripts are made for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash(1).
+    Bash,
+    /// zsh(1).
+    Zsh,
+    /// fish(1).
+    Fish,
 }
 
 /// How a graph is written.

@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         Command::Doc { from, target, format, output } => {
             commands::doc::doc(&from, &target, format, output.as_deref())
         }
+        Command::Completions { shell } => commands::help::completions(shell),
+        Command::Man { output } => commands::help::man(output.as_deref()),
         Command::Graph { from, target, format, all, output } => {
             let lines = if all { Lines::All } else { Lines::Telling };
             commands::graph::graph(&from, &target, format, lines, output.as_deref())

@@ -7,6 +7,7 @@ pub mod doc;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
+pub mod help;
 pub mod import;
 pub mod language;
 pub mod init;
