@@ -9,8 +9,8 @@ pub mod fmt;
 pub mod graph;
 pub mod help;
 pub mod import;
-pub mod language;
 pub mod init;
+pub mod language;
 pub mod out;
 pub mod show;
 
