@@ -225,8 +225,11 @@ impl Manager {
         match notice {
             Notice::Changed { service, from, to } => {
                 self.milestone(service, to);
-                if self.report.verbose || matches!(to, Phase::Backoff | Phase::Failed) {
-                    let view = self.engine.view(service);
+                let view = self.engine.view(service);
+                let cause = view.filter(|_| to == Phase::Stopping).and_then(|view| view.cause);
+                if let Some(text) = cause.and_then(messages::cause) {
+                    self.report.say(&name, text);
+                } else if self.report.verbose || matches!(to, Phase::Backoff | Phase::Failed) {
                     self.report.say(&name, &messages::changed(from, to, view.as_ref(), now));
                 }
             }

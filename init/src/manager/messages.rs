@@ -2,7 +2,7 @@
 
 use crate::exit::reason;
 use rc::{
-    engine::{Incarnation, Phase, Role, View},
+    engine::{Cause, Incarnation, Phase, Role, View},
     proto::Ending,
 };
 use supervisor::{
@@ -66,6 +66,16 @@ pub fn changed(from: Phase, to: Phase, view: Option<&View>, now: Instant) -> Str
         }
         Phase::Failed => format!("{last}; it stays down until svc start"),
         _ => format!("{} (was {})", to.name(), from.name()),
+    }
+}
+
+/// Why jamb ends a process that nobody asked it to end.
+pub const fn cause(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::NotReady => Some("it was not ready in time, or cannot be; it is stopped"),
+        Cause::Unhealthy => Some("its health checks failed; it is stopped"),
+        Cause::Watchdog => Some("its watchdog did not hear of it in time; it is stopped"),
+        Cause::Itself | Cause::Hopeless => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     state::{State, Step, Then},
     words::{Cause, Incarnation, Phase, Want, Why},
 };
-use crate::model::ServiceId;
+use crate::model::{ReadyWhen, ServiceId};
 use supervisor::{exit::Exit, time::Instant};
 
 /// Something that keeps a service from going on.
@@ -139,9 +139,15 @@ impl Engine {
 
     fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
         let node = &self.graph.nodes[id.index()];
-        if !self.can_gather(id) || self.sleeps(id) {
+        let asleep = self.sleeps(id);
+        if !self.can_gather(id) || asleep {
+            // A bundle of all its members does not wait for who is dormant, unless all are.
+            let skips = !asleep && node.kind == NodeKind::Bundle(ReadyWhen::All);
+            let missing = |to: &ServiceId| {
+                !self.is_ready(*to) && !(skips && self.dynamic[to.index()].dormant)
+            };
             let members = node.members().map(|edge| edge.to);
-            found.extend(members.filter(|&to| !self.is_ready(to)).map(Blocker::Service));
+            found.extend(members.filter(missing).map(Blocker::Service));
         }
         found.extend(node.alternatives().map(|(_, to)| Blocker::Service(to)));
     }

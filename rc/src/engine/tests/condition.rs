@@ -36,10 +36,16 @@ fn a_bundle_keeps_up_while_a_member_comes_and_goes_with_its_condition() {
         daemon("port").when(),
         longrun("user").needs("default"),
     ]);
-    m.start("user");
+    m.boot("user");
+    m.stop("clock");
+    m.exits("user", 0);
+    m.exits("clock", 0);
+    assert_eq!(m.waits("default"), "clock", "who sleeps is not waited for");
+    m.start("clock");
     assert_eq!(m.holds("port", true), "spawn port");
     assert_eq!(m.phase("default"), Phase::Ready, "it has not counted on it yet");
     assert_eq!(m.ready("port"), "");
+    assert_eq!(m.waits("default"), "");
     assert_eq!(m.holds("port", false), "TERM port");
     assert_eq!(m.exits("port", 0), "");
     m.holds("port", true);

@@ -202,9 +202,13 @@ impl Laws<'_> {
                 right.extend(
                     self.alternatives(number).into_iter().map(|at| Blocker::Service(service(at))),
                 );
-                if !self.has_members(number, false) || self.sleeps(number) {
+                let asleep = self.sleeps(number);
+                if !self.has_members(number, false) || asleep {
+                    let skips = svc.count == 0 && !asleep;
                     let lost = svc.links.iter().filter(|link| {
-                        link.tie == Tie::Member && !self.is_ready(usize::from(link.to))
+                        let to = usize::from(link.to);
+                        let missing = !self.is_ready(to) && !(skips && self.dormant[to]);
+                        link.tie == Tie::Member && missing
                     });
                     right.extend(lost.map(|link| Blocker::Service(ServiceId(link.to))));
                 }
