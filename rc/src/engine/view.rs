@@ -143,9 +143,8 @@ impl Engine {
         if !self.can_gather(id) || asleep {
             // A bundle of all its members does not wait for who is dormant, unless all are.
             let skips = !asleep && node.kind == NodeKind::Bundle(ReadyWhen::All);
-            let missing = |to: &ServiceId| {
-                !self.is_ready(*to) && !(skips && self.dynamic[to.index()].dormant)
-            };
+            let missing =
+                |to: &ServiceId| !(self.is_ready(*to) || skips && self.dynamic[to.index()].dormant);
             let members = node.members().map(|edge| edge.to);
             found.extend(members.filter(missing).map(Blocker::Service));
         }
