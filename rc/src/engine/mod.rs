@@ -360,10 +360,7 @@ impl Engine {
                 self.recompute_wants();
             }
             while let Some(id) = self.next_on_agenda() {
-                budget -= 1;
-                if budget == 0 {
-                    self.bugs += 1;
-                    out.push(Action::Notice(Notice::Bug { service: id }));
+                if self.goes_in_circles(&mut budget, id, out) {
                     return;
                 }
                 self.step(now, id, out);
@@ -372,11 +369,26 @@ impl Engine {
                 }
             }
             // A delay of no length ends in the turn in which it began.
-            if !self.expire(now, out) && !self.continue_shutdown(now, out) {
+            if !self.expire(now, &mut budget, out) && !self.continue_shutdown(now, out) {
                 break;
             }
         }
         self.settle(out);
+    }
+
+    /// Whether a turn has done more than it can have to do: a defect, told once for each turn.
+    fn goes_in_circles(
+        &mut self,
+        budget: &mut usize,
+        id: ServiceId,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        *budget = budget.saturating_sub(1);
+        if *budget == 0 {
+            self.bugs += 1;
+            out.push(Action::Notice(Notice::Bug { service: id }));
+        }
+        *budget == 0
     }
 
     fn next_on_agenda(&mut self) -> Option<ServiceId> {
@@ -392,7 +404,7 @@ impl Engine {
 
     /// Lets every process whose deadline has come escalate, and every backoff end; answers whether
     /// there was one. Afterwards the first deadline is one that still holds.
-    fn expire(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
+    fn expire(&mut self, now: Instant, budget: &mut usize, out: &mut Vec<Action>) -> bool {
         let mut any = false;
         while let Some(&Reverse((at, id))) = self.deadlines.peek() {
             let current = self.dynamic[id.index()].armed;
@@ -405,6 +417,9 @@ impl Engine {
                 self.deadline_of(now, id, out);
                 self.arm(id);
                 any = true;
+                if self.goes_in_circles(budget, id, out) {
+                    return false;
+                }
             }
         }
         // Entries that went stale before their time are dropped when they outnumber the live ones.
