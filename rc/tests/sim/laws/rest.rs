@@ -207,7 +207,7 @@ impl Laws<'_> {
                     let skips = svc.count == 0 && !asleep;
                     let lost = svc.links.iter().filter(|link| {
                         let to = usize::from(link.to);
-                        let missing = !self.is_ready(to) && !(skips && self.dormant[to]);
+                        let missing = !(self.is_ready(to) || skips && self.dormant[to]);
                         link.tie == Tie::Member && missing
                     });
                     right.extend(lost.map(|link| Blocker::Service(ServiceId(link.to))));
