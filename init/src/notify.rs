@@ -84,8 +84,8 @@ fn assignment(word: &str) -> Result<String, String> {
         });
     }
     match word.split_once('=') {
-        Some(("EXTEND", span)) => match span.parse::<u32>() {
-            Ok(seconds) => Ok(format!("EXTEND_TIMEOUT_USEC={}", u64::from(seconds) * 1_000_000)),
+        Some(("EXTEND", span)) => match span.parse::<u64>() {
+            Ok(seconds) => Ok(format!("EXTEND_TIMEOUT_USEC={}", seconds.saturating_mul(1_000_000))),
             Err(_) => Err(format!("{span} is no number of seconds")),
         },
         Some(_) => Ok(word.to_owned()),
@@ -93,9 +93,10 @@ fn assignment(word: &str) -> Result<String, String> {
     }
 }
 
-fn monotonic_usec() -> u128 {
+fn monotonic_usec() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    now.map_or(0, |now| std::time::Duration::from(now).as_micros())
+    let micros = now.map_or(0, |now| std::time::Duration::from(now).as_micros());
+    u64::try_from(micros).unwrap_or(0)
 }
 
 fn send(message: &[u8]) -> Result<(), String> {

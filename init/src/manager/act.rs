@@ -121,7 +121,7 @@ impl Manager {
         }
     }
 
-    fn signal(&mut self, run: Incarnation, signal: Signal) {
+    pub(super) fn signal(&mut self, run: Incarnation, signal: Signal) {
         let Some(group) = self.children.group_of(run) else { return self.give_up_heir(run) };
         reap::signal_group(group, signal);
         // A stopped process would take no notice before its time is over.

@@ -10,7 +10,7 @@ use rc::{
 };
 use rustix::process::{Pid, getpid};
 use std::path::Path;
-use supervisor::exit::Exit;
+use supervisor::{exit::Exit, signal::Signal};
 
 /// Generations between a process and the main one that are looked at.
 const ANCESTORS: usize = 16;
@@ -155,7 +155,12 @@ impl Manager {
         });
         if let Some(pid) = named {
             self.forget_heir(run.service);
-            return self.adopt(run, pid);
+            let goes_on = self.adopt(run, pid);
+            if goes_on && self.is_stopping(run) {
+                // The one before was told to end; this one has not heard of it.
+                self.signal(run, Signal::Term);
+            }
+            return goes_on;
         }
         let starts = self.engine.view(run.service).is_some_and(|v| v.phase == Phase::Starting);
         let path = (exit.is_success() && starts).then(|| self.pidfile(run.service)).flatten();
@@ -191,11 +196,14 @@ impl Manager {
         found
     }
 
+    fn is_stopping(&self, run: Incarnation) -> bool {
+        self.engine.view(run.service).is_some_and(|view| view.phase == Phase::Stopping)
+    }
+
     /// It is to end, and nothing of it is supervised: then it has ended.
     pub(super) fn give_up_heir(&mut self, run: Incarnation) {
         let is_awaited = |heir: &Heir| heir.awaited().is_some_and(|(of, _)| of == run);
-        let stops = self.engine.view(run.service).is_some_and(|v| v.phase == Phase::Stopping);
-        if stops && self.heirs.iter().any(is_awaited) {
+        if self.is_stopping(run) && self.heirs.iter().any(is_awaited) {
             self.forget_heir(run.service);
             self.queue.push_back(Event::Exited(run, Exit::Code(0)));
             self.more = true;

@@ -27,11 +27,24 @@ pub fn bootchart(args: &Args) -> Result<i32, Failure> {
             other => return Err(query::unexpected(other)),
         }
     }
-    let mut rows: Vec<(&Item, Milestones)> = items.iter().zip(times).collect();
-    rows.retain(|(_, times)| times.wanted.is_some());
-    rows.sort_by_key(|(_, times)| (times.started.or(times.ready).unwrap_or(u32::MAX), times.ready));
+    let rows = in_order(&items, &times);
     exit::say(&if args.json { as_json(&rows, settled) } else { as_text(&rows) });
     Ok(exit::OK)
+}
+
+/// Those that were ever wanted, by their start. Most are in that order already once they are inserted.
+fn in_order<'a>(items: &'a [Item], times: &[Milestones]) -> Vec<(&'a Item, Milestones)> {
+    let start = |times: &Milestones| times.started.or(times.ready).unwrap_or(u32::MAX);
+    let mut rows: Vec<(&Item, Milestones)> = Vec::with_capacity(items.len());
+    for (item, times) in items.iter().zip(times) {
+        if times.wanted.is_none() {
+            continue;
+        }
+        let key = (start(times), times.ready);
+        let place = rows.partition_point(|(_, other)| (start(other), other.ready) <= key);
+        rows.insert(place, (item, *times));
+    }
+    rows
 }
 
 fn as_text(rows: &[(&Item, Milestones)]) -> String {

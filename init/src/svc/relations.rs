@@ -43,13 +43,14 @@ impl World {
         number.map(ServiceId).ok_or_else(|| Failure::Unknown(name.to_owned()))
     }
 
-    /// Its relations to others, or those of others to it.
-    fn of(&self, id: ServiceId, reverse: bool) -> impl Iterator<Item = (ServiceId, Relation)> {
-        let one = move |&(from, to, relation): &(ServiceId, ServiceId, Relation)| match reverse {
-            false => (from == id).then_some((to, relation)),
-            true => (to == id).then_some((from, relation)),
-        };
-        self.edges.iter().filter_map(one)
+    /// Its relations to others, or those of others to it, as lines at this depth, the last one first.
+    fn of(&self, id: ServiceId, reverse: bool, depth: usize, lines: &mut Vec<Line>) {
+        for &(from, to, relation) in self.edges.iter().rev() {
+            let (own, other) = if reverse { (to, from) } else { (from, to) };
+            if own == id {
+                lines.push(Line { depth, relation: Some(relation), id: other, again: false });
+            }
+        }
     }
 }
 
@@ -76,8 +77,9 @@ struct Line {
 pub fn deps(args: &Args) -> Result<i32, Failure> {
     let world = World::ask()?;
     let id = world.find(&args.names[0])?;
-    let line = |(id, relation)| Line { depth: 0, relation: Some(relation), id, again: false };
-    let lines: Vec<Line> = world.of(id, args.reverse).map(line).collect();
+    let mut lines = Vec::new();
+    world.of(id, args.reverse, 0, &mut lines);
+    lines.reverse();
     print(&world, &lines, "deps", args.json);
     Ok(exit::OK)
 }
@@ -86,27 +88,34 @@ pub fn deps(args: &Args) -> Result<i32, Failure> {
 pub fn tree(args: &Args) -> Result<i32, Failure> {
     let world = World::ask()?;
     let mut open = Vec::new();
+    let mut shown = vec![false; world.items.len()];
     let mut root = |id| open.push(Line { depth: 0, relation: None, id, again: false });
     match args.names.first() {
         Some(name) => root(world.find(name)?),
         None => {
-            let all =
-                (0..u16::try_from(world.items.len()).unwrap_or(u16::MAX)).rev().map(ServiceId);
-            all.filter(|id| world.of(*id, true).next().is_none()).for_each(root);
+            for (_, to, _) in &world.edges {
+                if let Some(has_parent) = shown.get_mut(to.index()) {
+                    *has_parent = true;
+                }
+            }
+            for (place, has_parent) in shown.iter().enumerate().rev() {
+                if let (false, Ok(number)) = (has_parent, u16::try_from(place)) {
+                    root(ServiceId(number));
+                }
+            }
+            shown.fill(false);
         }
     }
-    let mut shown = vec![false; world.items.len()];
     let mut lines = Vec::new();
     while let (Some(mut line), true) = (open.pop(), lines.len() < MOST_LINES) {
         let Some(shown) = shown.get_mut(line.id.index()) else { continue };
-        let below: Vec<_> = world.of(line.id, false).collect();
-        line.again = *shown && !below.is_empty();
+        let before = open.len();
+        // The last one put there is the first one shown.
+        world.of(line.id, false, line.depth + 1, &mut open);
+        line.again = *shown && open.len() > before;
         *shown = true;
-        if !line.again {
-            let depth = line.depth + 1;
-            let child = |(id, relation)| Line { depth, relation: Some(relation), id, again: false };
-            // The last one put there is the first one shown.
-            open.extend(below.into_iter().rev().map(child));
+        if line.again {
+            open.truncate(before);
         }
         lines.push(line);
     }

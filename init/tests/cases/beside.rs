@@ -73,6 +73,12 @@ fn a_check_does_not_outlive_its_service() {
     let mut check = rig.children.next("daemon", "health");
     check.tell("spawn descendant");
     let descendant = rig.children.next("daemon", "descendant");
+    // Nor does anybody outlive the check.
+    check.exit(0);
+    descendant.gone();
+    let mut check = rig.children.next("daemon", "health");
+    check.tell("spawn descendant");
+    let descendant = rig.children.next("daemon", "descendant");
     rig.order("stop", "daemon");
     check.gone();
     descendant.gone();

@@ -2,7 +2,11 @@
 
 use crate::{child::longrun, rig::Rig};
 use rc::model::{Fact, LinkIs};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+};
 
 fn dir(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("jamb-condition-{}-{name}", std::process::id()));
@@ -83,6 +87,15 @@ fn what_holds_at_first_is_known_at_first() {
     for name in ["no-dir", "no-lo", "none", "no-device"] {
         assert_eq!(rig.world.status(name)["generation"], 0, "{name} was started");
     }
+    // Before anything else happens.
+    let mut events = rig.world.command(&["events", "--all", "--json"]);
+    let mut child = events.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let is_change = |line: &String| line.contains(r#""event":"state""#);
+    let first = lines.take_while(|line| !is_change(line)).filter(|l| l.contains(r#""holds":true"#));
+    assert_eq!(first.count(), 4, "dir, lo, and the two of both");
+    child.kill().unwrap();
+    child.wait().unwrap();
     let status = rig.world.status("none");
     assert_eq!(status["waiting_on"][0], "link jamb-none0 is running");
     assert_eq!(status["conditions"][0]["now"], "absent");

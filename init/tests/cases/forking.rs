@@ -67,10 +67,16 @@ fn the_process_in_the_pid_file_is_supervised() {
 fn a_pid_file_that_lies_is_not_believed() {
     let path = path("lies");
     let rig = Rig::start(vec![daemon(&path), longrun("other")]);
-    let other = rig.run("other");
+    let mut other = rig.run("other");
+    // A child of jamb's by now, but not this service's.
+    other.tell("spawn between");
+    let mut between = rig.children.next("other", "between");
+    between.tell("spawn orphan");
+    let orphan = rig.children.next("other", "orphan");
+    between.exit(0);
     let parent = rig.run("daemon");
     parent.exit(0);
-    for foreign in [i64::from(std::process::id()), other.pid, 1, 0, -5, i64::MAX] {
+    for foreign in [i64::from(std::process::id()), other.pid, orphan.pid, 1, 0, -5, i64::MAX] {
         std::fs::write(&path, format!("{foreign}\n")).unwrap();
         assert_eq!(rig.now("daemon"), "starting", "{foreign}");
     }

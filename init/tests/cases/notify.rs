@@ -149,6 +149,19 @@ fn the_main_process_is_handed_over() {
     orphan.gone();
     rig.state("daemon", "down");
     second.exit(0);
+    // One that gets the place of a process that is being stopped hears of that.
+    rig.order("start", "daemon");
+    let mut third = rig.run("daemon");
+    third.tell("spawn heir");
+    let mut heir = rig.children.next("daemon", "heir");
+    heir.tell("setsid");
+    third.tell(&format!("notify MAINPID={}", heir.pid));
+    third.tell("barrier");
+    rig.order("stop", "daemon");
+    third.gone();
+    heir.gone();
+    rig.state("daemon", "down");
+    assert_eq!(rig.world.status("daemon")["last_exit"]["signal"], 15);
     rig.end();
 }
 
