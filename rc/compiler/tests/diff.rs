@@ -99,12 +99,15 @@ fn a_changed_command_restarts_the_service_and_what_needs_it() {
 }
 
 #[test]
-fn what_the_engine_alone_looks_at_is_linked_again() {
+fn whatever_changes_restarts_the_service() {
     let new = OLD.replace(
         "run = [\"telnetd\"",
         "description = \"t\"\ntimeout-down = \"1s\"\nrun = [\"telnetd\"",
     );
-    assert_eq!(actions(&new), ["telnet changed re-link"]);
+    assert_eq!(
+        actions(&new),
+        ["default kept restart not ready before telnet is", "telnet changed restart",]
+    );
 }
 
 #[test]
@@ -116,13 +119,14 @@ fn a_file_with_new_content_makes_its_reader_act_as_its_edge_says() {
 }
 
 #[test]
-fn a_new_constant_value_reaches_its_readers_only() {
+fn a_new_constant_value_reaches_its_readers() {
     assert_eq!(
         actions(&OLD.replace("value = \"eth0\"", "value = \"eth1\"")),
         [
-            "conf kept react reads lan.ifname, which has a new value",
+            "conf kept react render, if lan is different then",
+            "default kept restart not ready before lan is",
             "dns kept react signal HUP, if conf is different then",
-            "lan changed re-link",
+            "lan changed restart",
         ]
     );
 }
@@ -133,18 +137,14 @@ fn services_come_and_go() {
         OLD.replace(", \"telnet\"]", ", \"ssh\"]").replace("[service.telnet]", "[service.ssh]");
     assert_eq!(
         actions(&new),
-        [
-            "default changed restart not ready before ssh is",
-            "ssh added start new",
-            "telnet removed stop no longer defined",
-        ]
+        ["default changed restart", "ssh added start new", "telnet removed stop no longer defined",]
     );
     // What boot does not start is not touched.
     let new = OLD.replace(", \"telnet\"]", "]").replace("service.spare", "service.other");
     assert_eq!(
         actions(&new),
         [
-            "default changed re-link",
+            "default changed restart",
             "other added keep new, but boot does not start it",
             "spare removed keep no longer defined, but boot did not start it",
             "telnet kept stop boot no longer starts it",
@@ -207,7 +207,20 @@ run = ['user', '${uplink.peer}']
     check(
         "['fibre', 'lte']",
         "['lte', 'fibre']",
-        &["~ re-link  uplink  alternatives: [\"fibre\",\"lte\"] -> [\"lte\",\"fibre\"]"],
+        &["~ restart  uplink   alternatives: [\"fibre\",\"lte\"] -> [\"lte\",\"fibre\"]"],
+    );
+}
+
+#[test]
+fn new_numbers_are_no_reason_to_restart() {
+    let new = format!("{OLD}[service.a]\nkind = 'oneshot'\n");
+    let new_numbers = actions(&new);
+    assert!(new_numbers.contains(&"route kept re-link".to_owned()), "{new_numbers:?}");
+    assert!(!new_numbers.iter().any(|one| one.contains("restart")), "{new_numbers:?}");
+    let said = text(&diff(OLD, &new, &[]).stdout);
+    assert!(
+        said.ends_with("8 of 9 services stay as they are, 4 of them under new numbers\n"),
+        "{said}"
     );
 }
 

@@ -1,7 +1,7 @@
 //! What a switch does to each service: the rules of the engine, applied to a device that runs what boot
 //! started.
 
-use super::{Difference, Edge, Entry, Side, Status, edges, fields::Change};
+use super::{Difference, Edge, Entry, Side, Status, edges};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Action {
     /// Nothing: it goes on as it is, or stays down.
     Keep,
-    /// It goes on as it is, under new rules.
+    /// It goes on as it is; the numbers of services that it relates to are others.
     Relink,
     /// It stays up and does what its `on-change` says, for example `signal HUP`.
     React(String),
@@ -52,10 +52,11 @@ pub(super) fn effects(old: &Side, new: &Side, entries: &mut [Entry]) {
             }
             (_, false, true) => (Action::Start, "boot starts it now"),
             (_, true, false) => (Action::Stop, "boot no longer starts it"),
-            (Status::Changed, true, true) if entry.changes.iter().any(Change::restarts) => {
-                (Action::Restart, "")
+            (Status::Changed, true, true) => (Action::Restart, ""),
+            (Status::Changed, ..) => (Action::Keep, ""),
+            (Status::Kept, ..) if old.records.get(&entry.name) != new.records.get(&entry.name) => {
+                (Action::Relink, "")
             }
-            (Status::Changed, ..) => (Action::Relink, ""),
             (Status::Kept, ..) => (Action::Keep, ""),
         };
         entry.action = action;
@@ -107,40 +108,29 @@ fn reasons(
 ) -> Vec<(Action, String)> {
     let followed = edges(service).filter_map(|edge| {
         let other = &entries[*index.get(edge.to)?];
-        follows(service, edge, other)
+        follows(edge, other)
     });
     let preferred = lost_preferred(service, index, entries);
     followed.chain(lost_members(service, index, entries)).chain(preferred).collect()
 }
 
 /// What a service does because of `other`, to which it has `edge`.
-fn follows(service: &Value, edge: Edge<'_>, other: &Entry) -> Option<(Action, String)> {
+fn follows(edge: Edge<'_>, other: &Entry) -> Option<(Action, String)> {
     let name = &other.name;
     let away = match &other.action {
         Action::Restart => "restarts",
         Action::Start => "is not ready before it has started",
         Action::React(action) if action == "render" => "has new content",
-        _ => "",
+        _ => return None,
     };
-    if !away.is_empty() {
-        if edge.is_hard() {
-            return Some((Action::Restart, format!("needs {name}, which {away}")));
-        }
-        let reacts = edge.on_change != "restart" && edge.on_change != "ignore";
-        return (reacts && other.action != Action::Start).then(|| {
-            let because = format!("{}, if {name} is different then", edge.on_change);
-            (Action::React(edge.on_change.to_owned()), because)
-        });
+    if edge.is_hard() {
+        return Some((Action::Restart, format!("needs {name}, which {away}")));
     }
-    let reads = service["reads"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut published = other.changes.iter().filter_map(Change::published);
-    let key = published.find(|key| reads.iter().any(|read| *read == format!("{name}.{key}")))?;
-    let because = format!("reads {name}.{key}, which has a new value");
-    match edge.on_change {
-        "ignore" => None,
-        "restart" => Some((Action::Restart, because)),
-        action => Some((Action::React(action.to_owned()), because)),
-    }
+    let reacts = !matches!(edge.on_change, "restart" | "ignore");
+    (reacts && other.action != Action::Start).then(|| {
+        let because = format!("{}, if {name} is different then", edge.on_change);
+        (Action::React(edge.on_change.to_owned()), because)
+    })
 }
 
 /// A failover whose preferred alternative goes away takes another one, whose outputs are others.
@@ -183,12 +173,12 @@ fn lost_members(
 }
 
 impl Difference {
-    /// The entries that a switch does something to, the strongest action first.
+    /// The entries that differ or that a switch does something to, the strongest action first.
     pub(super) fn acting(&self) -> Vec<&Entry> {
         let mut acting: Vec<&Entry> = self
             .entries
             .iter()
-            .filter(|entry| entry.action != Action::Keep || entry.status != Status::Kept)
+            .filter(|entry| entry.action > Action::Relink || entry.status != Status::Kept)
             .collect();
         acting.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.name.cmp(&b.name)));
         acting

@@ -1,28 +1,7 @@
-//! Which fields of a service differ, and whether a running process has to be replaced for it.
+//! Which fields of a service differ.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Fields that the engine looks at only when it decides, so that a running process stays. All others,
-/// also those that this list does not know, are given to a process when it is started.
-const RELINKED: &[&str] = &[
-    "description",
-    "edges",
-    "alternatives",
-    "conditions",
-    "conflicts",
-    "health",
-    "actions",
-    "reload",
-    "finish",
-    "down",
-    "ready_when",
-    "return",
-    "patience_ms",
-    "policy",
-    "outputs.value",
-    "outputs.from",
-];
 
 /// A field that differs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,29 +12,6 @@ pub(super) struct Change {
     pub(super) old: Value,
     /// What it is; null if it is not there.
     pub(super) new: Value,
-}
-
-impl Change {
-    /// Whether a process that runs with the old value has to be started anew.
-    pub(super) fn restarts(&self) -> bool {
-        let is_output = self.field.starts_with("outputs.");
-        let field = match self.published() {
-            Some(_) => "outputs.value",
-            None if is_output && self.field.ends_with(".from") => "outputs.from",
-            None => self.field.as_str(),
-        };
-        let is_in = |known: &str| {
-            field.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        !RELINKED.iter().any(|known| is_in(known))
-    }
-
-    /// The output whose constant value this is.
-    pub(super) fn published(&self) -> Option<&str> {
-        let key = self.field.strip_prefix("outputs.")?.strip_suffix(".value")?;
-        // An output that jamb publishes and one that the process does are not the same.
-        (!self.old.is_null() && !self.new.is_null()).then_some(key)
-    }
 }
 
 /// The fields in which two services, or two systems, differ.

@@ -13,7 +13,10 @@ pub use print::{human, json};
 
 use crate::show::{self, Decoded};
 use fields::Change;
-use rc::db::{Database, Error};
+use rc::{
+    db::{Database, Error},
+    model::Service,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +26,8 @@ pub struct Side {
     content_id: String,
     system: Value,
     services: BTreeMap<String, Value>,
+    /// The services as a device has them, with numbers in place of names.
+    records: BTreeMap<String, Service>,
 }
 
 impl Side {
@@ -41,8 +46,12 @@ impl Side {
             Some((name.as_str()?.to_owned(), service))
         });
         let services = named.collect();
+        let records = database
+            .ids()
+            .map(|id| database.service(id).map(|record| (database.name(id).to_owned(), record)));
+        let records = records.collect::<Result<_, _>>()?;
         let content_id = all["content_id"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { content_id, system: all["system"].take(), services })
+        Ok(Self { content_id, system: all["system"].take(), services, records })
     }
 
     /// What boot starts: all that the default target reaches over relations that start.

@@ -31,7 +31,11 @@ pub fn human(difference: &Difference) -> String {
         out.push_str(&format!("[system] {changed}\n"));
     }
     let kept = difference.entries.len() - acting.len();
-    out.push_str(&format!("{kept} of {} services stay as they are\n", difference.entries.len()));
+    let linked = difference.entries.iter().filter(|entry| entry.action == Action::Relink).count();
+    let linked =
+        if linked == 0 { String::new() } else { format!(", {linked} of them under new numbers") };
+    let all = difference.entries.len();
+    out.push_str(&format!("{kept} of {all} services stay as they are{linked}\n"));
     out
 }
 
@@ -120,6 +124,5 @@ fn change_json(change: &Change) -> Value {
         "field": change.field,
         "old": change.old,
         "new": change.new,
-        "restarts": change.restarts(),
     })
 }
