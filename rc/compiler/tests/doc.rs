@@ -80,6 +80,30 @@ fn the_html_page_loads_nothing_and_is_well_formed() {
 }
 
 #[test]
+fn templates_are_described_with_their_parameters() {
+    let tree = Tree::of(
+        "[service.default]\nkind = 'bundle'\n\
+         [template.fixed]\ndoc = 'An address.'\nkind = 'oneshot'\nup = ['ip', '{{to}}', '{{mtu}}']\n\
+         [template.fixed.params]\nto = { type = 'ifname', doc = 'where', example = 'eth0' }\n\
+         mtu = { type = 'int', default = 1500, min = 68, max = 9000, doc = 'bytes' }\n",
+    );
+    let page = text(&tree.jambc(&["doc", "services"]).stdout);
+    for line in [
+        "## Templates",
+        "* [template.fixed](#templatefixed) (template): An address.",
+        "| `mtu` | `int` | `1500` | 68 to 9000 | bytes |",
+        "| `to` | `ifname` | required |  | where |",
+        "template = \"fixed\"",
+        "params.to = 'eth0'",
+    ] {
+        assert!(page.lines().any(|one| one == line), "{line}:\n{page}");
+    }
+    assert!(!page.contains("params.mtu"), "it has a default and no example");
+    tree.compile(&[]);
+    assert!(!text(&tree.jambc(&["doc", "out.db"]).stdout).contains("## Templates"));
+}
+
+#[test]
 fn the_format_follows_the_name_of_the_file() {
     let tree = Tree::of("[service.default]\nkind = 'bundle'\n");
     for (file, begins) in [("a.html", "<!DOCTYPE html>"), ("a.md", "# Services\n")] {

@@ -87,6 +87,10 @@ fn what_was_written_is_accepted_and_means_the_same() {
     // What is no reference in execline is none here.
     assert!(service(&db, "mount-tmp").reads.is_empty());
     assert!(format!("{:?}", service(&db, "mount-tmp")).contains("${X.y}"));
+    let helped = service(&db, "helped");
+    assert!(helped.reads.is_empty());
+    let shown = format!("{helped:?}");
+    assert!(shown.contains("\"${H.x}\"") && shown.contains("\"$${H.y}\""), "{shown}");
 }
 
 #[test]

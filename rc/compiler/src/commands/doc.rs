@@ -10,7 +10,10 @@ use std::{path::Path, process::ExitCode};
 /// # Errors
 /// If they cannot be read, do not compile, or the page cannot be written.
 pub fn doc(from: &Path, target: &Target, format: Option<DocFormat>, output: Option<&Path>) -> Done {
-    let reference = doc::services(&database(from, target)?)?;
+    let mut reference = doc::services(&database(from, target)?)?;
+    if from.is_dir() {
+        reference.chapters.extend(doc::templates(from)?);
+    }
     let is_html = output.and_then(Path::extension).is_some_and(|kind| kind == "html");
     let by_name = if is_html { DocFormat::Html } else { DocFormat::Md };
     let page = match format.unwrap_or(by_name) {

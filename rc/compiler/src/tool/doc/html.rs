@@ -61,7 +61,7 @@ fn entry(out: &mut String, entry: &Entry) {
     }
     let definition = escaped(entry.definition.trim_end());
     out.push_str(&format!(
-        "<details><summary>definition</summary><pre>{definition}</pre></details>\n"
+        "<details><summary>as TOML</summary><pre>{definition}</pre></details>\n"
     ));
 }
 

@@ -1,16 +1,18 @@
 //! A reference of a tree: what each service is, what it has to do with others, and what it publishes, as
 //! Markdown or as one HTML page.
 //!
-//! What is said ([`Reference`], made by [`services`]) is apart from how it looks ([`markdown`], [`html`]), so
+//! What is said ([`Reference`], made by [`services`] and [`templates`]) is apart from how it looks ([`markdown`], [`html`]), so
 //! that other things of a tree become further [`Chapter`]s.
 
 mod html;
 mod markdown;
 mod service;
+mod template;
 
 pub use html::html;
 pub use markdown::markdown;
 pub use service::services;
+pub use template::templates;
 
 /// All that is said about a tree.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +47,7 @@ pub struct Entry {
     pub facts: Vec<(&'static str, Vec<Part>)>,
     /// Its values with their types.
     pub tables: Vec<Table>,
-    /// Its definition.
+    /// Its definition, or how it is used.
     pub definition: String,
 }
 

@@ -15,6 +15,7 @@ pub(crate) const WIDTH: usize = 100;
 /// The keys of a service in their order: what it is, what it does, what it depends on, how it is watched, as
 /// whom it runs, what happens when it fails. Others come after them as they were.
 const ORDER: &[&str] = &[
+    "doc",
     "kind",
     "template",
     "params",
