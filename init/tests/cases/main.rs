@@ -9,6 +9,7 @@
 mod world;
 
 mod child;
+mod ending;
 mod events;
 mod rig;
 

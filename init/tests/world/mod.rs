@@ -297,6 +297,11 @@ impl World {
         command.arg("supervise").arg("--db").arg(&db).arg("--run-dir").arg(dir.join("run"));
         command.stdin(Stdio::null());
         change(&mut command);
+        Self::take(dir, command)
+    }
+
+    /// One that is started by this command, with its run directory in `dir`.
+    pub fn take(dir: PathBuf, mut command: Command) -> Self {
         let child = command.spawn().unwrap();
         let world = Self { dir, child, ended: false };
         world.until_answered();
