@@ -90,6 +90,7 @@ fn templates_are_described_with_their_parameters() {
     let page = text(&tree.jambc(&["doc", "services"]).stdout);
     for line in [
         "## Templates",
+        "A template: An address.",
         "* [template.fixed](#templatefixed) (template): An address.",
         "| `mtu` | `int` | `1500` | 68 to 9000 | bytes |",
         "| `to` | `ifname` | required |  | where |",

@@ -33,7 +33,10 @@ fn entry(out: &mut String, entry: &Entry) {
     let label = escaped(&entry.label);
     match entry.description.as_str() {
         "" => out.push_str(&format!("A {label}.\n")),
-        description => out.push_str(&format!("A {label}: {}.\n", escaped(description))),
+        description => {
+            let end = if description.ends_with('.') { "" } else { "." };
+            out.push_str(&format!("A {label}: {}{end}\n", escaped(description)));
+        }
     }
     if !entry.facts.is_empty() {
         out.push('\n');
