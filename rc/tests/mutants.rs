@@ -22,14 +22,8 @@ const DEFECTS: &[Defect] = &[
     (
         "reports of dead incarnations are believed",
         "rc/src/engine/mod.rs",
-        "if self.live(run.service) == Some(run) {",
-        "if self.live(run.service).is_some() {",
-    ),
-    (
-        "an exit is believed whoever it is of",
-        "rc/src/engine/process.rs",
-        "if self.live(id) != Some(run) {",
-        "if self.live(id).is_none() {",
+        "let live = self.live(run.service) == Some(run);",
+        "let live = self.live(run.service).is_some();",
     ),
     (
         "values of earlier generations are taken",
@@ -46,8 +40,8 @@ const DEFECTS: &[Defect] = &[
     (
         "a deadline is not armed when a stop begins",
         "rc/src/engine/mod.rs",
-        "if let Some(at) = state.deadline() {",
-        "if let Some(at) = state.deadline().filter(|_| before.phase() != Phase::Stopping) {",
+        "        self.arm(id);\n    }\n\n    /// Dependents may",
+        "        if to != Phase::Stopping {\n            self.arm(id);\n        }\n    }\n\n    /// Dependents may",
     ),
     (
         "a stale deadline is not dropped",
@@ -112,14 +106,14 @@ const DEFECTS: &[Defect] = &[
     (
         "who waits is not woken",
         "rc/src/engine/mod.rs",
-        "if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_)) {",
-        "if matches!(state, State::Starting(_) | State::Ready(_)) {",
+        "if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_))\n",
+        "if matches!(state, State::Starting(_) | State::Ready(_))\n",
     ),
     (
         "who is ready is not told that a need is gone",
         "rc/src/engine/mod.rs",
-        "if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_)) {",
-        "if matches!(state, State::Waiting { .. } | State::Starting(_)) {",
+        "if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_))\n",
+        "if matches!(state, State::Waiting { .. } | State::Starting(_))\n",
     ),
     (
         "a dependency that drains is not woken",
@@ -165,15 +159,15 @@ const DEFECTS: &[Defect] = &[
     ),
     (
         "an order pulls the other in",
-        "rc/src/engine/mod.rs",
-        "if edge.relation != Relation::After && !reached[to] {",
-        "if !reached[to] {",
+        "rc/src/engine/want.rs",
+        "Relation::After => false,",
+        "Relation::After => true,",
     ),
     (
         "every bundle wants one member less",
-        "rc/src/engine/step.rs",
-        "let need = usize::from(need);",
-        "let need = usize::from(need).saturating_sub(1);",
+        "rc/src/engine/graph.rs",
+        "ReadyWhen::AtLeast(need.min(members))",
+        "ReadyWhen::AtLeast(need.min(members).saturating_sub(1))",
     ),
     (
         "a waiting service always counts as settled",
@@ -226,8 +220,8 @@ const DEFECTS: &[Defect] = &[
     (
         "down runs after a failed up",
         "rc/src/engine/run.rs",
-        "NodeKind::Oneshot { down: true, .. } if then == Then::Free => {",
-        "NodeKind::Oneshot { down: true, .. } => {",
+        "if matches!(then, Then::Free | Then::Judge { ready_ms: Some(_), .. }) =>",
+        "if then != Then::NOT_READY || then == Then::NOT_READY =>",
     ),
     (
         "cleaning up begins after all was killed",
@@ -262,8 +256,8 @@ const DEFECTS: &[Defect] = &[
     (
         "a restart by command is forgotten",
         "rc/src/engine/command.rs",
-        "dynamic.restart = true;\n            self.look_at(id);\n        }\n        self.forgive",
-        "self.look_at(id);\n        }\n        self.forgive",
+        "dynamic.restart = true;\n            self.look_at(id);\n        }\n        self.dynamic",
+        "self.look_at(id);\n        }\n        self.dynamic",
     ),
     (
         "a start does not end a delay",
@@ -349,6 +343,258 @@ const DEFECTS: &[Defect] = &[
         "members.filter(|&to| !self.is_ready(to))",
         "members.filter(|_| true)",
     ),
+    (
+        "a condition that is not met is not waited for",
+        "rc/src/engine/step.rs",
+        "if met != Met::Yes {",
+        "if met == Met::Unknown {",
+    ),
+    (
+        "a condition that ceases to hold stops nobody",
+        "rc/src/engine/step.rs",
+        "|| self.is_barred(id)\n            || self.sleeps(id)",
+        "|| self.sleeps(id)",
+    ),
+    (
+        "nobody is looked at when a condition changes",
+        "rc/src/engine/condition.rs",
+        "if core::mem::replace(known, holds) != holds {",
+        "if core::mem::replace(known, holds) != holds && !holds {",
+    ),
+    (
+        "a condition on an output is not watched",
+        "rc/src/engine/mod.rs",
+        "let watches = !",
+        "let watches = false && !",
+    ),
+    (
+        "flaps are not damped",
+        "rc/src/engine/condition.rs",
+        "damp.then(||",
+        "(damp && false).then(||",
+    ),
+    (
+        "only the last flap counts",
+        "rc/src/engine/condition.rs",
+        "dynamic.flaps = dynamic.flaps.saturating_add(1);",
+        "dynamic.flaps = 1;",
+    ),
+    (
+        "a stable run forgives no flaps",
+        "rc/src/engine/condition.rs",
+        "if stable {",
+        "if stable && false {",
+    ),
+    (
+        "that a need is dormant is not passed on",
+        "rc/src/engine/condition.rs",
+        "|| needs.any(|edge|",
+        "|| needs.any(|edge| false &&",
+    ),
+    (
+        "a dormant member is missing",
+        "rc/src/engine/group.rs",
+        "members.all(|edge| self.is_ready(edge.to) || self.dynamic[edge.to.index()].dormant)",
+        "members.all(|edge| self.is_ready(edge.to))",
+    ),
+    (
+        "members count before they were ready",
+        "rc/src/engine/group.rs",
+        "!counted || is_soft(edge)",
+        "(!counted && false) || is_soft(edge)",
+    ),
+    (
+        "a failover stays with an alternative that is gone",
+        "rc/src/engine/group.rs",
+        "edge.is_some_and(|edge| self.is_ready(edge.to))\n            }),",
+        "edge.is_some()\n            }),",
+    ),
+    (
+        "a better alternative is never taken",
+        "rc/src/engine/group.rs",
+        "&& failover.back == Back::PreferFirst",
+        "&& failover.back == Back::Sticky",
+    ),
+    (
+        "patience has no end",
+        "rc/src/engine/group.rs",
+        "self.dynamic[id.index()].group.patience = Some(now.after(failover.patience));\n        }\n        false",
+        "}\n        false",
+    ),
+    (
+        "an alternative that is given up is waited for",
+        "rc/src/engine/group.rs",
+        "if self.is_given_up(id, reach) {",
+        "if self.is_given_up(id, reach) && false {",
+    ),
+    (
+        "what a search wants is not wanted",
+        "rc/src/engine/group.rs",
+        "group.reach = next;\n            self.wants_stale = true;",
+        "group.reach = next;",
+    ),
+    (
+        "an alternative lost while waiting is kept",
+        "rc/src/engine/group.rs",
+        "// Lost while the failover waited for something else.\n            self.let_go(id);",
+        "",
+    ),
+    (
+        "what repeats an output grows old",
+        "rc/src/engine/group.rs",
+        "self.dynamic[index].rebound |= self.dynamic[index].bound != before;",
+        "",
+    ),
+    (
+        "starts beside what conflicts and is going down",
+        "rc/src/engine/step.rs",
+        "if self.dynamic[other.index()].state.is_present() {",
+        "if self.dynamic[other.index()].state.is_up() {",
+    ),
+    (
+        "who waits for a conflict is not woken",
+        "rc/src/engine/mod.rs",
+        "self.look_at(self.graph.nodes[id.index()].conflicts[position]);",
+        "",
+    ),
+    (
+        "a start does not make way",
+        "rc/src/engine/command.rs",
+        "self.make_way(&seen);",
+        "let _ = &seen;",
+    ),
+    (
+        "held down is started all the same",
+        "rc/src/engine/want.rs",
+        "Some(want) => want == Want::Up,",
+        "Some(want) => want == Want::Up || dynamic.ask == Ask::Up,",
+    ),
+    (
+        "held up is stopped by a lost need",
+        "rc/src/engine/step.rs",
+        "if self.is_kept_up(id) {\n            return dynamic.restart;",
+        "if self.is_kept_up(id) && dynamic.restart {\n            return dynamic.restart;",
+    ),
+    (
+        "what is held up is waited for",
+        "rc/src/engine/step.rs",
+        "if self.is_kept_up(dependent) && !going {",
+        "if self.is_kept_up(dependent) && !going && false {",
+    ),
+    (
+        "a release changes nothing",
+        "rc/src/engine/command.rs",
+        "self.wake_neighbours(id);\n        self.recompute_wants();",
+        "self.wake_neighbours(id);\n        if pin.is_some() {\n            self.recompute_wants();\n        }",
+    ),
+    (
+        "what was missed while held up is forgotten",
+        "rc/src/engine/command.rs",
+        "if held && pin != Some(Want::Up) && self.has_missed(id) {",
+        "if false {",
+    ),
+    (
+        "one failed check too many is forgiven",
+        "rc/src/engine/side.rs",
+        "if side.failures < health.retries {",
+        "if side.failures <= health.retries {",
+    ),
+    (
+        "a good check forgives nothing",
+        "rc/src/engine/side.rs",
+        "side.failures = if exit.is_success() { 0 }",
+        "side.failures = if exit.is_success() { side.failures }",
+    ),
+    (
+        "a check that hangs is left alone",
+        "rc/src/engine/side.rs",
+        "side.check = Some(Process::started(Some(now.after(bound))));",
+        "side.check = Some(Process::started(None));\n        let _ = bound;",
+    ),
+    (
+        "a check outlives its service",
+        "rc/src/engine/side.rs",
+        "let check = side.check.take().map(|_| Role::Check(side.checks));",
+        "let check = side.check.take().map(|_| Role::Check(side.checks)).filter(|_| goes_on);",
+    ),
+    (
+        "two actions at a time",
+        "rc/src/engine/side.rs",
+        "if side.action.is_some() {",
+        "if side.action.is_some() && side.actions > 9 {",
+    ),
+    (
+        "an action asked for meanwhile is forgotten",
+        "rc/src/engine/side.rs",
+        "*pending = true;",
+        "*pending = false;",
+    ),
+    (
+        "an action that fails means nothing",
+        "rc/src/engine/side.rs",
+        "if !fine && !self.is_kept_up(id) {",
+        "if !fine && !self.is_kept_up(id) && false {",
+    ),
+    (
+        "a sign of life is not noticed",
+        "rc/src/engine/side.rs",
+        "side.watchdog = span.or(side.watchdog);",
+        "side.watchdog = span.or(side.watchdog);\n        if span.is_none() {\n            return;\n        }",
+    ),
+    (
+        "a silent service goes on",
+        "rc/src/engine/side.rs",
+        "if is_due(self.dynamic[id.index()].side.watchdog_at) {",
+        "if is_due(self.dynamic[id.index()].side.watchdog_at) && false {",
+    ),
+    (
+        "readiness cannot be withdrawn",
+        "rc/src/engine/process.rs",
+        "let may = matches!(self.readiness(id), Some(Ready::Fd(_) | Ready::Notify));",
+        "let may = matches!(self.readiness(id), Some(Ready::Fd(_)));",
+    ),
+    (
+        "a withdrawal arms no timeout",
+        "rc/src/engine/process.rs",
+        "process.set_timeout(timeout.map(|span| now.after(span)));",
+        "let _ = timeout;",
+    ),
+    (
+        "more time is not granted",
+        "rc/src/engine/process.rs",
+        "process.extend(until);",
+        "let _ = (process, until);",
+    ),
+    (
+        "a late report of the start begins another check",
+        "rc/src/engine/process.rs",
+        "if matches!(dynamic.state, State::Starting(_)) && dynamic.side.is_unused() {",
+        "if dynamic.state.is_up() {",
+    ),
+    (
+        "a permanent failure is tried again",
+        "rc/src/engine/run.rs",
+        "if cause == Cause::Hopeless || permanent(exit) {",
+        "if cause == Cause::Hopeless && permanent(exit) {",
+    ),
+    (
+        "a failure for good is told every time",
+        "rc/src/engine/run.rs",
+        "if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) {",
+        "if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) && false {",
+    ),
+    (
+        "a hand-over forgets deadlines",
+        "rc/src/engine/save.rs",
+        "engine.arm(super::graph::id_of(index));",
+        "",
+    ),
+    (
+        "a hand-over forgets who is active",
+        "rc/src/engine/save.rs",
+        "engine.active = engine.dynamic.iter().filter(|one| one.state.is_active()).count();",
+        "",
+    ),
 ];
 
 /// Copies the two crates that the engine is made of into an own workspace.
@@ -362,7 +608,7 @@ fn copy_workspace(to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     fs::write(to.join("Cargo.toml"), manifest).expect("Cargo.toml");
     fs::copy(root.join("Cargo.lock"), to.join("Cargo.lock")).expect("Cargo.lock");
-    for folder in ["supervisor/src", "rc/src", "rc/tests"] {
+    for folder in ["supervisor/src", "rc/src", "rc/tests", "rc/benches"] {
         copy_folder(&root.join(folder), &to.join(folder));
     }
     for name in ["supervisor", "rc"] {
@@ -391,6 +637,7 @@ fn simulate(workspace: &Path, target: &Path) -> Result<Option<String>, String> {
         .current_dir(workspace)
         .env("CARGO_TARGET_DIR", target)
         .env("SIM_SEEDS", SEEDS)
+        .env("SIM_SHRINK", "0")
         .env("RUST_BACKTRACE", "0")
         .output()
         .map_err(|error| error.to_string())?;

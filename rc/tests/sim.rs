@@ -5,6 +5,7 @@
 //! | `SIM_SEEDS=N` | so many seeds, instead of a number that suits every test run |
 //! | `SIM_SEED=S` | the first seed, 1 otherwise |
 //! | `SIM_STEPS=N` | so many operations a seed, instead of a random number |
+//! | `SIM_SHRINK=0` | tells a failure as it is, without looking for the smallest |
 //! | `SIM_TRACE=1` | prints every event and action of the last run: with one seed, of the smallest |
 //!
 //! A seed that fails is shrunk to the smallest script that breaks the same law. It is printed as the
@@ -85,6 +86,7 @@ fn every_law_holds_after_every_step() {
             Ok(more) => steps += more,
             Err(Failure { plan, ops, broken }) => {
                 let first = format!("{}: {}", broken.law, broken.text);
+                assert!(number("SIM_SHRINK") != Some(0), "SIM_SEED={seed} SIM_SEEDS=1: {first}");
                 let (plan, ops, broken) = shrink(plan, ops, broken);
                 if env::var_os("SIM_TRACE").is_some() {
                     println!("the smallest:");

@@ -109,7 +109,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let Some(dynamic) = self.dynamic.get_mut(id.index()) else { return };
-        dynamic.pin = pin;
+        let held = core::mem::replace(&mut dynamic.pin, pin) == Some(Want::Up);
         if pin == Some(Want::Down) {
             dynamic.restart = false;
         }
@@ -117,9 +117,26 @@ impl Engine {
             dynamic.escalated = false;
             self.pardon(now, id, out);
         }
+        if held && pin != Some(Want::Up) && self.has_missed(id) {
+            self.dynamic[id.index()].restart = true;
+        }
         // Those who depend on it may have been waiting for it, or it for them.
         self.wake_neighbours(id);
         self.recompute_wants();
+    }
+
+    /// Whether something that it would have restarted for has changed while it was held up.
+    fn has_missed(&self, id: ServiceId) -> bool {
+        let dynamic = &self.dynamic[id.index()];
+        let node = &self.graph.nodes[id.index()];
+        let mut edges = node.edges.iter().zip(&dynamic.seen);
+        dynamic.state.is_up()
+            && edges.any(|(edge, seen)| {
+                let other = &self.dynamic[edge.to.index()];
+                node.is_hard(edge)
+                    && self.is_ready(edge.to)
+                    && (other.revision != *seen || self.values_differ(id, edge.to))
+            })
     }
 
     /// Stops a service with what depends on it and starts them again; starts it if it is not wanted.

@@ -228,6 +228,8 @@ impl Engine {
         if let State::Starting(Some(process)) = state {
             // It was not ready in time. Its dependents never started; nothing has to drain.
             state = State::Stopping(Step::Ending(process), Then::NOT_READY);
+            // A failure is judged, even if an action failed at the same moment.
+            self.dynamic[id.index()].restart = false;
         }
         self.set_state(now, id, state, out);
     }

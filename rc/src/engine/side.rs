@@ -226,6 +226,9 @@ impl Engine {
     fn action_ended(&mut self, now: Instant, id: ServiceId, fine: bool, out: &mut Vec<Action>) {
         let dynamic = &mut self.dynamic[id.index()];
         dynamic.side.action = None;
+        if !dynamic.state.is_up() {
+            return;
+        }
         if !fine && !self.is_kept_up(id) {
             // It must not go on with what is no longer true.
             self.dynamic[id.index()].restart = true;

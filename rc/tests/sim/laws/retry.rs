@@ -123,9 +123,9 @@ impl Laws<'_> {
         use rc::engine::{Event, Role};
         matches!(
             &self.turn.event,
-            Some(Event::Exited(run, _)) if self.turn.fresh
+            Some(Event::Exited(run, exit)) if self.turn.fresh
                 && run.service.index() == number
-                && matches!(run.role, Role::Run | Role::Up)
+                && (run.role == Role::Run || (run.role == Role::Up && !exit.is_success()))
         ) && matches!(self.judgement[number], Judgement::Failed(..))
             && !self.turn.spawned.iter().any(|run| run.service.index() == number)
     }

@@ -113,6 +113,7 @@ impl Laws<'_> {
     fn side_ended(&mut self, now: Instant, number: usize, role: Role, fine: bool, exit: Exit) {
         let svc = &self.plan.services[number];
         let phase = self.phase[number];
+        let held = self.is_held_up(number);
         let side = &mut self.side[number];
         match (role, phase) {
             (Role::Check(_), Phase::Starting) if fine => self.turn.told_ready = Some(number),
@@ -128,7 +129,7 @@ impl Laws<'_> {
                     self.turn.given_up.insert(number);
                 }
             }
-            (Role::Action { .. }, _) if fine => {
+            (Role::Action { .. }, _) if fine || held => {
                 if let Some(next) = side.pending.pop_first() {
                     self.turn.actions_due.insert((number, next));
                 }
@@ -206,7 +207,8 @@ impl Laws<'_> {
         // With the state that it belongs to it ends, and is forgotten.
         self.turn.killed.insert((number, matches!(run.role, Role::Check(_))));
         let overdue = due(&live).is_some_and(|at| at <= now);
-        if !up || self.is_killing() || (moved && !overdue) {
+        let silent = moved && self.turn.barked.contains(&number);
+        if !up || self.is_killing() || silent || (moved && !overdue) {
             if moved && up {
                 *self.side[number].slot(run.role) = Some(live);
             }

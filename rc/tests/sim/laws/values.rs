@@ -106,7 +106,7 @@ impl Laws<'_> {
             let renewed = self.is_new(of) && self.turn.at_first[of] == Phase::Ready;
             law!(
                 "8 who needs a file restarts when it is new",
-                !(file && renewed && self.stayed_up(number)),
+                !(file && renewed && self.stayed_up(number)) || self.is_held_up(number),
                 "service {number} needs {of}"
             );
         }
@@ -296,7 +296,8 @@ impl Laws<'_> {
                     || bounced
                     || barred
                     || group
-                    || given_up,
+                    || given_up
+                    || self.searched[number],
                 "service {number}"
             );
         }

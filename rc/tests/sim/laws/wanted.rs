@@ -52,9 +52,17 @@ impl Laws<'_> {
                 self.pins[service.index()] = Some(up);
                 if up {
                     self.forgive(service.index());
+                } else {
+                    self.pardoned[service.index()] = false;
+                    self.turn.bounced.insert(service.index());
                 }
             }
-            Event::Release(service) => self.pins[service.index()] = None,
+            Event::Release(service) => {
+                // It may have missed something for which it restarts now.
+                if self.pins[service.index()].take() == Some(true) {
+                    self.turn.bounced.insert(service.index());
+                }
+            }
             Event::Shutdown if self.ending == Ending::No => {
                 self.ending = Ending::Orderly(now.after(Millis(self.plan.shutdown_ms)));
             }
@@ -275,6 +283,12 @@ impl Laws<'_> {
             let mut alternatives = svc.links.iter().filter(|link| link.tie == Tie::Alternative);
             settled[number] |= waited
                 && (svc.links.iter().any(need)
+                    || svc.ifs.iter().any(|one| match one.fact {
+                        About::Look(look, _) => {
+                            settled[usize::from(svc.looks[usize::from(look)].of)]
+                        }
+                        About::World => false,
+                    })
                     || (svc.what == What::Failover
                         && alternatives.all(|link| settled[usize::from(link.to)]))
                     || (svc.what == What::Bundle
