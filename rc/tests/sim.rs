@@ -6,6 +6,7 @@
 //! | `SIM_SEED=S` | the first seed, 1 otherwise |
 //! | `SIM_STEPS=N` | so many operations a seed, instead of a random number |
 //! | `SIM_SHRINK=0` | tells a failure as it is, without looking for the smallest |
+//! | `SIM_SECONDS=N` | a simulation that takes longer has failed: the engine does not come back |
 //! | `SIM_TRACE=1` | prints every event and action of the last run: with one seed, of the smallest |
 //!
 //! A seed that fails is shrunk to the smallest script that breaks the same law. It is printed as the
@@ -23,7 +24,13 @@ use sim::{
     script::{Op, Run},
     shrink::{finish, guarded, replay, shrink},
 };
-use std::{collections::BTreeMap, env};
+use std::{
+    collections::BTreeMap,
+    env, process,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 /// Seeds of an ordinary test run: about ten seconds.
 const SEEDS: u64 = 2000;
@@ -78,10 +85,26 @@ fn code(plan: &Plan, ops: &[Op]) -> String {
     format!("check({services},\n    {}, &{ops:?});", plan.shutdown_ms)
 }
 
+/// The seed that is being run.
+static SEED: AtomicU64 = AtomicU64::new(0);
+
+/// Ends a simulation in which the engine does not come back.
+fn limit_time() {
+    let Some(seconds) = number("SIM_SECONDS") else { return };
+    thread::spawn(move || {
+        thread::sleep(Duration::from_secs(seconds));
+        let seed = SEED.load(Ordering::Relaxed);
+        eprintln!("\nSIM_SEED={seed} SIM_SEEDS=1: 7 livelock: not over after {seconds} seconds");
+        process::exit(1);
+    });
+}
+
 #[test]
 fn every_law_holds_after_every_step() {
+    limit_time();
     let (mut steps, mut met) = (0, Met::default());
     for seed in seeds() {
+        SEED.store(seed, Ordering::Relaxed);
         match run_seed(seed, &mut met) {
             Ok(more) => steps += more,
             Err(Failure { plan, ops, broken }) => {

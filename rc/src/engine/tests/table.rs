@@ -3,6 +3,7 @@
 //! `STATES_BLESS=1` writes what the engine does into the page, for reading what a change did to it.
 
 use super::*;
+use crate::model::Back;
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 /// The services that a section of the page is about.
@@ -32,6 +33,17 @@ fn world(section: &str) -> Vec<Def> {
             daemon("a"),
             daemon("b"),
             bundle("s", ReadyWhen::All, &["a", "b"]),
+            longrun("top").needs("s"),
+        ],
+        "Failover" => vec![
+            daemon("a"),
+            daemon("b"),
+            failover("s", Back::Sticky, &["a", "b"]),
+            longrun("top").needs("s"),
+        ],
+        "Condition and conflict" => vec![
+            longrun("a").conflicts("s"),
+            daemon("s").when().health().conflicts("a"),
             longrun("top").needs("s"),
         ],
         other => panic!("no world for {other}"),

@@ -135,6 +135,12 @@ impl Laws<'_> {
         self.retry_at[number] = None;
         let itself = !core::mem::take(&mut self.ended_by_us[number]);
         let hopeless = core::mem::take(&mut self.hopeless[number]);
+        // A stable run forgives what its last failure for good has led to.
+        if let Judgement::Failed(_, Some(ready_ms)) = self.judgement[number]
+            && ready_ms >= STABLE_MS
+        {
+            self.escalated[number] = false;
+        }
         let mut delay = 0;
         let mut expected = Phase::Down;
         if let Judgement::Failed(exit, ready_ms) = self.judgement[number]
@@ -155,12 +161,6 @@ impl Laws<'_> {
             if phase == Phase::Failed && permanent {
                 self.escalates(number);
             }
-        }
-        if let Judgement::Failed(_, Some(ready_ms)) = self.judgement[number]
-            && ready_ms >= STABLE_MS
-            && expected != Phase::Failed
-        {
-            self.escalated[number] = false;
         }
         law!(
             "6 the policy decides",
