@@ -59,7 +59,8 @@ impl Laws<'_> {
             }
             Event::Release(service) => {
                 // It may have missed something for which it restarts now.
-                if self.pins[service.index()].take() == Some(true) {
+                let held = self.pins[service.index()].take() == Some(true);
+                if held {
                     self.turn.bounced.insert(service.index());
                 }
             }
