@@ -36,7 +36,13 @@ impl Laws<'_> {
                 self.phase[usize::from(link.to)].name()
             );
         }
-        law!("1 no bundle without members", self.has_members(number, false), "service {number}");
+        // Who is dormant may change within a turn in which a failover searches.
+        let searched = svc.links.iter().any(|link| self.searched[usize::from(link.to)]);
+        law!(
+            "1 no bundle without members",
+            searched || self.has_members(number, false),
+            "service {number}"
+        );
         law!(
             "11 no start against a condition",
             !self.is_barred_by_world(number),

@@ -175,6 +175,7 @@ struct Turn {
     killed: BTreeSet<(usize, bool)>,
     wants_after: Vec<bool>,
     dormant_after: Vec<bool>,
+    barred_after: Vec<bool>,
 }
 
 const PHASES: [&str; 7] = ["down", "waiting", "starting", "ready", "stopping", "backoff", "failed"];
@@ -474,6 +475,8 @@ impl<'p> Laws<'p> {
             let up = view.is_some_and(|view| view.want == rc::engine::Want::Up);
             self.turn.wants_after.push(up);
             self.turn.dormant_after.push(view.is_some_and(|view| view.dormant));
+            let mut met = engine.conditions(id(number));
+            self.turn.barred_after.push(met.any(|met| met == rc::engine::Met::No));
         }
     }
 

@@ -183,7 +183,10 @@ impl Laws<'_> {
     fn flaps_by(&mut self, number: usize, stable: bool) {
         if stable {
             self.flaps[number] = 0;
-        } else if !self.bars(number).is_empty() || self.is_barred_by_world(number) {
+        } else if self.is_barred_by_world(number)
+            || !self.bars(number).is_empty()
+            || self.turn.barred_after.get(number) == Some(&true)
+        {
             self.flaps[number] += 1;
         }
         self.damp[number] = self.flaps[number] > 3;

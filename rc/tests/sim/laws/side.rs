@@ -217,6 +217,10 @@ impl Laws<'_> {
         law!("5 in its time", overdue, "{run:?} is killed early");
         if live.killed.is_some() {
             self.side_ended(now, number, run.role, false, Exit::Signal(0));
+            if moved {
+                // With its service it may be killed once more.
+                *self.side[number].slot(run.role) = Some(Live { stuck: true, ..live });
+            }
             return Ok(());
         }
         (live.told, live.killed) = (Some(now), Some(now));
@@ -313,6 +317,7 @@ impl Laws<'_> {
         let svc = &self.plan.services[number];
         let due = self.turn.actions_due.iter().filter(|(of, _)| *of == number);
         let mut due: BTreeSet<u16> = due.map(|(_, action)| *action).collect();
+        let mut again = BTreeSet::new();
         if let (true, On::Run(action)) = (self.turn.reloaded == Some(number), svc.reload) {
             due.insert(action);
         }
@@ -320,8 +325,10 @@ impl Laws<'_> {
             let On::Run(action) = link.on else { continue };
             let mut looks = svc.looks.iter().enumerate().filter(|(_, look)| look.of == link.to);
             let back = looks.clone().count() == 0 && self.is_new(usize::from(link.to));
-            if back || looks.any(|(at, _)| bound_before[at] != self.bound[number][at]) {
-                due.insert(action);
+            let changed = looks.any(|(at, _)| bound_before[at] != self.bound[number][at]);
+            if (back || changed) && !due.insert(action) {
+                // Asked for twice: it runs once more after the first.
+                again.insert(action);
             }
         }
         for &action in &due {
@@ -332,6 +339,7 @@ impl Laws<'_> {
                 law!("8 an action that is due runs", acted, "service {number}: {action}");
             }
         }
+        self.side[number].pending.extend(again);
         let mut acted = self.turn.acted.iter().filter(|(of, _)| *of == number);
         law!(
             "8 no action without a reason",

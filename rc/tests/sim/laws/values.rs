@@ -64,7 +64,9 @@ impl Laws<'_> {
         {
             let signalled = self.turn.signalled.contains(&number);
             let reloaded = self.turn.reloaded == Some(number) && svc.reload == On::Hup;
-            let due = rebound || back(On::Hup) || reloaded;
+            // A reload by an action takes over what was missed.
+            let took_over = self.turn.reloaded == Some(number) && !reloaded;
+            let due = (rebound && !took_over) || back(On::Hup) || reloaded;
             law!(
                 "8 who is told of changes by a signal gets it, then and only then",
                 due == signalled,

@@ -284,6 +284,7 @@ impl Laws<'_> {
             let mut alternatives = svc.links.iter().filter(|link| link.tie == Tie::Alternative);
             settled[number] |= waited
                 && (svc.links.iter().any(need)
+                    || !svc.conflicts.is_empty()
                     || svc.ifs.iter().any(|one| match one.fact {
                         About::Look(look, _) => {
                             settled[usize::from(svc.looks[usize::from(look)].of)]
