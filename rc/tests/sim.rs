@@ -7,6 +7,7 @@
 //! | `SIM_STEPS=N` | so many operations a seed, instead of a random number |
 //! | `SIM_SHRINK=0` | tells a failure as it is, without looking for the smallest |
 //! | `SIM_SECONDS=N` | a simulation that takes longer has failed: the engine does not come back |
+//! | `SIM_DEPTH=N` | so many events deep into everything that can happen to small systems, 3 otherwise |
 //! | `SIM_TRACE=1` | prints every event and action of the last run: with one seed, of the smallest |
 //!
 //! A seed that fails is shrunk to the smallest script that breaks the same law. It is printed as the
@@ -23,6 +24,7 @@ use sim::{
     plan::Plan,
     script::{Op, Run},
     shrink::{finish, guarded, replay, shrink},
+    small::{self, Seen},
 };
 use std::{
     collections::BTreeMap,
@@ -133,6 +135,19 @@ fn every_law_holds_after_every_step() {
     if seeds().count() >= 50_000 {
         met.must_have_met();
     }
+}
+
+#[test]
+fn every_order_of_events_in_every_small_system() {
+    let depth = number("SIM_DEPTH").map_or(3, |depth| u32::try_from(depth).unwrap_or(u32::MAX));
+    let mut seen = Seen::default();
+    for plan in small::systems() {
+        if let Err((ops, broken)) = small::explore(&plan, depth, &mut seen) {
+            let (plan, ops, broken) = shrink(plan, ops, broken);
+            panic!("{}: {}\n{}", broken.law, broken.text, code(&plan, &ops));
+        }
+    }
+    println!("{seen:?}");
 }
 
 /// Which laws the seeds break, for judging changes of the engine and of the laws.

@@ -6,4 +6,5 @@ pub mod plan;
 pub mod reference;
 pub mod script;
 pub mod shrink;
+pub mod small;
 pub mod world;

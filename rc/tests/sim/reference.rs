@@ -202,7 +202,8 @@ impl Reference<'_> {
         if !(can_start || kept) {
             phases.push(Phase::Waiting);
         }
-        if bad && svc.again != Again::NotAtAll {
+        // Delayed after a failure, or because its condition flaps.
+        if bad && (svc.again != Again::NotAtAll || !svc.ifs.is_empty()) {
             phases.push(Phase::Backoff);
         }
         // Failed for good, long ago or just now.

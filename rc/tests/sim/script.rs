@@ -100,6 +100,25 @@ impl<'p> Run<'p> {
         })
     }
 
+    /// Another run that goes on from here.
+    pub fn fork(&self) -> Self {
+        let bytes = self.engine.save().expect("it can be saved");
+        let engine = Engine::restore(self.engine.graph().clone(), &bytes).expect("and restored");
+        Self {
+            plan: self.plan,
+            engine,
+            world: self.world.clone(),
+            laws: self.laws.clone(),
+            now: self.now,
+            steps: self.steps,
+            trace: self.trace,
+        }
+    }
+
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// What was met so far, for the coverage test.
     pub fn met(&self) -> &super::laws::Met {
         &self.laws.met

@@ -31,6 +31,7 @@ pub const fn is_side(role: Role) -> bool {
     matches!(role, Role::Check(_) | Role::Action { .. })
 }
 
+#[derive(Clone, Debug)]
 pub struct World {
     pub children: Vec<Child>,
     /// Reports on their way, in the order in which things happened.
@@ -57,6 +58,11 @@ impl World {
             touched: vec![false; count],
             facts: plan.services.iter().map(|svc| vec![false; svc.ifs.len()]).collect(),
         }
+    }
+
+    /// Two worlds with the same are the same.
+    pub fn fingerprint(&self) -> String {
+        format!("{self:?}")
     }
 
     /// The process of a service, other than those beside it.

@@ -144,11 +144,8 @@ impl Laws<'_> {
             let all = self.alternatives(number);
             let Some(view) = engine.view(id(number)) else { continue };
             // What a search turned to and away from in one turn may have been unwanted for a moment.
-            if self.searched[number]
-                && view.failures == 0
-                && self.turn.entered.contains(&(number, Phase::Down))
-            {
-                self.failures[number] = 0;
+            if self.searched[number] && self.turn.entered.contains(&(number, Phase::Down)) {
+                self.failures[number] = view.failures;
             }
             let selected = view.selected.and_then(|to| all.iter().position(|one| id(*one) == to));
             let (reach, patience) = engine.searching(id(number)).unwrap_or_default();

@@ -115,7 +115,7 @@ enum Judgement {
 }
 
 /// What happened in the present turn.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Turn {
     event: Option<Event>,
     /// The event is of a live run.
@@ -230,6 +230,7 @@ fn searched(plan: &Plan) -> Vec<bool> {
 /// Who depends on a service: the other's number and its link.
 type Dependent = (usize, Link);
 
+#[derive(Clone)]
 pub struct Laws<'p> {
     plan: &'p Plan,
     /// The services, dependencies first.
