@@ -31,7 +31,7 @@ fn services_start_in_order_and_stop_in_reverse() {
     assert_eq!(world.status("daemon")["waiting_on"][0], "net");
     std::fs::create_dir_all(&log).unwrap();
     assert!(run.join("control").exists());
-    assert!(world.log("net").contains("net down"), "{}", world.log("net"));
+    world.until_logged("net", "net down");
     assert_eq!(world.end().code(), Some(0));
 }
 
