@@ -145,6 +145,8 @@ struct Turn {
     crossing: bool,
     /// Who was asked to restart by command, or by an action that failed.
     bounced: BTreeSet<usize>,
+    /// Who was asked to restart by command while up.
+    restarts: Vec<usize>,
     /// Whose start was to be forgiven.
     forgiven: BTreeSet<usize>,
     /// The end of something beside a service, and whether it had to be killed.

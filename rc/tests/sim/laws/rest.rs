@@ -3,12 +3,12 @@
 
 use super::{Ask, Ending, Laws, Verdict, law};
 use crate::sim::{
-    plan::{Tie, What, id},
+    plan::{Tells, Tie, What, id},
     world::World,
 };
 use rc::{
     Instant,
-    engine::{Blocker, Engine, Phase, Role, View, Want},
+    engine::{Blocker, Engine, Event, Phase, Role, View, Want},
     model::ServiceId,
 };
 
@@ -50,6 +50,7 @@ impl Laws<'_> {
             self.turn.escalated,
             self.turn.escalations_due
         );
+        self.asked_right()?;
         law!(
             "3 the bad end of something beside is told",
             self.turn.beside.is_none(),
@@ -69,6 +70,36 @@ impl Laws<'_> {
                 || (0..count).any(|number| self.is_active(number)),
             "nothing is active"
         );
+        Ok(())
+    }
+
+    /// What was asked for in this turn, and told, has been heard.
+    fn asked_right(&self) -> Verdict {
+        let moved = |number: usize| self.turn.entered.iter().any(|(at, _)| *at == number);
+        for &number in &self.turn.restarts {
+            let stopped = self.turn.stopped.iter().any(|(at, _)| *at == number);
+            law!("4 a restart by command restarts", stopped, "service {number}");
+        }
+        for &number in &self.turn.forgiven {
+            let delayed = matches!(self.phase[number], Phase::Backoff | Phase::Failed);
+            law!(
+                "6 who is forgiven waits for nothing",
+                !delayed || moved(number),
+                "service {number}"
+            );
+        }
+        if let (Some(Event::Unready(run)), true) = (&self.turn.event, self.turn.fresh) {
+            let number = run.service.index();
+            let tells = self.plan.services[number].tells;
+            let heard = matches!(tells, Tells::ByFd | Tells::ByNotify)
+                && self.plan.services[number].what == What::Longrun
+                && run.role == Role::Run;
+            law!(
+                "2 readiness can be withdrawn",
+                !heard || self.phase[number] != Phase::Ready || moved(number),
+                "service {number}"
+            );
+        }
         Ok(())
     }
 

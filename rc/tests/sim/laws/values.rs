@@ -3,7 +3,7 @@
 
 use super::{Laws, Verdict, law};
 use crate::sim::{
-    plan::{On, Out, Tells, What, id},
+    plan::{On, Out, Tells, Tie, What, id},
     world::World,
 };
 use rc::engine::{Engine, Event, Incarnation, Phase, Role};
@@ -258,14 +258,15 @@ impl Laws<'_> {
                 let to = usize::from(to);
                 !self.is_ready(to) || self.turn.left_ready.contains(&to)
             };
-            let hard = |link: &&crate::sim::plan::Link| {
-                link.is_hard()
-                    || (matches!(
-                        link.tie,
-                        crate::sim::plan::Tie::Member | crate::sim::plan::Tie::Alternative
-                    ) && link.on != On::Nothing)
+            // A bundle counts on members that were ready while it was.
+            let counts = |at: usize| svc.count > 0 || self.counted[number][at];
+            let hard = |at: usize, link: &crate::sim::plan::Link| match link.tie {
+                Tie::Member => link.on != On::Nothing && counts(at),
+                Tie::Alternative => true,
+                _ => link.is_hard(),
             };
-            let need = svc.links.iter().filter(hard).any(|link| lost(link.to));
+            let mut links = svc.links.iter().enumerate();
+            let need = links.any(|(at, link)| hard(at, link) && lost(link.to));
             let value = svc.looks.iter().enumerate().any(|(at, look)| {
                 svc.on(look.of).is_some_and(|link| link.on == On::Stop)
                     && bound_before[number][at]
@@ -288,6 +289,11 @@ impl Laws<'_> {
             let group = self.turn.dormant_after.get(number) == Some(&true)
                 || !self.has_members(number, true);
             let given_up = self.turn.given_up.contains(&number);
+            law!(
+                "13 what is held up is stopped for reasons of its own only",
+                !self.is_held_up(number) || event || late || bounced || given_up,
+                "service {number}"
+            );
             law!(
                 "8 nobody is stopped without a reason",
                 !self.is_surely_wanted(number)

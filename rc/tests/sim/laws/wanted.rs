@@ -34,6 +34,7 @@ impl Laws<'_> {
                     self.forgive(number);
                     if matches!(self.phase[number], Phase::Starting | Phase::Ready) {
                         self.turn.bounced.insert(number);
+                        self.turn.restarts.push(number);
                     }
                 }
             }
