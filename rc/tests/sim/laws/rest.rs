@@ -190,9 +190,10 @@ impl Laws<'_> {
         law!("3 who runs has a process, others none", live.is_some() == runs, "{name}: {live:?}");
         if let Some(live) = live {
             let in_world = world.children.iter().any(|child| child.run == live.run);
-            let reported = world.pending.iter().any(
-                |event| matches!(event, rc::engine::Event::Exited(run, _) if *run == live.run),
-            );
+            let reported = world
+                .pending
+                .iter()
+                .any(|event| matches!(event, Event::Exited(run, _) if *run == live.run));
             law!("4 liveness: its end is still to come", in_world || reported, "{name}: {live:?}");
             let due = live.due(self.plan.services[number].effective_policy().stop.grace);
             law!(

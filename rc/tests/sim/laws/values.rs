@@ -67,9 +67,14 @@ impl Laws<'_> {
             // A reload by an action takes over what was missed.
             let took_over = self.turn.reloaded == Some(number) && !reloaded;
             let due = (rebound && !took_over) || back(On::Hup) || reloaded;
+            // Ready for a moment, in a turn in which a failover searched.
+            let passing = svc.links.iter().any(|link| {
+                let to = usize::from(link.to);
+                self.searched[to] && self.turn.entered.contains(&(to, Phase::Ready))
+            });
             law!(
                 "8 who is told of changes by a signal gets it, then and only then",
-                due == signalled,
+                due == signalled || (signalled && passing),
                 "service {number}, due: {due}"
             );
         } else if svc.what == What::File {
