@@ -340,10 +340,19 @@ impl Laws<'_> {
             }
         }
         self.side[number].pending.extend(again);
+        // Ready for a moment, in a turn in which a failover searched.
+        let passing = |action: u16| {
+            svc.links.iter().any(|link| {
+                let to = usize::from(link.to);
+                link.on == On::Run(action)
+                    && self.searched[to]
+                    && self.turn.entered.contains(&(to, Phase::Ready))
+            })
+        };
         let mut acted = self.turn.acted.iter().filter(|(of, _)| *of == number);
         law!(
             "8 no action without a reason",
-            acted.all(|(_, action)| due.contains(action)),
+            acted.all(|(_, action)| due.contains(action) || passing(*action)),
             "service {number}: {:?}, due: {due:?}",
             self.turn.acted
         );
