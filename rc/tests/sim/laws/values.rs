@@ -158,7 +158,9 @@ impl Laws<'_> {
             self.present[number]
         );
         let had = before.iter().any(Option::is_some);
-        law!("8 what is gone is withdrawn", !(had && gone), "service {number}");
+        // What was published anew and is nothing needs no withdrawal.
+        let anew = self.turn.published.contains(&number);
+        law!("8 what is gone is withdrawn", !(had && gone) || anew, "service {number}");
         law!(
             "8 what is up is not withdrawn",
             !withdrawn || self.rested(number),
