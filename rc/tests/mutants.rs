@@ -583,12 +583,7 @@ const DEFECTS: &[Defect] = &[
         "if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) {",
         "if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) && false {",
     ),
-    (
-        "a hand-over forgets deadlines",
-        "rc/src/engine/save.rs",
-        "engine.arm(super::graph::id_of(index));",
-        "",
-    ),
+    ("a hand-over forgets deadlines", "rc/src/engine/save.rs", "engine.arm(id_of(index));", ""),
     (
         "a hand-over forgets who is active",
         "rc/src/engine/save.rs",

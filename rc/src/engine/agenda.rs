@@ -8,25 +8,25 @@
 
 /// Numbers below a bound, as bits.
 #[derive(Clone, Debug)]
-struct Set {
+pub(super) struct Set {
     words: Vec<u32>,
     /// No bit is set in the words before this one.
     first: usize,
 }
 
 impl Set {
-    fn new(bound: usize) -> Self {
+    pub(super) fn new(bound: usize) -> Self {
         Self { words: vec![0; bound.div_ceil(32)], first: 0 }
     }
 
-    fn insert(&mut self, number: usize) {
+    pub(super) fn insert(&mut self, number: usize) {
         if let Some(word) = self.words.get_mut(number / 32) {
             *word |= 1 << (number % 32);
             self.first = self.first.min(number / 32);
         }
     }
 
-    fn pop_first(&mut self) -> Option<usize> {
+    pub(super) fn pop_first(&mut self) -> Option<usize> {
         while let Some(word) = self.words.get_mut(self.first) {
             if *word != 0 {
                 let bit = word.trailing_zeros() as usize;

@@ -24,6 +24,7 @@ mod condition;
 mod graph;
 mod group;
 mod process;
+mod records;
 mod run;
 mod save;
 mod side;
@@ -47,6 +48,7 @@ pub use words::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 use crate::model::ServiceId;
 use agenda::Agenda;
 use core::cmp::Reverse;
+use records::Records;
 use serde::{Deserialize, Serialize};
 use state::{Ask, Dynamic, Group, Side, State, Step};
 use std::collections::BinaryHeap;
@@ -139,7 +141,7 @@ enum Shutdown {
 /// The engine. One per database.
 pub struct Engine {
     graph: Graph,
-    dynamic: Vec<Dynamic>,
+    dynamic: Records,
     agenda: Agenda,
     /// Deadlines, earliest first. An entry whose service has another deadline by now is stale.
     deadlines: BinaryHeap<Reverse<(Instant, ServiceId)>>,
@@ -188,7 +190,7 @@ impl Engine {
             side: Side { pending: vec![false; node.actions], ..Side::default() },
             armed: None,
         };
-        let dynamic = graph.nodes.iter().map(fresh).collect();
+        let dynamic = Records::new(graph.nodes.iter().map(fresh).collect());
         Self {
             agenda: Agenda::new(graph.nodes.len()),
             graph,

@@ -1,35 +1,29 @@
 //! Hand-over: everything that changes, as bytes, for another engine over the same database.
+//!
+//! It is saved in parts, so that keeping a copy up to date costs as much as what changed: a *head* of a
+//! few bytes, and one record for each service. Whoever keeps the copy asks after each event which
+//! records were touched.
 
-use super::{Engine, Graph, Shutdown, state::Dynamic};
-use crate::model::ServiceId;
+use super::{Engine, Graph, Shutdown, graph::id_of, state::Dynamic};
+use crate::{decode::decode, model::ServiceId};
 use serde::{Deserialize, Serialize};
 
 /// The version of what is saved. It changes whenever a type in it does.
-pub const SAVED: u8 = 1;
+pub const SAVED: u8 = 2;
 
-/// Why nothing can be taken over.
+/// What is saved is damaged, or of another database or version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RestoreError {
-    /// It was saved by another version.
-    Version(u8),
-    /// It is damaged, or of another database.
-    Malformed,
-}
+pub struct RestoreError;
 
 impl core::fmt::Display for RestoreError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Version(found) => {
-                write!(f, "state of version {found}, this jamb reads version {SAVED}")
-            }
-            Self::Malformed => f.write_str("state that is damaged or of another database"),
-        }
+        f.write_str("the saved state is damaged or of another database")
     }
 }
 
+/// What belongs to no service.
 #[derive(Serialize, Deserialize)]
-struct Saved {
-    dynamic: Vec<Dynamic>,
+struct Head {
     target: Option<ServiceId>,
     settled: bool,
     shutdown: Shutdown,
@@ -38,55 +32,71 @@ struct Saved {
 }
 
 impl Engine {
-    /// Everything that is not in the database.
-    ///
-    /// # Errors
-    /// If there is no memory for it.
-    pub fn save(&self) -> Result<Vec<u8>, RestoreError> {
-        let saved = Saved {
-            dynamic: self.dynamic.clone(),
+    /// A service whose record may have changed since it was last answered here; at first all have.
+    pub fn next_touched(&mut self) -> Option<ServiceId> {
+        self.dynamic.next_touched().map(id_of)
+    }
+
+    /// Appends what belongs to no service to `bytes`.
+    #[must_use]
+    pub fn save_head(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let head = Head {
             target: self.target,
             settled: self.settled,
             shutdown: self.shutdown,
             stale: self.stale,
             bugs: self.bugs,
         };
-        postcard::to_extend(&saved, vec![SAVED]).map_err(|_| RestoreError::Malformed)
+        append(&head, bytes)
+    }
+
+    /// Appends the record of a service to `bytes`.
+    #[must_use]
+    pub fn save_record(&self, id: ServiceId, bytes: Vec<u8>) -> Vec<u8> {
+        match self.dynamic.get(id.index()) {
+            Some(dynamic) => append(dynamic, bytes),
+            None => bytes,
+        }
     }
 
     /// An engine that goes on where the one that was saved stood. The graph has to be of the same
-    /// database, and time has to go on, too.
+    /// database, and time has to go on, too. `record` answers what [`Self::save_record`] wrote.
     ///
     /// # Errors
-    /// If the bytes are of another version, damaged, or do not fit the graph.
-    pub fn restore(graph: Graph, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (version, body) = bytes.split_first().ok_or(RestoreError::Malformed)?;
-        if *version != SAVED {
-            return Err(RestoreError::Version(*version));
-        }
-        let Ok((saved, [])) = postcard::take_from_bytes::<Saved>(body) else {
-            return Err(RestoreError::Malformed);
-        };
+    /// If the bytes are damaged or do not fit the graph.
+    pub fn restore<'a>(
+        graph: Graph,
+        head: &[u8],
+        record: &mut dyn FnMut(ServiceId) -> Option<&'a [u8]>,
+    ) -> Result<Self, RestoreError> {
+        let head: Head = decode(head).ok_or(RestoreError)?;
         let mut engine = Self::new(graph);
-        let fits = saved.dynamic.len() == engine.dynamic.len()
-            && saved.dynamic.iter().zip(&engine.dynamic).all(|(a, b)| a.has_shape_of(b))
-            && saved.target.is_none_or(|target| target.index() < engine.dynamic.len());
-        if !fits {
-            return Err(RestoreError::Malformed);
+        for index in 0..engine.dynamic.len() {
+            let saved: Option<Dynamic> = record(id_of(index)).and_then(decode);
+            let fresh = &mut engine.dynamic[index];
+            *fresh = saved.filter(|saved| saved.has_shape_of(fresh)).ok_or(RestoreError)?;
         }
-        engine.dynamic = saved.dynamic;
-        engine.target = saved.target;
-        engine.settled = saved.settled;
-        engine.shutdown = saved.shutdown;
-        engine.stale = saved.stale;
-        engine.bugs = saved.bugs;
+        if head.target.is_some_and(|target| target.index() >= engine.dynamic.len()) {
+            return Err(RestoreError);
+        }
+        engine.target = head.target;
+        engine.settled = head.settled;
+        engine.shutdown = head.shutdown;
+        engine.stale = head.stale;
+        engine.bugs = head.bugs;
         engine.active = engine.dynamic.iter().filter(|one| one.state.is_active()).count();
         for index in 0..engine.dynamic.len() {
             engine.dynamic[index].armed = None;
-            engine.arm(super::graph::id_of(index));
+            engine.arm(id_of(index));
         }
         Ok(engine)
     }
+}
+
+/// Vectors take what they are given, so that it cannot fail; if it did, what is missing is seen when it
+/// is read.
+fn append<T: Serialize>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
+    postcard::to_extend(value, bytes).unwrap_or_default()
 }
 
 impl Dynamic {

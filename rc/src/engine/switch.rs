@@ -42,7 +42,8 @@ impl Engine {
     pub fn adopt(self, graph: Graph, origins: &[Origin], target: Option<ServiceId>) -> Self {
         let mut old = self;
         let mut new = Self::new(graph);
-        for (dynamic, origin) in new.dynamic.iter_mut().zip(origins) {
+        for (index, origin) in origins.iter().enumerate() {
+            let Some(dynamic) = new.dynamic.get_mut(index) else { break };
             match *origin {
                 Origin::New => {}
                 Origin::Kept(from) => {

@@ -3,13 +3,14 @@
 
 use super::{
     dice::Dice,
+    kept::Kept,
     laws::{Laws, Verdict, violation},
     plan::{Plan, VALUES, What, id},
     world::{End, World, is_side},
 };
 use rc::{
     Instant, Millis,
-    engine::{Engine, Event, Graph, Phase, Want},
+    engine::{Engine, Event, Phase, Want},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +74,8 @@ pub enum Op {
 pub struct Run<'p> {
     plan: &'p Plan,
     pub engine: Engine,
+    /// What a shell has of its state after the last event.
+    kept: Kept,
     pub world: World,
     laws: Laws<'p>,
     now: Instant,
@@ -92,6 +95,7 @@ impl<'p> Run<'p> {
         Some(Self {
             plan,
             engine: plan.engine()?,
+            kept: Kept::default(),
             world: World::new(plan),
             laws: Laws::new(plan),
             now: Instant::from_ms(1000),
@@ -102,11 +106,12 @@ impl<'p> Run<'p> {
 
     /// Another run that goes on from here.
     pub fn fork(&self) -> Self {
-        let bytes = self.engine.save().expect("it can be saved");
-        let engine = Engine::restore(self.engine.graph().clone(), &bytes).expect("and restored");
+        let kept = Kept::whole(&self.engine);
+        let engine = kept.restore(self.engine.graph()).expect("what was saved can be restored");
         Self {
             plan: self.plan,
             engine,
+            kept,
             world: self.world.clone(),
             laws: self.laws.clone(),
             now: self.now,
@@ -135,6 +140,11 @@ impl<'p> Run<'p> {
         self.engine.handle(self.now, event, &mut actions);
         for action in actions.iter().filter(|_| self.trace) {
             println!("       → {action:?}");
+        }
+        self.kept.follow(&mut self.engine);
+        if self.kept != Kept::whole(&self.engine) {
+            let text = "what was touched is not all that changed".to_owned();
+            return violation("11 hand-over", text);
         }
         self.laws.told(&self.engine, &actions);
         for &action in &actions {
@@ -282,14 +292,11 @@ impl<'p> Run<'p> {
 
     /// The state survives being written out and read again, to the byte, and nothing follows from it.
     fn hand_over(&mut self) -> Verdict {
-        let Ok(bytes) = self.engine.save() else {
-            return violation("11 hand-over", "it cannot be saved".to_owned());
-        };
-        let graph: Graph = self.engine.graph().clone();
-        let Ok(engine) = Engine::restore(graph, &bytes) else {
+        self.kept.follow(&mut self.engine);
+        let Ok(engine) = self.kept.restore(self.engine.graph()) else {
             return violation("11 hand-over", "what was saved cannot be restored".to_owned());
         };
-        if engine.save().ok().as_ref() != Some(&bytes) {
+        if Kept::whole(&engine) != Kept::whole(&self.engine) {
             return violation("11 hand-over", "what was restored is not what was saved".to_owned());
         }
         self.engine = engine;

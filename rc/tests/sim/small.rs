@@ -2,6 +2,7 @@
 //! that were met before, on whatever way, are not gone into again.
 
 use super::{
+    kept::Kept,
     laws::Violation,
     plan::{About, If, Link, On, PLAIN, Plan, Svc, Tells, Tie, What},
     script::{Op, Run},
@@ -105,7 +106,7 @@ fn moves(plan: &Plan, run: &Run<'_>) -> Vec<Op> {
 
 fn fingerprint(run: &Run<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    run.engine.save().unwrap_or_default().hash(&mut hasher);
+    Kept::whole(&run.engine).hash(&mut hasher);
     run.world.fingerprint().hash(&mut hasher);
     run.now().ms.hash(&mut hasher);
     hasher.finish()

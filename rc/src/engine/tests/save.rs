@@ -1,7 +1,7 @@
 //! Hand-over: an engine that was saved and restored goes on like the one that was not.
 
 use super::*;
-use crate::engine::{RestoreError, SAVED};
+use crate::engine::RestoreError;
 
 fn world() -> Vec<Def> {
     vec![
@@ -13,12 +13,47 @@ fn world() -> Vec<Def> {
     ]
 }
 
+/// The head and the records.
+type Saved = (Vec<u8>, Vec<Vec<u8>>);
+
+fn save(engine: &Engine) -> Saved {
+    let services = 0..engine.graph().nodes.len();
+    let record = |at| engine.save_record(ServiceId(u16::try_from(at).unwrap()), Vec::new());
+    (engine.save_head(Vec::new()), services.map(record).collect())
+}
+
+fn restore(graph: &Graph, (head, records): &Saved) -> Result<Engine, RestoreError> {
+    let record = &mut |id: ServiceId| records.get(id.index()).map(Vec::as_slice);
+    Engine::restore(graph.clone(), head, record)
+}
+
 /// Saves and restores the engine.
 fn hand_over(m: &mut Machine) {
-    let bytes = m.engine.save().unwrap();
-    let graph = m.engine.graph().clone();
-    m.engine = Engine::restore(graph, &bytes).unwrap();
-    assert_eq!(m.engine.save().unwrap(), bytes, "nothing is lost");
+    let saved = save(&m.engine);
+    m.engine = restore(m.engine.graph(), &saved).unwrap();
+    assert_eq!(save(&m.engine), saved, "nothing is lost");
+}
+
+/// The services that were touched.
+fn touched(m: &mut Machine) -> Vec<String> {
+    let all = core::iter::from_fn(|| m.engine.next_touched()).collect::<Vec<_>>();
+    all.into_iter().map(|id| m.names[id.index()].to_string()).collect()
+}
+
+#[test]
+fn only_what_is_concerned_is_touched() {
+    let mut m = Machine::started(vec![
+        bundle("default", ReadyWhen::All, &["a", "b", "c"]),
+        longrun("a"),
+        longrun("b").needs("a"),
+        longrun("c"),
+    ]);
+    assert_eq!(touched(&mut m), ["a", "b", "c", "default"], "at first nothing is saved");
+    m.pass(1);
+    m.tell(Event::Tick);
+    assert_eq!(touched(&mut m), [""; 0]);
+    m.exits("b", 1);
+    assert_eq!(touched(&mut m), ["b", "default"]);
 }
 
 #[test]
@@ -61,25 +96,30 @@ fn it_goes_on_at_every_step() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let engine = Machine::started(world()).engine;
-    let bytes = engine.save().unwrap();
-    let restore = |bytes: &[u8]| Engine::restore(engine.graph().clone(), bytes).err();
-    assert_eq!(restore(&[]), Some(RestoreError::Malformed));
-    let mut other = bytes.clone();
-    other[0] = SAVED + 1;
-    assert_eq!(restore(&other), Some(RestoreError::Version(SAVED + 1)));
-    for length in 1..bytes.len() {
-        assert_eq!(restore(&bytes[..length]), Some(RestoreError::Malformed), "{length}");
-    }
-    let smaller = Machine::new(vec![longrun("a")]).engine.graph().clone();
-    assert_eq!(Engine::restore(smaller, &bytes).err(), Some(RestoreError::Malformed));
-    for position in 1..bytes.len() {
-        for bit in 0..8 {
-            let mut damaged = bytes.clone();
-            damaged[position] ^= 1 << bit;
+    let graph = engine.graph();
+    let saved = save(&engine);
+    let refused = |saved: &Saved| restore(graph, saved).err();
+    assert_eq!(refused(&(saved.0.clone(), Vec::new())), Some(RestoreError));
+    for part in 0..=saved.1.len() {
+        let length = if part == 0 { saved.0.len() } else { saved.1[part - 1].len() };
+        let change = |f: &dyn Fn(&mut Vec<u8>)| {
+            let mut damaged = saved.clone();
+            f(if part == 0 { &mut damaged.0 } else { &mut damaged.1[part - 1] });
+            damaged
+        };
+        for length in 0..length {
+            let cut = change(&|bytes| bytes.truncate(length));
+            assert_eq!(refused(&cut), Some(RestoreError), "{part} {length}");
+        }
+        assert_eq!(refused(&change(&|bytes| bytes.push(0))), Some(RestoreError));
+        for (position, bit) in (0..length).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let damaged = change(&|bytes| bytes[position] ^= 1 << bit);
             // Whatever it becomes, it does not panic, now or when time goes on.
-            if let Ok(mut engine) = Engine::restore(engine.graph().clone(), &damaged) {
+            if let Ok(mut engine) = restore(graph, &damaged) {
                 engine.handle(Instant::from_ms(100_000), Event::Tick, &mut Vec::new());
             }
         }
     }
+    let smaller = Machine::new(vec![longrun("a")]).engine.graph().clone();
+    assert_eq!(restore(&smaller, &saved).err(), Some(RestoreError));
 }

@@ -1,0 +1,55 @@
+//! The changing half of all services, and which of it has changed since the shell last kept a copy: whoever
+//! could change a record has touched it, so none can be forgotten.
+
+use super::{agenda::Set, state::Dynamic};
+use core::ops::{Deref, Index, IndexMut};
+
+/// One record for each service.
+pub(super) struct Records {
+    all: Vec<Dynamic>,
+    touched: Set,
+}
+
+impl Records {
+    /// Records of which nobody has a copy.
+    pub(super) fn new(all: Vec<Dynamic>) -> Self {
+        let mut touched = Set::new(all.len());
+        for number in 0..all.len() {
+            touched.insert(number);
+        }
+        Self { all, touched }
+    }
+
+    /// One that may have changed since it was last answered here.
+    pub(super) fn next_touched(&mut self) -> Option<usize> {
+        self.touched.pop_first()
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Dynamic> {
+        self.touched.insert(number);
+        self.all.get_mut(number)
+    }
+}
+
+impl Deref for Records {
+    type Target = [Dynamic];
+
+    fn deref(&self) -> &[Dynamic] {
+        &self.all
+    }
+}
+
+impl Index<usize> for Records {
+    type Output = Dynamic;
+
+    fn index(&self, number: usize) -> &Dynamic {
+        &self.all[number]
+    }
+}
+
+impl IndexMut<usize> for Records {
+    fn index_mut(&mut self, number: usize) -> &mut Dynamic {
+        self.touched.insert(number);
+        &mut self.all[number]
+    }
+}

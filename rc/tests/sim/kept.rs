@@ -1,0 +1,37 @@
+//! The copy of an engine's state that a shell keeps: brought up to date after each event with what that
+//! touched, and nothing else.
+
+use super::plan::id;
+use rc::engine::{Engine, Graph, RestoreError};
+
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Kept {
+    head: Vec<u8>,
+    records: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    /// Everything as it is now.
+    pub fn whole(engine: &Engine) -> Self {
+        let services = 0..engine.graph().nodes.len();
+        let records = services.map(|at| engine.save_record(id(at), Vec::new())).collect();
+        Self { head: engine.save_head(Vec::new()), records }
+    }
+
+    /// Takes over what was touched.
+    pub fn follow(&mut self, engine: &mut Engine) {
+        self.records.resize(engine.graph().nodes.len(), Vec::new());
+        self.head = engine.save_head(Vec::new());
+        while let Some(service) = engine.next_touched() {
+            self.records[service.index()] = engine.save_record(service, Vec::new());
+        }
+    }
+
+    /// An engine that goes on from it.
+    pub fn restore(&self, graph: &Graph) -> Result<Engine, RestoreError> {
+        let record = &mut |service: rc::model::ServiceId| {
+            self.records.get(service.index()).map(Vec::as_slice)
+        };
+        Engine::restore(graph.clone(), &self.head, record)
+    }
+}
