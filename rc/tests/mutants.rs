@@ -440,6 +440,24 @@ const DEFECTS: &[Defect] = &[
         "",
     ),
     (
+        "an alternative that a failover turned away from starts without delay",
+        "rc/src/engine/step.rs",
+        "damped.max(self.dynamic[id.index()].not_before)",
+        "damped",
+    ),
+    (
+        "who is not wanted when it is down has not failed",
+        "rc/src/engine/run.rs",
+        "Then::Judge { exit, ready_ms, cause } if !asked => {",
+        "Then::Judge { exit, ready_ms, cause } if !asked && dynamic.want == Want::Up => {",
+    ),
+    (
+        "to start a failover forgives its alternatives nothing",
+        "rc/src/engine/command.rs",
+        "let relations = [Relation::Needs, Relation::Member, Relation::Alternative];",
+        "let relations = [Relation::Needs, Relation::Member];",
+    ),
+    (
         "what repeats an output grows old",
         "rc/src/engine/group.rs",
         "self.dynamic[index].rebound |= self.dynamic[index].bound != before;",

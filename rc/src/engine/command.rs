@@ -3,6 +3,7 @@
 
 use super::{
     Action, Engine, Shutdown,
+    graph::id_of,
     state::{Ask, State, Then},
     words::Want,
 };
@@ -26,7 +27,7 @@ impl Engine {
             if ask == Ask::Down {
                 dynamic.restart = false;
             }
-            self.recompute_wants();
+            self.obey();
         }
     }
 
@@ -36,6 +37,7 @@ impl Engine {
         for index in self.bring_up(now, id, out) {
             self.dynamic[index].escalated = false;
         }
+        self.obey();
     }
 
     /// The same for who is not somebody: what has escalated does not do so again. Answers who was
@@ -49,24 +51,37 @@ impl Engine {
         if id.index() >= self.dynamic.len() {
             return Vec::new();
         }
-        let mut open = vec![id];
         let mut seen = vec![false; self.dynamic.len()];
-        while let Some(next) = open.pop() {
-            if core::mem::replace(&mut seen[next.index()], true) {
-                continue;
+        self.reach(id, &[Relation::Needs, Relation::Member], &mut seen);
+        for (index, seen) in seen.iter().enumerate() {
+            if *seen && self.dynamic[index].ask == Ask::Down {
+                self.dynamic[index].ask = Ask::Nothing;
             }
-            let dynamic = &mut self.dynamic[next.index()];
-            if dynamic.ask == Ask::Down {
-                dynamic.ask = Ask::Nothing;
-            }
-            self.pardon(now, next, out);
-            let needs = self.graph.nodes[next.index()].edges.iter();
-            let needs = needs.filter(|e| matches!(e.relation, Relation::Needs | Relation::Member));
-            open.extend(needs.map(|edge| edge.to));
+        }
+        // Alternatives are given a new chance, too, but what was stopped by command stays down.
+        let mut pardoned = vec![false; self.dynamic.len()];
+        let relations = [Relation::Needs, Relation::Member, Relation::Alternative];
+        self.reach(id, &relations, &mut pardoned);
+        let pardoned: Vec<usize> = (0..pardoned.len()).filter(|index| pardoned[*index]).collect();
+        for &index in &pardoned {
+            self.pardon(now, id_of(index), out);
         }
         self.make_way(&seen);
-        self.ask(id, Ask::Up);
-        (0..seen.len()).filter(|index| seen[*index]).collect()
+        self.dynamic[id.index()].ask = Ask::Up;
+        self.wants_stale = true;
+        pardoned
+    }
+
+    /// Marks everything that a service reaches over these relations, itself included.
+    fn reach(&self, id: ServiceId, relations: &[Relation], seen: &mut [bool]) {
+        let mut open = vec![id];
+        while let Some(next) = open.pop() {
+            if !core::mem::replace(&mut seen[next.index()], true) {
+                let edges = self.graph.nodes[next.index()].edges.iter();
+                let edges = edges.filter(|edge| relations.contains(&edge.relation));
+                open.extend(edges.map(|edge| edge.to));
+            }
+        }
     }
 
     /// Stops, as by command, what conflicts with those that are to come up, and is not held up.
@@ -122,7 +137,7 @@ impl Engine {
         }
         // Those who depend on it may have been waiting for it, or it for them.
         self.wake_neighbours(id);
-        self.recompute_wants();
+        self.obey();
     }
 
     /// Whether something that it would have restarted for has changed while it was held up.
@@ -166,6 +181,7 @@ impl Engine {
     fn forgive(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let dynamic = &mut self.dynamic[id.index()];
         dynamic.failures = 0;
+        dynamic.not_before = Instant::default();
         match dynamic.state {
             State::Failed(_) | State::Backoff { .. } => {
                 self.set_state(now, id, State::Waiting { blocked: false }, out);
@@ -192,7 +208,7 @@ impl Engine {
         self.shutdown = Shutdown::Killing { until };
         self.recompute_wants();
         for index in 0..self.dynamic.len() {
-            let id = super::graph::id_of(index);
+            let id = id_of(index);
             let mut state = self.dynamic[index].state;
             let run = self.live(id);
             let signal = state.process_mut().and_then(|process| process.kill(now));

@@ -167,6 +167,7 @@ impl Engine {
             generation: 0,
             since: Instant::default(),
             failures: 0,
+            not_before: Instant::default(),
             restart: false,
             last_exit: None,
             values: vec![None; node.outputs.len()],

@@ -130,10 +130,13 @@ impl Engine {
         let dynamic = &mut self.dynamic[id.index()];
         let asked = core::mem::replace(&mut dynamic.restart, false);
         let state = match then {
-            Then::Judge { exit, ready_ms, cause } if !asked && dynamic.want == Want::Up => {
+            Then::Judge { exit, ready_ms, cause } if !asked => {
                 let (delay, failures) =
                     policy.backoff.next(dynamic.failures, ready_ms.unwrap_or_default());
+                let until = now.after(delay);
                 dynamic.failures = failures;
+                // It holds, too, if a failover turns away and back in the meantime.
+                dynamic.not_before = until;
                 let itself = matches!(cause, Cause::Itself | Cause::Hopeless);
                 let leave = match policy.restart {
                     Restart::Always => false,
@@ -146,22 +149,19 @@ impl Engine {
                     Exit::Code(code) => itself && policy.permanent.contains(&code),
                     _ => false,
                 };
-                if cause == Cause::Hopeless || permanent(exit) {
+                if dynamic.want == Want::Down {
+                    State::Down
+                } else if cause == Cause::Hopeless || permanent(exit) {
                     State::Failed(Why::Permanent(exit))
                 } else if leave {
                     State::Failed(Why::Ended(exit))
                 } else if policy.max_restarts > 0 && failures > policy.max_restarts {
                     State::Failed(Why::TooMany(exit))
                 } else {
-                    State::Backoff { until: now.after(delay) }
+                    State::Backoff { until }
                 }
             }
-            Then::Judge { .. } | Then::Free => {
-                if dynamic.want == Want::Down {
-                    dynamic.failures = 0;
-                }
-                State::Down
-            }
+            Then::Judge { .. } | Then::Free => State::Down,
         };
         if self.dynamic[id.index()].want == Want::Down {
             // A later search begins anew.

@@ -9,7 +9,7 @@ use crate::{decode::decode, model::ServiceId};
 use serde::{Deserialize, Serialize};
 
 /// The version of what is saved. It changes whenever a type in it does.
-pub const SAVED: u8 = 2;
+pub const SAVED: u8 = 3;
 
 /// What is saved is damaged, or of another database or version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -162,6 +162,8 @@ pub(super) struct Dynamic {
     pub since: Instant,
     /// Failed attempts in a row.
     pub failures: u32,
+    /// It does not start before this, because of its last failure or flap, whatever it was meanwhile.
+    pub not_before: Instant,
     /// It is to be stopped and started again.
     pub restart: bool,
     pub last_exit: Option<Exit>,

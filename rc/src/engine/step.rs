@@ -38,7 +38,6 @@ impl Engine {
             State::Waiting { .. } | State::Backoff { .. } | State::Failed(_)
                 if want == Want::Down =>
             {
-                self.dynamic[index].failures = 0;
                 self.let_go(id);
                 self.set_state(now, id, State::Down, out);
             }
@@ -59,12 +58,13 @@ impl Engine {
         let found = self.search(now, id);
         if !missing {
             if found && self.can_gather(id) && !self.sleeps(id) {
-                return match self.take_damping(id) {
-                    Some(delay) => {
-                        let until = now.after(delay);
-                        self.set_state(now, id, State::Backoff { until }, out);
-                    }
-                    None => self.begin(now, id, out),
+                let damped = self.take_damping(id).map_or(now, |delay| now.after(delay));
+                let until = damped.max(self.dynamic[id.index()].not_before);
+                return if until > now {
+                    self.dynamic[id.index()].not_before = until;
+                    self.set_state(now, id, State::Backoff { until }, out);
+                } else {
+                    self.begin(now, id, out);
                 };
             }
             // A group has come as far as it can when all its members have.

@@ -2,12 +2,24 @@
 
 use super::{Engine, NodeKind, Shutdown, graph::id_of, state::Ask, words::Want};
 use crate::model::{Back, Relation};
+use supervisor::time::Instant;
 
 impl Engine {
-    /// Recomputes who is wanted. Linear in services and relations; runs for commands, and when a
-    /// failover turns to another alternative.
-    pub(super) fn recompute_wants(&mut self) {
+    /// Somebody changed what is asked: who is not wanted any longer because of that has its failures
+    /// forgotten. When a failover turns away from somebody, nothing is: it may turn back at once, and
+    /// would start two alternatives that die in turn without end.
+    pub(super) fn obey(&mut self) {
+        for index in self.recompute_wants() {
+            self.dynamic[index].failures = 0;
+            self.dynamic[index].not_before = Instant::default();
+        }
+    }
+
+    /// Recomputes who is wanted; answers who is not so any longer. Linear in services and relations;
+    /// runs for commands, and when a failover turns to another alternative.
+    pub(super) fn recompute_wants(&mut self) -> Vec<usize> {
         self.wants_stale = false;
+        let mut dismissed = Vec::new();
         let mut reached = vec![false; self.dynamic.len()];
         let mut open = Vec::new();
         if matches!(self.shutdown, Shutdown::No) {
@@ -36,9 +48,13 @@ impl Engine {
             let want = if reached && self.may_be_up(index) { Want::Up } else { Want::Down };
             if self.dynamic[index].want != want {
                 self.dynamic[index].want = want;
+                if want == Want::Down {
+                    dismissed.push(index);
+                }
                 self.wake_neighbours(id_of(index));
             }
         }
+        dismissed
     }
 
     /// Whether nobody asked for it to be down, or it is held up all the same.

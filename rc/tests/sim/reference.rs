@@ -202,8 +202,10 @@ impl Reference<'_> {
         if !(can_start || kept) {
             phases.push(Phase::Waiting);
         }
-        // Delayed after a failure, or because its condition flaps.
-        if bad && (svc.again != Again::NotAtAll || !svc.ifs.is_empty()) {
+        // Delayed after a failure, or because its condition flaps; a failover that turns away from what
+        // has failed for good, and back, tries it once more after its delay.
+        if bad && (svc.again != Again::NotAtAll || !svc.ifs.is_empty() || self.is_searched(number))
+        {
             phases.push(Phase::Backoff);
         }
         // Failed for good, long ago or just now.
@@ -211,6 +213,17 @@ impl Reference<'_> {
             phases.push(Phase::Failed);
         }
         phases
+    }
+
+    /// Whether some alternative of a failover reaches it.
+    fn is_searched(&self, number: usize) -> bool {
+        let services = self.given.plan.services.iter().enumerate();
+        let reaches = |link: &Link| usize::from(link.to) == number && link.tie != Tie::After;
+        let mut above = services.filter(|(_, svc)| svc.links.iter().any(reaches));
+        above.any(|(other, svc)| {
+            let mut links = svc.links.iter().filter(|link| reaches(link));
+            links.any(|link| link.tie == Tie::Alternative) || self.is_searched(other)
+        })
     }
 
     /// Whether it has a process that can die.

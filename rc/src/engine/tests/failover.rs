@@ -131,3 +131,25 @@ fn a_bundle_repeats_what_its_members_publish() {
     assert_eq!(words, "publish fibre, publish uplink, spawn user");
     assert_eq!(m.publish("fibre", &["v=2"]), "publish fibre, publish uplink, TERM user");
 }
+
+/// Two lines that say they are ready and die: whoever the failover turns to, neither is started more often
+/// than its own delays let it.
+#[test]
+fn two_that_die_in_turn_keep_their_delays() {
+    let lines = || vec![failover("wan", Back::Sticky, &["a", "b"]), longrun("a"), longrun("b")];
+    let mut m = Machine::started(lines());
+    for wait in [100, 200, 400, 800] {
+        assert_eq!(m.exits("a", 1), "spawn b");
+        assert_eq!(m.states(), "a down, b ready, wan ready", "it turned away");
+        assert_eq!(m.exits("b", 1), "", "and back, but not at once");
+        assert_eq!(m.states(), "a backoff, b backoff, wan waiting");
+        assert_eq!(m.pass(wait - 1), "");
+        assert_eq!(m.pass(1), "spawn a, spawn b, TERM b", "both were due");
+        m.exits("b", 0);
+    }
+    let mut m = Machine::started(lines());
+    m.exits("a", 1);
+    m.stop("wan");
+    m.exits("b", 0);
+    assert_eq!(m.start("wan"), "spawn a", "a command forgives");
+}

@@ -23,7 +23,7 @@ const fn number_of(role: Role) -> u8 {
 
 impl Laws<'_> {
     /// Everything that it needs is ready now, and it is wanted.
-    fn may_start(&self, number: usize) -> Verdict {
+    fn may_start(&self, now: Instant, number: usize) -> Verdict {
         let svc = &self.plan.services[number];
         law!("1 no start unwanted", self.may_be_wanted(number), "{}", Self::name(number));
         for link in svc.links.iter().filter(|link| link.tie == Tie::Needs) {
@@ -51,11 +51,17 @@ impl Laws<'_> {
         let rivals = self.rivals(number);
         law!("14 no start beside what conflicts", rivals.is_empty(), "{number} beside {rivals:?}");
         law!("11 a flap is damped", !self.damp[number], "service {number} starts at once");
+        law!(
+            "6 no start before the delay is over, whatever a failover turned to meanwhile",
+            self.retry_at[number].is_none_or(|at| at <= now),
+            "service {number} at {now:?}, due {:?}",
+            self.retry_at[number]
+        );
         Ok(())
     }
 
-    fn begins(&mut self, number: usize, generation: u32) -> Verdict {
-        self.may_start(number)?;
+    fn begins(&mut self, now: Instant, number: usize, generation: u32) -> Verdict {
+        self.may_start(now, number)?;
         law!(
             "3 generations grow by one",
             generation == self.generation[number] + 1,
@@ -110,7 +116,7 @@ impl Laws<'_> {
             _ => return super::violation("3 no such program", format!("{run:?}")),
         };
         if matches!(run.role, Role::Run | Role::Up) {
-            self.begins(number, run.generation)?;
+            self.begins(now, number, run.generation)?;
         } else {
             law!(
                 "2 cleaning up is a part of stopping",
@@ -150,7 +156,7 @@ impl Laws<'_> {
         self.phase[number] == phase
     }
 
-    pub(super) fn writes(&mut self, run: Incarnation) -> Verdict {
+    pub(super) fn writes(&mut self, now: Instant, run: Incarnation) -> Verdict {
         let number = run.service.index();
         let svc = &self.plan.services[number];
         law!("3 only files are written", svc.what == What::File, "{run:?}");
@@ -168,7 +174,7 @@ impl Laws<'_> {
                 "{run:?}"
             );
         } else {
-            self.begins(number, run.generation)?;
+            self.begins(now, number, run.generation)?;
         }
         self.turn.written.push(run);
         Ok(())
@@ -308,7 +314,9 @@ impl Laws<'_> {
             What::Longrun | What::File => false,
         };
         match to {
-            Phase::Ready if without_process => self.begins(number, self.generation[number] + 1)?,
+            Phase::Ready if without_process => {
+                self.begins(now, number, self.generation[number] + 1)?;
+            }
             Phase::Ready => law!(
                 "8 ready when it says so",
                 self.may_be_ready(number),

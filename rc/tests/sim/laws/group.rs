@@ -143,10 +143,6 @@ impl Laws<'_> {
         for number in 0..self.phase.len() {
             let all = self.alternatives(number);
             let Some(view) = engine.view(id(number)) else { continue };
-            // What a search turned to and away from in one turn may have been unwanted for a moment.
-            if self.searched[number] && self.turn.entered.contains(&(number, Phase::Down)) {
-                self.failures[number] = view.failures;
-            }
             let selected = view.selected.and_then(|to| all.iter().position(|one| id(*one) == to));
             let (reach, patience) = engine.searching(id(number)).unwrap_or_default();
             let reach = all.iter().position(|one| id(*one) == reach).unwrap_or(0);

@@ -258,6 +258,7 @@ pub struct Laws<'p> {
     /// It failed, but somebody asked for it since.
     pardoned: Vec<bool>,
     failures: Vec<u32>,
+    /// No start before, because of the last failure.
     retry_at: Vec<Option<Instant>>,
     last_exit: Vec<Option<Exit>>,
     /// What the shell told of conditions.
@@ -687,7 +688,7 @@ impl Laws<'_> {
                 );
                 Ok(())
             }
-            Action::Write(run) => self.writes(run),
+            Action::Write(run) => self.writes(now, run),
             Action::Remove(service) => self.removes(service.index()),
             Action::Publish(service) => {
                 self.turn.published.insert(service.index());

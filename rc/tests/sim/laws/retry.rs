@@ -66,8 +66,9 @@ impl Laws<'_> {
     ) -> Verdict {
         match (from, to) {
             (Phase::Starting | Phase::Ready, Phase::Stopping) if !self.died_now(number) => {
-                // What was told to end before it left had its time.
-                let told = self.live[number].is_some_and(|live| live.told.is_some());
+                // What was told to end before it left had its time, or all is killed.
+                let told =
+                    self.live[number].is_some_and(|live| live.told.is_some()) && !self.is_killing();
                 let ready_ms = now.since_ms(self.since[number]);
                 let stable = from == Phase::Ready && ready_ms >= STABLE_MS;
                 if let Some(judgement) = self.verdict_on(now, number) {
@@ -104,14 +105,14 @@ impl Laws<'_> {
                 "service {number}"
             ),
             (Phase::Down | Phase::Waiting, Phase::Backoff) => {
-                let delay = self.damping(number);
-                law!("11 only flaps are damped", delay.is_some(), "service {number}");
-                self.retry_at[number] = delay.map(|delay| now.after(delay));
+                let damped = self.damping(number).map(|delay| now.after(delay));
+                let until = damped.max(self.retry_at[number].filter(|at| *at > now));
+                law!("11 only flaps are damped, and failures", until.is_some(), "service {number}");
+                self.retry_at[number] = until;
             }
             (_, Phase::Down) => {
                 let left = !self.is_surely_wanted(number) || self.searched[number];
                 law!("4 down is not wanted", left, "service {number}");
-                self.failures[number] = 0;
             }
             _ => {}
         }
@@ -132,7 +133,6 @@ impl Laws<'_> {
 
     fn rests(&mut self, now: Instant, number: usize, to: Phase) -> Verdict {
         let pardoned = core::mem::take(&mut self.pardoned[number]);
-        self.retry_at[number] = None;
         let itself = !core::mem::take(&mut self.ended_by_us[number]);
         let hopeless = core::mem::take(&mut self.hopeless[number]);
         // A stable run forgives what its last failure for good has led to.
@@ -141,24 +141,25 @@ impl Laws<'_> {
         {
             self.escalated[number] = false;
         }
-        let mut delay = 0;
         let mut expected = Phase::Down;
         if let Judgement::Failed(exit, ready_ms) = self.judgement[number]
-            && self.may_be_wanted(number)
             && !pardoned
-            // While what is wanted changes in this turn, either may be so.
-            && ((self.is_surely_wanted(number) && !self.searched[number]) || to != Phase::Down)
         {
             let svc = &self.plan.services[number];
             let failures = self.failures[number];
-            let (phase, count, after) = sentence(svc, failures, exit, ready_ms, itself, hopeless);
+            let (phase, count, delay) = sentence(svc, failures, exit, ready_ms, itself, hopeless);
+            // It counts, and delays, whether or not it is wanted.
             self.failures[number] = count;
-            (expected, delay) = (phase, after);
+            self.retry_at[number] = Some(now.after(Millis(delay)));
+            // While what is wanted changes in this turn, either may be so.
+            let wanted = self.may_be_wanted(number)
+                && ((self.is_surely_wanted(number) && !self.searched[number]) || to != Phase::Down);
+            expected = if wanted { phase } else { Phase::Down };
             let well = itself && ready_ms.is_some() && exit == Some(Exit::Code(0));
             let left = svc.again == Again::NotAtAll || (svc.again == Again::Failing && well);
             let permanent =
                 hopeless || (itself && svc.permanent && exit == Some(Exit::Code(FATAL))) || !left;
-            if phase == Phase::Failed && permanent {
+            if expected == Phase::Failed && permanent {
                 self.escalates(number);
             }
         }
@@ -170,11 +171,6 @@ impl Laws<'_> {
             self.judgement[number],
             expected.name()
         );
-        if to == Phase::Backoff {
-            self.retry_at[number] = Some(now.after(Millis(delay)));
-        } else if to == Phase::Down && !self.is_surely_wanted(number) {
-            self.failures[number] = 0;
-        }
         self.own[number].fill(None);
         Ok(())
     }

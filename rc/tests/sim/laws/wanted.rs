@@ -9,6 +9,7 @@ use rc::{
     Instant, Millis,
     engine::{Engine, Event, Phase},
 };
+use std::collections::BTreeSet;
 
 /// What is left when all is killed is not waited for longer than this.
 const KILLING: Millis = Millis(3500);
@@ -80,23 +81,30 @@ impl Laws<'_> {
             self.turn.crossing = true;
             self.ending = Ending::Killing(now.after(KILLING));
         }
-        self.wants = self.wanted();
+        let wants = self.wanted();
+        let before = core::mem::replace(&mut self.wants, wants);
+        if matches!(event, Event::Shutdown | Event::ShutdownNow) || self.turn.crossing {
+            return;
+        }
+        // Who is not wanted any longer by command is forgiven.
+        for (number, before) in before.into_iter().enumerate() {
+            if before && !self.wants[number] {
+                self.failures[number] = 0;
+                self.retry_at[number] = None;
+            }
+        }
     }
 
     pub(super) fn start(&mut self, number: usize) {
-        let mut open = vec![number];
-        let mut chosen = std::collections::BTreeSet::new();
-        while let Some(next) = open.pop() {
-            if !chosen.insert(next) {
-                continue;
-            }
+        // What was stopped and cannot be done without is lifted; alternatives are forgiven only.
+        let chosen = self.reached(number, &[Tie::Needs, Tie::Member]);
+        for &next in &chosen {
             if self.asks[next] == Ask::Down {
                 self.asks[next] = Ask::Nothing;
             }
+        }
+        for next in self.reached(number, &[Tie::Needs, Tie::Member, Tie::Alternative]) {
             self.forgive(next);
-            let links = self.plan.services[next].links.iter();
-            let links = links.filter(|link| matches!(link.tie, Tie::Needs | Tie::Member));
-            open.extend(links.map(|link| usize::from(link.to)));
         }
         for &next in &chosen {
             for other in self.plan.services[next].conflicts.clone() {
@@ -110,9 +118,23 @@ impl Laws<'_> {
         self.asks[number] = Ask::Up;
     }
 
+    fn reached(&self, from: usize, ties: &[Tie]) -> BTreeSet<usize> {
+        let mut open = vec![from];
+        let mut reached = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            if reached.insert(next) {
+                let links = self.plan.services[next].links.iter();
+                let links = links.filter(|link| ties.contains(&link.tie));
+                open.extend(links.map(|link| usize::from(link.to)));
+            }
+        }
+        reached
+    }
+
     fn forgive(&mut self, number: usize) {
         self.turn.forgiven.insert(number);
         self.failures[number] = 0;
+        self.retry_at[number] = None;
         self.flaps[number] = 0;
         self.damp[number] = false;
         if self.turn.starter.is_none() {
@@ -288,7 +310,10 @@ impl Laws<'_> {
                     || !svc.conflicts.is_empty()
                     || svc.ifs.iter().any(|one| match one.fact {
                         About::Look(look, _) => {
-                            settled[usize::from(svc.looks[usize::from(look)].of)]
+                            let of = usize::from(svc.looks[usize::from(look)].of);
+                            // A search that had no patience with another may want it only now.
+                            settled[of]
+                                || (self.searched[of] && self.turn.at_first[of] == Phase::Down)
                         }
                         About::World => false,
                     })
