@@ -5,7 +5,10 @@
 
 mod world;
 
-use rc::model::{Limit, Ready, Resource};
+use rc::{
+    isolation::{Capabilities, Isolation},
+    model::{Limit, Ready, Resource},
+};
 use std::{collections::HashMap, os::unix::process::CommandExt, process::Command};
 use world::{JAMB, World, content, is_root, longrun, lossy, oneshot, script};
 
@@ -143,6 +146,70 @@ fn users_are_who_they_shall_be() {
     assert_eq!(facts["status"], "1", "{log}");
     world.until_logged("jamb", "no-such-user");
     std::fs::remove_file(copy).ok();
+    assert!(world.end().success());
+}
+
+/// Runs `jamb supervise` in a mount namespace of its own, in which `DIR/root` is all that `/` is.
+const WITH_ROOT: &str = "mkdir $DIR/root && mount --make-rprivate / && mount --rbind / $DIR/root \
+    && exec $JAMB supervise --db $DIR/services.db --run-dir $DIR/run";
+
+/// Every isolation at once, and what it looks like from inside.
+#[test]
+fn isolation_is_seen_from_inside() {
+    if !is_root() {
+        eprintln!("only root can give rights away");
+        return;
+    }
+    let dir = world::scratch();
+    let root = dir.join("root");
+    let code =
+        "echo up; grep -E '^(Uid|Groups|Cap|NoNew)' /proc/self/status | tr '\\t:' '  ' | tr -s ' '
+        echo oom $(cat /proc/self/oom_score_adj)
+        echo nice $(cut -d' ' -f19 /proc/self/stat)
+        echo files $(grep 'open files' /proc/self/limits | tr -s ' ')
+        echo umask $(umask); echo cwd $(pwd); echo end; exec sleep 1000";
+    let isolated = script("jailed", code).exec(|exec| {
+        exec.user = Some("nobody".into());
+        exec.groups = vec!["adm".into()];
+        exec.cwd = Some("/proc".into());
+        exec.umask = Some(0o027);
+        exec.limits = vec![Limit { resource: Resource::Nofile, soft: Some(77), hard: Some(88) }];
+        exec.isolation = Some(Box::new(Isolation {
+            chroot: Some(root.to_string_lossy().into_owned()),
+            nice: Some(5),
+            oom_score: Some(321),
+            bounding: Capabilities(1 << 10 | 1 << 13),
+            ambient: Capabilities(1 << 10),
+            no_new_privileges: true,
+        }));
+    });
+    let nowhere = script("nowhere", "true").exec(|exec| {
+        let chroot = Some("/nonexistent".into());
+        exec.isolation = Some(Box::new(Isolation { chroot, ..Isolation::default() }));
+    });
+    let bundle = world::bundle("default", &["jailed", "nowhere"]);
+    std::fs::write(dir.join("services.db"), world::database(vec![isolated, nowhere, bundle]))
+        .unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "/bin/sh", "-c", WITH_ROOT]).env("DIR", &dir).env("JAMB", JAMB);
+    let world = World::take(dir, command);
+    world.until_logged("jailed", "end");
+    let log = world.log("jailed");
+    let facts = facts(&log);
+    let fact = |key: &str| facts[key].trim().to_owned();
+    assert_eq!(fact("Uid"), "65534 65534 65534 65534");
+    assert_eq!(fact("Groups"), "4");
+    for (set, bits) in [("CapBnd", 0x2400), ("CapEff", 0x400), ("CapPrm", 0x400), ("CapAmb", 0x400)]
+    {
+        assert_eq!(fact(set), format!("{bits:016x}"), "{set}");
+    }
+    assert_eq!(fact("NoNewPrivs"), "1");
+    assert_eq!((fact("oom"), fact("nice")), ("321".into(), "5".into()));
+    assert_eq!(fact("files"), "Max open files 77 88 files");
+    assert_eq!((fact("umask"), fact("cwd")), ("0027".into(), "/proc".into()));
+    let link = format!("/proc/{}/root", world.pid("jailed"));
+    assert_eq!(std::fs::read_link(link).unwrap(), root);
+    world.until_logged("jamb", "cannot change the root directory for");
     assert!(world.end().success());
 }
 

@@ -25,7 +25,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 
 /// The version of this layout and of the records in it. It changes whenever either does.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The longest database, in bytes. A router's flash is smaller.
 pub const MAX_LENGTH: usize = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
 //! Services: what they are, how they depend on each other, and what to do next.
 //!
-//! [`model`] is what the host compiler writes and the device reads, [`db`] the file they travel in,
+//! [`model`] and [`isolation`] are what the host compiler writes and the device reads, [`db`] the file they travel in,
 //! [`text`] the substitution of output values, [`outputs`] their types, [`engine`] the reconciling
 //! dependency engine and [`proto`] the words that clients and PID 1 exchange.
 //!
@@ -12,6 +12,7 @@
 pub mod db;
 mod decode;
 pub mod engine;
+pub mod isolation;
 pub mod model;
 pub mod outputs;
 pub mod proto;

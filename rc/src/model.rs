@@ -1,7 +1,7 @@
 //! What a compiled service is: the records of the database, as the compiler writes them and the
 //! device reads them. No behaviour lives here, and no reference is by name: services are numbers.
 
-use crate::{outputs::OutputType, text::Text};
+use crate::{isolation::Isolation, outputs::OutputType, text::Text};
 use serde::{Deserialize, Serialize};
 use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
 
@@ -401,6 +401,8 @@ pub struct Exec {
     pub umask: Option<u16>,
     /// Resource limits; see setrlimit(2).
     pub limits: Vec<Limit>,
+    /// What most services do not have; boxed, as there is one record for each service that is looked at.
+    pub isolation: Option<Box<Isolation>>,
 }
 
 /// A resource limit.

@@ -31,6 +31,14 @@ pub enum SpawnStep {
     Exec,
     /// The specification itself could not be prepared (a value is missing or malformed).
     Prepare,
+    /// Writing `/proc/self/oom_score_adj`.
+    OomScore,
+    /// setpriority(2).
+    Nice,
+    /// chroot(2).
+    Chroot,
+    /// prctl(2) and capset(2): the bounding and the ambient set, or that there are no new privileges.
+    Capabilities,
 }
 
 /// Why a process could not be started.
@@ -62,6 +70,10 @@ impl SpawnStep {
             Self::Descriptors => "set up descriptors",
             Self::Exec => "execute",
             Self::Prepare => "prepare the command",
+            Self::OomScore => "set the out-of-memory score",
+            Self::Nice => "set the niceness",
+            Self::Chroot => "change the root directory",
+            Self::Capabilities => "set the capabilities",
         }
     }
 }

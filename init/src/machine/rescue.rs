@@ -9,7 +9,7 @@ use rc::proto::Ending;
 use rustix::{fd::AsFd, fs::OFlags, process::Pid};
 use std::{ffi::CString, path::Path, time::Duration};
 use supervisor::{
-    spawn::{Spawner, Spec, Terminal},
+    spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
 };
 
@@ -82,6 +82,7 @@ impl Attendant for Shell {
             keep: &[],
             terminal: Terminal::Stdin,
             oom_score_adj: Some(CHILD_OOM_SCORE),
+            isolation: Isolation::NONE,
             tells_pid: false,
         };
         match spawner.spawn(&spec) {

@@ -1,7 +1,7 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{Manager, disk, messages, prepare};
+use super::{Manager, disk, isolate::Isolated, messages, prepare};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase, Role},
@@ -14,7 +14,7 @@ use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     reap,
     signal::Signal,
-    spawn::{Spec, Terminal},
+    spawn::{Isolation, Spec, Terminal},
 };
 
 impl Manager {
@@ -72,6 +72,7 @@ impl Manager {
         let output = self.logs.writer(run.service.index());
         let protected = self.resources.oom_protected;
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
+        let isolation = prepared.isolation.as_ref();
         let spec = Spec {
             programs: &prepared.programs,
             argv: &prepared.argv,
@@ -85,6 +86,7 @@ impl Manager {
             keep: &[],
             terminal: Terminal::None,
             oom_score_adj: score,
+            isolation: isolation.map_or(Isolation::NONE, Isolated::view),
             tells_pid: prepared.tells_pid,
         };
         let pid = self.spawner.spawn(&spec).inspect_err(|failure| {

@@ -18,7 +18,7 @@ use rustix::{
 use std::{ffi::CString, path::Path};
 use supervisor::{
     backoff::Backoff,
-    spawn::{Spawner, Spec, Terminal},
+    spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
 };
 
@@ -161,6 +161,7 @@ impl Logs {
             keep: &keep,
             terminal: Terminal::None,
             oom_score_adj: None,
+            isolation: Isolation::NONE,
             tells_pid: false,
         };
         self.starts = self.starts.saturating_add(1);

@@ -16,6 +16,7 @@ mod describe;
 mod disk;
 mod ears;
 mod feed;
+mod isolate;
 mod logs;
 mod messages;
 mod paths;

@@ -1,7 +1,7 @@
 //! From a record of the database and the values that a service is bound to, everything that a process
 //! of it needs, as the supervisor wants it. Makes no process; reads the user database.
 
-use super::{paths::Paths, users};
+use super::{isolate::Isolated, paths::Paths, users};
 use core::ffi::CStr;
 use rc::{
     engine::{Engine, Incarnation, Phase, Role},
@@ -40,6 +40,8 @@ pub struct Prepared {
     pub limits: Vec<(SystemResource, Option<u64>, Option<u64>)>,
     /// Who it runs as.
     pub identity: Option<Identity>,
+    /// How far it is kept from the rest of the machine, if its definition says so.
+    pub isolation: Option<Isolated>,
     /// How it tells that it is ready.
     pub channel: Channel,
     /// Whether it publishes outputs itself.
@@ -106,6 +108,7 @@ pub fn prepare(
         umask: exec.umask.map_or(0o022, u32::from),
         limits,
         identity: account.map(|account| account.identity),
+        isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,
         channel,
         publishes: service.outputs.iter().any(|output| output.value.is_none()),
         tells_pid: watchdog.is_some(),
@@ -188,7 +191,8 @@ fn c_strings(list: Vec<String>) -> Result<Vec<CString>, String> {
     list.into_iter().map(c_string).collect()
 }
 
-fn c_string(text: String) -> Result<CString, String> {
+/// A text for the kernel; an error is for people.
+pub fn c_string(text: String) -> Result<CString, String> {
     CString::new(text).map_err(|_| "an argument contains a NUL byte".to_owned())
 }
 

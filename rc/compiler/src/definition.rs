@@ -8,6 +8,7 @@ use crate::{
 };
 use rc::{
     Millis, Signal,
+    isolation::Capabilities,
     model::{Back, Limit, LinkIs, Policy, Ready, ReadyWhen, Relation},
     outputs::OutputType,
 };
@@ -206,6 +207,25 @@ pub struct Exec {
     pub umask: Option<u16>,
     /// Resource limits.
     pub limits: Vec<Limit>,
+    /// How far they are kept from the rest of the machine.
+    pub isolation: Isolation,
+}
+
+/// How far a service's processes are kept from the rest of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Isolation {
+    /// The directory that is `/` to them.
+    pub chroot: Option<Located<String>>,
+    /// Their niceness.
+    pub nice: Option<i32>,
+    /// Their out-of-memory score.
+    pub oom_score: Option<i32>,
+    /// The capabilities that they can ever have.
+    pub bounding: Option<Located<Capabilities>>,
+    /// The capabilities that they have without being root.
+    pub ambient: Option<Located<Capabilities>>,
+    /// Whether no program gives them more rights.
+    pub no_new_privileges: bool,
 }
 
 /// The `[system]` tables together.

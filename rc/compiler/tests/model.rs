@@ -7,6 +7,7 @@ mod tree;
 use rc::{
     Backoff, Millis, Signal, StopPolicy,
     db::Database,
+    isolation::{Capabilities, Isolation},
     model::{
         Command, Edge, Exec, File, Kind, Limit, Longrun, OnChange, Oneshot, OutputDecl, Policy,
         Read, Ready, ReadyWhen, Relation, Resource, Restart, Service, System,
@@ -86,6 +87,10 @@ env = { B = "${other.names}", A = "${self.remote}!", N = 5, T = true }
 cwd = "/var/lib/daemon"
 umask = "077"
 limits = { nofile = 1024, core = "unlimited", stack = { soft = "1M", hard = "unlimited" } }
+nice = -5
+oom-score = 300
+capabilities = { bounding = ["net_raw", "CAP_NET_ADMIN"], ambient = ["net_raw"] }
+no-new-privileges = true
 restart = { policy = "on-failure", backoff = "250ms..2m", max = 7 }
 timeout-start = "20s"
 timeout-down = "3s"
@@ -221,6 +226,14 @@ fn a_longrun() {
                 Limit { resource: Resource::Nofile, soft: Some(1024), hard: Some(1024) },
                 Limit { resource: Resource::Stack, soft: Some(1 << 20), hard: None },
             ],
+            isolation: Some(Box::new(Isolation {
+                chroot: None,
+                nice: Some(-5),
+                oom_score: Some(300),
+                bounding: Capabilities(1 << 12 | 1 << 13),
+                ambient: Capabilities(1 << 13),
+                no_new_privileges: true,
+            })),
         },
         ..Service::new(Kind::Bundle(ReadyWhen::All))
     };

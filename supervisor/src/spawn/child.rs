@@ -1,10 +1,10 @@
 //! What the child does between clone(2) and execve(2): on memory that is its parent's, which waits. It
 //! must never allocate, take a lock or return.
 
-use super::{Spec, Terminal};
+use super::{Spec, Terminal, isolation};
 use crate::exit::{SpawnFailure, SpawnStep};
 use core::{
-    ffi::{CStr, c_char, c_int, c_void},
+    ffi::{c_char, c_int, c_void},
     mem::MaybeUninit,
     ptr,
 };
@@ -64,7 +64,23 @@ pub(super) extern "C" fn child_main(argument: *mut c_void) -> c_int {
     }
 }
 
-/// Everything between clone and execve, in an order in which each step still may do what it must.
+/// Everything between clone and execve, in an order in which each step still may do what it must:
+///
+/// | step | why not earlier | why not later |
+/// |---|---|---|
+/// | the table of descriptors is its own | | all below changes it |
+/// | dispositions, session | | a terminal is had by the leader of a session only |
+/// | descriptors 0 to 2, others close on exec, what is passed | | a limit of open files may be below their numbers |
+/// | out-of-memory score | | `/proc` is not in a chroot, a lower score takes CAP_SYS_RESOURCE |
+/// | terminal | it is descriptor 0 | |
+/// | limits, niceness | | raising them takes CAP_SYS_RESOURCE, CAP_SYS_NICE |
+/// | bounding set | | CAP_SETPCAP; what is in effect stays so until the user changes |
+/// | chroot | out-of-memory score | CAP_SYS_CHROOT |
+/// | groups, group, user | all that takes rights | the user's change takes away all that is in effect |
+/// | ambient set | a change of the user clears it | |
+/// | no new privileges | | it binds execve(2) only |
+/// | directory, umask | with its own rights and root, so that it cannot start where it could not go | |
+/// | signals unblocked | a handler of ours would run on memory that is ours | |
 fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
     let spec = shared.spec;
     let at =
@@ -75,7 +91,11 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
         duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
     }
     if let Some(text) = spec.oom_score_adj {
-        write_oom_score(text);
+        // Without /proc there is nothing to reset.
+        isolation::write_oom_score(text).ok();
+    }
+    if let Some(text) = spec.isolation.oom_score {
+        isolation::write_oom_score(text)?;
     }
     close_the_rest_on_exec();
     if let Some((fd, target)) = shared.pass {
@@ -94,16 +114,17 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
     for &(resource, current, maximum) in spec.limits {
         setrlimit(resource, Rlimit { current, maximum }).map_err(at(SpawnStep::Limits))?;
     }
+    isolation::with_all_rights(&spec.isolation)?;
     if let Some(identity) = spec.identity {
         // The system calls themselves, not libc's functions: those would look for other threads.
         set_thread_groups(shared.groups).map_err(at(SpawnStep::Identity))?;
         set_thread_gid(Gid::from_raw(identity.gid)).map_err(at(SpawnStep::Identity))?;
         set_thread_uid(Uid::from_raw(identity.uid)).map_err(at(SpawnStep::Identity))?;
     }
+    isolation::with_own_rights(&spec.isolation)?;
     if !shared.own_pid.is_null() {
         tell_pid(shared.own_pid);
     }
-    // With the service's own rights, so that it cannot start where it could not go.
     chdir(spec.cwd).map_err(at(SpawnStep::Chdir))?;
     // SAFETY: umask and an empty signal mask; both touch only this process.
     unsafe {
@@ -162,19 +183,6 @@ fn close_the_rest_on_exec() {
     unsafe {
         libc::syscall(libc::SYS_close_range, FROM, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
-}
-
-fn write_oom_score(text: &CStr) {
-    let path = c"/proc/self/oom_score_adj";
-    // SAFETY: open, write and close with pointers to live NUL-terminated memory. Without /proc there is
-    // nothing to reset.
-    unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        if fd >= 0 {
-            libc::write(fd, text.as_ptr().cast(), text.count_bytes());
-            libc::close(fd);
-        }
-    }
 }
 
 /// Writes the child's pid behind the `NAME=` at `text`.

@@ -22,12 +22,15 @@ use rustix::{
 use std::ffi::CString;
 
 mod child;
+mod isolation;
 mod slots;
 #[cfg(test)]
 mod tests;
 
 use child::{OWN_PID, PID_ROOM, Shared, child_main, last_errno, zero_action};
 use slots::Slots;
+
+pub use isolation::Isolation;
 
 /// The child's stack until execve(2). It calls a few shallow functions; 32 KiB is ample.
 const STACK: usize = 32 * 1024;
@@ -79,6 +82,8 @@ pub struct Spec<'a> {
     pub terminal: Terminal,
     /// What `/proc/self/oom_score_adj` is set to, as text, if it must differ from the caller's.
     pub oom_score_adj: Option<&'a CStr>,
+    /// How far it is kept from the rest of the machine.
+    pub isolation: Isolation<'a>,
     /// Whether `WATCHDOG_PID` with the child's own pid is added to the environment,
     /// sd_watchdog_enabled(3).
     pub tells_pid: bool,

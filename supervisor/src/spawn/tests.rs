@@ -38,6 +38,7 @@ fn plain<'a>(programs: &'a [CString], argv: &'a [CString], stdio: [BorrowedFd<'a
         keep: &[],
         terminal: Terminal::None,
         oom_score_adj: None,
+        isolation: Isolation::NONE,
         tells_pid: false,
     }
 }
@@ -122,6 +123,104 @@ fn limits_and_identity_are_set() {
         assert!(text.contains("Uid:\t65534\t65534\t65534\t65534\n"), "{text}");
         assert!(text.contains("Gid:\t65533\t65533\t65533\t65533\n"), "{text}");
         assert!(text.contains("Groups:\t\n") || text.contains("Groups:\t \n"), "{text}");
+    }
+}
+
+/// The lines of `/proc/PID/status` that begin with one of these names.
+fn status(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+}
+
+#[test]
+fn isolation_is_complete_and_outlives_the_change_of_the_user() {
+    static NOBODY: Identity = Identity { uid: 65534, gid: 65533, groups: Vec::new() };
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // The ambient set: net_bind_service and net_raw, of which chown is no part.
+    const AMBIENT: u64 = 1 << 10 | 1 << 13;
+    const BOUNDING: u64 = AMBIENT | 1;
+    let script = "cat /proc/self/status /proc/self/oom_score_adj; cut -d' ' -f19 /proc/self/stat; \
+        ulimit -n; umask; pwd";
+    let (exit, text) = sh(script, |spec| {
+        spec.identity = Some(&NOBODY);
+        spec.limits = &[(Resource::Nofile, Some(33), Some(44))];
+        spec.cwd = c"/proc";
+        spec.oom_score_adj = Some(c"0");
+        spec.isolation = Isolation {
+            oom_score: Some(c"500"),
+            nice: Some(7),
+            // Another root that has all that is needed here; see `it_has_another_root`.
+            chroot: Some(c"/"),
+            bounding: BOUNDING,
+            ambient: AMBIENT,
+            no_new_privileges: true,
+        };
+    });
+    assert_eq!(exit, Ok(Exit::Code(0)));
+    let set = |bits: u64| format!("{bits:016x}");
+    assert_eq!(status(&text, "Uid"), "65534\t65534\t65534\t65534");
+    for (name, bits) in [
+        ("CapInh", AMBIENT),
+        ("CapPrm", AMBIENT),
+        ("CapEff", AMBIENT),
+        ("CapBnd", BOUNDING),
+        ("CapAmb", AMBIENT),
+    ] {
+        assert_eq!(status(&text, name), set(bits), "{name}");
+    }
+    assert_eq!(status(&text, "NoNewPrivs"), "1");
+    let rest: Vec<&str> = text.lines().rev().take(5).collect();
+    assert_eq!(rest, ["/proc", "0027", "33", "7", "500"], "{text}");
+}
+
+#[test]
+fn without_isolation_nothing_is_taken_from_root_or_given_to_others() {
+    static NOBODY: Identity = Identity { uid: 65534, gid: 65533, groups: Vec::new() };
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let (_, text) = sh("cat /proc/self/status", |_| {});
+    assert_eq!(status(&text, "CapBnd"), status(&own, "CapBnd"));
+    assert_eq!(status(&text, "NoNewPrivs"), status(&own, "NoNewPrivs"));
+    if rustix::process::geteuid().is_root() {
+        let (_, text) = sh("cat /proc/self/status", |spec| spec.identity = Some(&NOBODY));
+        assert_eq!(status(&text, "CapEff"), "0000000000000000");
+        assert_eq!(status(&text, "CapPrm"), "0000000000000000");
+        // A bounding set limits root, too.
+        let (_, text) = sh("cat /proc/self/status", |spec| spec.isolation.bounding = 1);
+        assert_eq!(status(&text, "CapEff"), "0000000000000001");
+    }
+}
+
+#[test]
+fn it_has_another_root() {
+    if !rustix::process::geteuid().is_root() || !std::path::Path::new("/usr/bin/sh").exists() {
+        return;
+    }
+    // With /bin a link into /usr, that is the root of a working system.
+    let (exit, text) =
+        sh("cd ..; pwd; [ -e /bin/sh ] && [ ! -e /proc/self ] && echo inside", |spec| {
+            spec.isolation.chroot = Some(c"/usr");
+            spec.cwd = c"/bin";
+        });
+    assert_eq!((exit, text.as_str()), (Ok(Exit::Code(0)), "/\ninside\n"));
+}
+
+#[test]
+fn what_isolates_fails_the_start_if_it_is_refused() {
+    static NOBODY: Identity = Identity { uid: 65534, gid: 65533, groups: Vec::new() };
+    let at = |step, errno| Err(SpawnFailure { step, errno });
+    let nowhere = sh("", |spec| spec.isolation.chroot = Some(c"/nonexistent")).0;
+    assert_eq!(nowhere, at(SpawnStep::Chroot, libc::ENOENT));
+    let never = sh("", |spec| spec.isolation.oom_score = Some(c"2000")).0;
+    assert_eq!(never, at(SpawnStep::OomScore, libc::EINVAL));
+    if rustix::process::geteuid().is_root() {
+        // No kernel knows the last one.
+        let unknown = sh("", |spec| {
+            spec.identity = Some(&NOBODY);
+            spec.isolation.ambient = 1 << 63;
+        });
+        assert_eq!(unknown.0, at(SpawnStep::Capabilities, libc::EINVAL));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The keys of a service.
 
 use super::{
-    ACTION, Absent, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge, OUTPUT, READY, RESTART,
-    Shape, Type, tables::TEXT, words,
+    ACTION, Absent, CAPABILITIES, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge, OUTPUT,
+    READY, RESTART, Shape, Type, tables::TEXT, words,
 };
 use crate::parse;
 
@@ -249,6 +249,41 @@ pub const SERVICE: Shape = Shape {
             Type::Table(&LIMITS),
             Absent::Nothing,
             "resource limits, see below",
+        ),
+        field(
+            "chroot",
+            PROCESSES,
+            Type::String(Form::Path),
+            Absent::Nothing,
+            "the directory that is `/` to the processes; programs and `cwd` are looked for in it",
+        ),
+        field(
+            "nice",
+            PROCESSES,
+            Type::Integer(*parse::NICE.start() as i64, *parse::NICE.end() as i64),
+            Absent::Is("that of jamb"),
+            "their niceness",
+        ),
+        field(
+            "oom-score",
+            PROCESSES,
+            Type::Integer(*parse::OOM_SCORE.start() as i64, *parse::OOM_SCORE.end() as i64),
+            Absent::Is("`0`"),
+            "how soon they are killed when memory runs out (`oom_score_adj`); -1000: never",
+        ),
+        entries(
+            "capabilities",
+            PROCESSES,
+            Type::Table(&CAPABILITIES),
+            Absent::Nothing,
+            "what they may do of what root may, see below",
+        ),
+        field(
+            "no-new-privileges",
+            PROCESSES,
+            Type::Boolean,
+            Absent::Is("`false`"),
+            "no program that they execute gives them more rights, such as one that is setuid root",
         ),
         field(
             "restart",

@@ -2,12 +2,26 @@
 
 use super::{Absent, Field, Form, Kinds, Merge, SERVICE, Shape, Type, words};
 use crate::parse;
-use rc::model::LinkIs;
+use rc::{isolation::Capabilities, model::LinkIs};
 
 /// Every shape, for those who print them all.
 pub const SHAPES: &[&Shape] = &[
-    &FILE, &SERVICE, &RESTART, &READY, &HEALTH, &LIMITS, &LIMIT, &OUTPUT, &CONDITION, &DEVICE,
-    &ACTION, &TEMPLATE, &PARAM, &SYSTEM, &BOARD,
+    &FILE,
+    &SERVICE,
+    &RESTART,
+    &READY,
+    &HEALTH,
+    &LIMITS,
+    &LIMIT,
+    &CAPABILITIES,
+    &OUTPUT,
+    &CONDITION,
+    &DEVICE,
+    &ACTION,
+    &TEMPLATE,
+    &PARAM,
+    &SYSTEM,
+    &BOARD,
 ];
 
 /// The first version with the keys of the very beginning.
@@ -217,6 +231,25 @@ pub const LIMIT: Shape = Shape {
     fields: &[
         field("soft", BOUND, Absent::Required, "what holds"),
         field("hard", BOUND, Absent::Required, "what the process itself may raise it to"),
+    ],
+};
+
+/// `capabilities`.
+pub const CAPABILITIES: Shape = Shape {
+    name: "capabilities",
+    fields: &[
+        field(
+            "bounding",
+            Type::List(&Type::Words(parse::bounding_words)),
+            Absent::Is("`[\"all\"]`"),
+            "all that its processes can ever have, root or not; `[]`: none",
+        ),
+        field(
+            "ambient",
+            Type::List(&Type::Words(|| Capabilities::NAMES.to_vec())),
+            Absent::Is("`[]`"),
+            "what they have from the start although their `user` is not root",
+        ),
     ],
 };
 

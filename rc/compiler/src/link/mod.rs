@@ -17,6 +17,7 @@ use crate::{
 use action::Actions;
 use edges::Ties;
 use rc::{
+    isolation::Isolation,
     model::{
         self, Command, DEFAULT_TARGET, File, Kind, Longrun, MAX_SERVICES, Oneshot, OutputDecl,
         Policy, Ready, Relation, Service, ServiceId,
@@ -287,7 +288,22 @@ fn exec(references: &mut References<'_>, exec: &Exec) -> model::Exec {
         cwd: plain(&exec.cwd),
         umask: exec.umask,
         limits: exec.limits.clone(),
+        isolation: isolation(&exec.isolation),
     }
+}
+
+/// The record of what isolates a service; most services have none.
+fn isolation(isolation: &crate::definition::Isolation) -> Option<Box<Isolation>> {
+    let none = Isolation::default();
+    let record = Isolation {
+        chroot: isolation.chroot.as_ref().map(|path| path.value.clone()),
+        nice: isolation.nice,
+        oom_score: isolation.oom_score,
+        bounding: isolation.bounding.map_or(none.bounding, |set| set.value),
+        ambient: isolation.ambient.map_or(none.ambient, |set| set.value),
+        no_new_privileges: isolation.no_new_privileges,
+    };
+    (record != none).then(|| Box::new(record))
 }
 
 fn readiness(

@@ -1,6 +1,7 @@
 //! The surroundings of a service's processes, and the outputs it declares.
 
 use super::{
+    isolation::isolation,
     table::{Context, Table, Value},
     value::{check_name, limits, octal},
 };
@@ -17,7 +18,7 @@ use rc::outputs::{OutputType, Scalar};
 /// Variables that jamb sets itself.
 const RESERVED: &str = "NOTIFY_SOCKET";
 
-/// Reads `user`, `group`, `groups`, `env`, `cwd`, `umask` and `limits`.
+/// Reads `user`, `group`, `groups`, `env`, `cwd`, `umask`, `limits` and what isolates.
 pub fn exec(cx: Context<'_>, table: &mut Table<'_>) -> Exec {
     let groups = table.take("groups").map(|value| value.items(cx, "a list of groups"));
     Exec {
@@ -28,6 +29,7 @@ pub fn exec(cx: Context<'_>, table: &mut Table<'_>) -> Exec {
         cwd: table.take("cwd").and_then(|value| absolute(cx, &value)),
         umask: table.take("umask").and_then(|value| umask(cx, &value)),
         limits: table.take("limits").map(|value| limits(cx, &value)).unwrap_or_default(),
+        isolation: isolation(cx, table),
     }
 }
 

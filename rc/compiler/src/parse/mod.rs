@@ -3,6 +3,7 @@
 mod action;
 mod condition;
 mod exec;
+mod isolation;
 mod policy;
 mod ready;
 mod service;
@@ -11,6 +12,7 @@ mod table;
 mod value;
 
 pub use action::{ACTIONS, FAILURES};
+pub use isolation::{NICE, OOM_SCORE, bounding_words};
 pub use policy::RESTARTS;
 pub use ready::READIES;
 pub use service::{COUNTS, RETURNS};

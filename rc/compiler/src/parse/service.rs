@@ -4,6 +4,7 @@ use super::{
     action::{on_change, on_failure, reload},
     condition::conditions,
     exec::{Short, absolute, exec, outputs},
+    isolation::together,
     policy::{finish_timeout, oneshot_default, policy},
     ready::{Readiness, health, readiness},
     table::{Context, Table, Value},
@@ -80,6 +81,7 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
         _ => return definition,
     };
     definition.body = body;
+    together(cx, &definition);
     table.finish(cx);
     definition
 }

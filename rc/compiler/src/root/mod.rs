@@ -118,6 +118,10 @@ impl Checker<'_> {
     }
 
     fn programs(&self, definition: &Definition) {
+        // What is in another root, and when it gets there, is not known here.
+        if definition.exec.isolation.chroot.is_some() {
+            return;
+        }
         let cwd = definition.exec.cwd.as_ref().map_or("/", |cwd| cwd.value.as_str());
         for (_, argv) in definition.commands() {
             let Some(draft) = argv.first() else { continue };

@@ -8,6 +8,7 @@ use super::{
 use crate::parse::RESOURCES;
 use rc::{
     db::{Error, FORMAT},
+    isolation::{Capabilities, Isolation},
     model::{Command, Exec, Kind, Policy, Ready, ReadyWhen, Service},
 };
 use serde_json::{Value, json};
@@ -153,5 +154,20 @@ fn exec(db: &Decoded<'_>, service: &Service, exec: &Exec) -> Value {
         "cwd": exec.cwd,
         "umask": exec.umask.map(|mask| format!("{mask:03o}")),
         "limits": limits.collect::<serde_json::Map<_, _>>(),
+        "isolation": exec.isolation.as_deref().map(isolation),
+    })
+}
+
+fn isolation(isolation: &Isolation) -> Value {
+    let names = |set: Capabilities| {
+        if set == Capabilities::ALL { vec!["all"] } else { set.names().collect() }
+    };
+    json!({
+        "chroot": isolation.chroot,
+        "nice": isolation.nice,
+        "oom_score": isolation.oom_score,
+        "bounding": names(isolation.bounding),
+        "ambient": names(isolation.ambient),
+        "no_new_privileges": isolation.no_new_privileges,
     })
 }

@@ -8,6 +8,7 @@ use super::{Decoded, duration, key, kind, ready_when, text::written};
 use crate::parse::RESOURCES;
 use rc::{
     db::{Error, FORMAT},
+    isolation::Isolation,
     model::{
         Back, Command, Exec, Kind, OnFailure, Policy, Ready, Relation, Restart, Service, System,
     },
@@ -240,6 +241,33 @@ fn exec(out: &mut String, db: &Decoded<'_>, service: &Service, exec: &Exec) {
             format!("{{ soft = {}, hard = {} }}", bound(limit.soft), bound(limit.hard))
         };
         pair(out, &format!("limits.{name}"), &value);
+    }
+    if let Some(record) = &exec.isolation {
+        isolation(out, record);
+    }
+}
+
+fn isolation(out: &mut String, isolation: &Isolation) {
+    if let Some(chroot) = &isolation.chroot {
+        pair(out, "chroot", &quoted(chroot));
+    }
+    for (key, number) in [("nice", isolation.nice), ("oom-score", isolation.oom_score)] {
+        if let Some(number) = number {
+            pair(out, key, &number.to_string());
+        }
+    }
+    let none = Isolation::default();
+    for (key, set, usual) in [
+        ("bounding", isolation.bounding, none.bounding),
+        ("ambient", isolation.ambient, none.ambient),
+    ] {
+        if set != usual {
+            let names: Vec<String> = set.names().map(quoted).collect();
+            pair(out, &format!("capabilities.{key}"), &format!("[{}]", names.join(", ")));
+        }
+    }
+    if isolation.no_new_privileges {
+        pair(out, "no-new-privileges", "true");
     }
 }
 
