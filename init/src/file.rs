@@ -3,7 +3,7 @@
 
 use rustix::{
     fd::{AsFd, BorrowedFd},
-    fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdir, openat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdir, openat, readlinkat, unlinkat},
     io::{Errno, read as read_some},
 };
 use std::{ffi::OsStr, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
@@ -44,6 +44,15 @@ pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
 pub fn text(path: &str, limit: usize) -> String {
     read(Path::new(path), limit)
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Where a symbolic link leads to.
+///
+/// # Errors
+/// As readlink(2) has it; what is not text leads nowhere.
+pub fn read_link(path: &Path) -> Result<String, Errno> {
+    let target = readlinkat(CWD, path, Vec::new())?;
+    target.into_string().map_err(|_| Errno::NOENT)
 }
 
 /// The directory that a path is in, and its name there.

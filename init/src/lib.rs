@@ -13,6 +13,7 @@ mod file;
 pub mod inherit;
 mod machine;
 mod manager;
+pub mod memory;
 mod notify;
 mod output;
 mod reboot;

@@ -8,7 +8,10 @@
 #![deny(unsafe_code)]
 
 use core::ffi::{c_char, c_int};
-use jamb::{applet, inherit};
+use jamb::{applet, inherit, memory::Memory};
+
+#[global_allocator]
+static MEMORY: Memory = Memory::new();
 
 /// C's entry point.
 ///

@@ -95,8 +95,10 @@ fn assignment(word: &str) -> Result<String, String> {
 
 fn monotonic_usec() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    let micros = now.map_or(0, |now| std::time::Duration::from(now).as_micros());
-    u64::try_from(micros).unwrap_or(0)
+    now.map_or(0, |now| {
+        let now = std::time::Duration::from(now);
+        now.as_secs() * 1_000_000 + u64::from(now.subsec_micros())
+    })
 }
 
 fn send(message: &[u8]) -> Result<(), String> {

@@ -9,8 +9,9 @@ use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request},
 };
+use rustix::fs::{AtFlags, CWD, unlinkat};
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -136,7 +137,7 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
     }
     for path in staged {
         // What is published and stays behind is published once more next time; that harms nobody.
-        fs::remove_file(path).ok();
+        unlinkat(CWD, path, AtFlags::empty()).ok();
     }
     Ok(())
 }
@@ -168,6 +169,7 @@ fn take_staged(directory: &Path, values: &mut Values) -> Result<Vec<PathBuf>, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn read(words: &[&str]) -> Result<Change, String> {
         parse(words.iter().map(|&word| word.to_owned()).collect())

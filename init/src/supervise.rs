@@ -110,8 +110,8 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
         if path.as_os_str().as_encoded_bytes().starts_with(b"/") {
             return Ok(path.to_owned());
         }
-        let here = std::env::current_dir();
-        here.map(|here| here.join(path))
+        let here = rustix::process::getcwd(Vec::new());
+        here.map(|here| Path::new(&*here.to_string_lossy()).join(path))
             .map_err(|error| format!("cannot use {}: {error}", path.display()))
     };
     // A daemon that forks becomes a child of ours, as it would of PID 1. Without it such services cannot be

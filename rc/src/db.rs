@@ -121,6 +121,12 @@ impl Database {
         Ok(database)
     }
 
+    /// One without services and without a system record.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { bytes: vec![0; HEADER], count: 0 }
+    }
+
     /// The number of services.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -352,6 +358,13 @@ mod tests {
         assert_eq!(db.service(ServiceId(1)), Ok(bundle()));
         assert_eq!(db.system(), Ok(System::default()));
         assert_eq!(db.service(ServiceId(2)), Err(Error::Record { number: 3 }));
+    }
+
+    #[test]
+    fn nothing_is_in_an_empty_one() {
+        let db = Database::empty();
+        assert_eq!((db.len(), db.find("lan"), db.content_id()), (0, None, [0; 16]));
+        assert_eq!((db.name(ServiceId(0)), db.system()), ("", Err(Error::Record { number: 0 })));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
 };
 use cmdline::Cmdline;
 use core::ffi::c_int;
-use rc::{db::Database, engine::Graph, model::System, proto::Ending};
+use rc::{db::Database, engine::Graph, proto::Ending};
 use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -105,14 +105,8 @@ fn run(
         None => supervise::load(Path::new(path)).map_err(|problem| why = Some(problem)).ok(),
         Some(_) => None,
     };
-    let (database, graph) = match loaded {
-        Some(loaded) => loaded,
-        None => match nothing() {
-            Some(nothing) => nothing,
-            // An empty database is always valid; if not even that works there is nothing to run.
-            None => return Ending::Reboot,
-        },
-    };
+    // Without services the rescue still has the same loop, and `svc` and `reboot` answer.
+    let (database, graph) = loaded.unwrap_or_else(|| (Database::empty(), Graph::empty()));
     let target = match &cmdline.target {
         None => graph.system.target,
         Some(name) => database.find(name),
@@ -149,15 +143,6 @@ fn run(
         Ok(mut manager) => manager.run(),
         Err(problem) => rescue::without_manager(&problem, cmdline),
     }
-}
-
-/// A database without services, so that the rescue has the same loop, and `svc` and `reboot` answer.
-fn nothing() -> Option<(Database, Graph)> {
-    let system = System { target: None, ..System::default() };
-    let bytes = rc::db::encode([0; 16], &system, &[]).ok()?;
-    let database = Database::new(bytes).ok()?;
-    let graph = Graph::load(&database).ok()?;
-    Some((database, graph))
 }
 
 /// Memory must be got from anybody else; proc(5) on oom_score_adj.

@@ -3,29 +3,30 @@
 //! What is mounted already (by the kernel, an initramfs, a container) is left as it is. A failure is
 //! reported and boot goes on: most services can do without, and the rescue shell has to come up.
 
+use core::ffi::CStr;
 use rustix::{
-    fs::{CWD, FileType, Mode, makedev, mkdir, mknodat},
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, makedev, mkdir, mknodat, open, statat},
     io::Errno,
     mount::{MountFlags, mount},
 };
 
 struct Mount {
-    kind: &'static str,
-    on: &'static str,
+    kind: &'static CStr,
+    on: &'static CStr,
     flags: MountFlags,
-    options: &'static core::ffi::CStr,
+    options: &'static CStr,
 }
 
 /// Device nodes that programs take for granted, for kernels without devtmpfs; devices.txt of
 /// Documentation/admin-guide.
-const NODES: &[(&str, u32, u32, u32)] = &[
-    ("/dev/null", 1, 3, 0o666),
-    ("/dev/zero", 1, 5, 0o666),
-    ("/dev/urandom", 1, 9, 0o666),
-    ("/dev/random", 1, 8, 0o666),
-    ("/dev/tty", 5, 0, 0o666),
-    ("/dev/console", 5, 1, 0o600),
-    ("/dev/ptmx", 5, 2, 0o666),
+const NODES: &[(&CStr, u32, u32, u32)] = &[
+    (c"/dev/null", 1, 3, 0o666),
+    (c"/dev/zero", 1, 5, 0o666),
+    (c"/dev/urandom", 1, 9, 0o666),
+    (c"/dev/random", 1, 8, 0o666),
+    (c"/dev/tty", 5, 0, 0o666),
+    (c"/dev/console", 5, 1, 0o600),
+    (c"/dev/ptmx", 5, 2, 0o666),
 ];
 
 /// Mounts them; answers what went wrong, for people.
@@ -34,16 +35,16 @@ pub fn early() -> Vec<String> {
     let half = MountFlags::NOSUID | MountFlags::NOEXEC;
     let loose = MountFlags::NOSUID | MountFlags::NODEV;
     let mounts = [
-        Mount { kind: "proc", on: "/proc", flags: quiet, options: c"" },
-        Mount { kind: "sysfs", on: "/sys", flags: quiet, options: c"" },
-        Mount { kind: "devtmpfs", on: "/dev", flags: half, options: c"mode=0755" },
+        Mount { kind: c"proc", on: c"/proc", flags: quiet, options: c"" },
+        Mount { kind: c"sysfs", on: c"/sys", flags: quiet, options: c"" },
+        Mount { kind: c"devtmpfs", on: c"/dev", flags: half, options: c"mode=0755" },
         Mount {
-            kind: "devpts",
-            on: "/dev/pts",
+            kind: c"devpts",
+            on: c"/dev/pts",
             flags: half,
             options: c"mode=0620,gid=5,ptmxmode=0666",
         },
-        Mount { kind: "tmpfs", on: "/run", flags: loose, options: c"mode=0755,size=50%" },
+        Mount { kind: c"tmpfs", on: c"/run", flags: loose, options: c"mode=0755,size=50%" },
     ];
     let mut trouble = Vec::new();
     for one in &mounts {
@@ -57,7 +58,8 @@ pub fn early() -> Vec<String> {
             Ok(()) | Err(Errno::BUSY) => {}
             Err(error) => trouble.push(format!(
                 "cannot mount {} on {}: {error}; boot goes on without it",
-                one.kind, one.on
+                one.kind.to_string_lossy(),
+                one.on.to_string_lossy()
             )),
         }
     }
@@ -70,11 +72,10 @@ pub fn early() -> Vec<String> {
 }
 
 /// Whether a directory is another file system than its parent.
-fn is_mounted(path: &str) -> bool {
-    let parent = path
-        .rsplit_once('/')
-        .map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
-    match (rustix::fs::stat(path), rustix::fs::stat(parent)) {
+fn is_mounted(path: &CStr) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(own) = open(path, flags, Mode::empty()) else { return false };
+    match (fstat(&own), statat(&own, c"..", AtFlags::empty())) {
         (Ok(own), Ok(above)) => own.st_dev != above.st_dev,
         _ => false,
     }

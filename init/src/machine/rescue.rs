@@ -6,8 +6,12 @@ use super::{CHILD_OOM_SCORE, cmdline::Cmdline, console};
 use crate::manager::{Attendant, PATH, Report};
 use core::ffi::CStr;
 use rc::proto::Ending;
-use rustix::{fd::AsFd, fs::OFlags, process::Pid};
-use std::{ffi::CString, path::Path, time::Duration};
+use rustix::{
+    fd::AsFd,
+    fs::{Access, OFlags, access},
+    process::Pid,
+};
+use std::{ffi::CString, time::Duration};
 use supervisor::{
     spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
@@ -22,7 +26,7 @@ const BEFORE_REBOOT: Millis = Millis::from_secs(30);
 
 /// The rescue, after saying why.
 pub fn attendant(why: String, cmdline: &Cmdline, report: &mut Report) -> Box<dyn Attendant> {
-    let has_shell = SHELLS.iter().any(|path| Path::new(&*path.to_string_lossy()).exists());
+    let has_shell = SHELLS.iter().any(|path| access(*path, Access::EXISTS).is_ok());
     if cmdline.rescue_reboots || !has_shell {
         let span = BEFORE_REBOOT.0 / 1000;
         report.say("rescue", &format!("{why}; the machine reboots in {span} s"));

@@ -1,14 +1,17 @@
 //! Outputs and rendered files as the file system shows them. A reader sees a whole generation or the
 //! one before, never a mixture: everything is written aside and renamed, rename(2).
 
-use crate::file::{make_directories, read, remove_tree, split};
+use crate::file::{make_directories, read, read_link, remove_tree, split};
 use rustix::{
-    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, fchmod, mkdir, open, symlink, unlinkat},
+    fs::{
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chown, fchmod, lstat, mkdir, open, rename,
+        symlink, unlinkat,
+    },
     io::Errno,
 };
 use std::{
-    fs, io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -38,7 +41,7 @@ pub fn publish(
         move |error| (path, error)
     };
     remove_tree(&fresh);
-    fs::create_dir(&fresh).map_err(at(&fresh))?;
+    mkdir(&fresh, Mode::from_raw_mode(0o755)).map_err(|errno| at(&fresh)(errno.into()))?;
     for Value { key, value, secret } in values {
         let path = fresh.join(key);
         let mode = if *secret { 0o600 } else { 0o644 };
@@ -52,12 +55,12 @@ pub fn publish(
         })?;
     }
     let visible = outputs.join(name);
-    let before = fs::read_link(&visible).ok();
+    let before = read_link(&visible).ok();
     let aside = outputs.join(format!(".{name}.new"));
     unlink_if_there(&aside).map_err(at(&aside))?;
     symlink(label.as_str(), &aside).map_err(|errno| at(&aside)(errno.into()))?;
-    fs::rename(&aside, &visible).map_err(at(&visible))?;
-    if let Some(before) = before.filter(|before| before.as_os_str() != label.as_str()) {
+    rename(&aside, &visible).map_err(|errno| at(&visible)(errno.into()))?;
+    if let Some(before) = before.filter(|before| *before != label) {
         remove_tree(&outputs.join(before));
     }
     Ok(())
@@ -66,7 +69,7 @@ pub fn publish(
 /// Takes back what `name` published.
 pub fn withdraw(outputs: &Path, name: &str) {
     let visible = outputs.join(name);
-    let before = fs::read_link(&visible).ok();
+    let before = read_link(&visible).ok();
     // What is not there need not be removed.
     unlink_if_there(&visible).ok();
     if let Some(before) = before {
@@ -76,10 +79,10 @@ pub fn withdraw(outputs: &Path, name: &str) {
 
 /// Writes `content` to `path` unless it is there already; answers whether it is new.
 pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
-    if let Ok(metadata) = fs::symlink_metadata(path)
-        && metadata.is_file()
-        && metadata.mode() & 0o7777 == mode
-        && metadata.len() == content.len() as u64
+    if let Ok(stat) = lstat(path)
+        && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && stat.st_mode & 0o7777 == mode
+        && u64::try_from(stat.st_size) == Ok(content.len() as u64)
         && read(path, content.len() + 1)? == content
     {
         return Ok(false);
@@ -88,7 +91,7 @@ pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
     make_directories(directory)?;
     let aside = directory.join(format!(".{name}.jamb"));
     unlink_if_there(&aside)?;
-    let written = write_new(&aside, content, mode).and_then(|()| fs::rename(&aside, path));
+    let written = write_new(&aside, content, mode).and_then(|()| Ok(rename(&aside, path)?));
     if written.is_err() {
         // The reason is already known; this only tidies up.
         unlink_if_there(&aside).ok();
@@ -150,6 +153,7 @@ fn unlink_if_there(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::MetadataExt};
 
     fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("jamb-disk-{}-{name}", std::process::id()));

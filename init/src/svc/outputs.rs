@@ -6,7 +6,8 @@ use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request, What},
 };
-use std::{fs, io, path::Path};
+use rustix::io::Errno;
+use std::path::Path;
 
 /// How often a generation that vanishes while it is read is looked for again.
 const ATTEMPTS: usize = 10;
@@ -79,12 +80,12 @@ fn read(outputs: &Path, name: &str) -> Result<Values, Failure> {
     Err(Failure::System(format!("cannot read {}/{name}: {error}", outputs.display())))
 }
 
-fn read_once(outputs: &Path, name: &str) -> io::Result<Values> {
-    let generation = match fs::read_link(outputs.join(name)) {
+fn read_once(outputs: &Path, name: &str) -> Result<Values, Errno> {
+    let generation = match file::read_link(&outputs.join(name)) {
         // Beside the link, whose name stands in for the generation's.
         Ok(generation) => outputs.join(generation),
         // It publishes nothing.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
+        Err(Errno::NOENT) => return Ok(Values::new()),
         Err(error) => return Err(error),
     };
     let mut values = Values::new();

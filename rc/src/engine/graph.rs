@@ -136,6 +136,12 @@ impl fmt::Display for LoadError {
 }
 
 impl Graph {
+    /// One without services, for [`Database::empty`].
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { nodes: Vec::new(), system: System::default(), order: Vec::new() }
+    }
+
     /// Decodes every record once and keeps what decisions need.
     ///
     /// # Errors
