@@ -2,7 +2,8 @@
 //!
 //! [`model`] and [`isolation`] are what the host compiler writes and the device reads, [`db`] the file they travel in,
 //! [`text`] the substitution of output values, [`outputs`] their types, [`engine`] the reconciling
-//! dependency engine and [`proto`] the words that clients and PID 1 exchange.
+//! dependency engine, [`proto`] the words that clients and PID 1 exchange, and [`watchdog`] whether the hardware's
+//! is fed.
 //!
 //! Everything here is pure: no clock, file, environment variable, random number or global is read.
 //! Time and facts come in as arguments, decisions go out as actions.
@@ -17,6 +18,7 @@ pub mod model;
 pub mod outputs;
 pub mod proto;
 pub mod text;
+pub mod watchdog;
 
 pub use supervisor::{
     backoff::Backoff,

@@ -241,6 +241,29 @@ pub struct System {
     pub log_max_file: Option<Located<u32>>,
     /// The size of all logs together, in bytes.
     pub log_max_total: Option<Located<u32>>,
+    /// The watchdog of the hardware.
+    pub watchdog: Option<Watchdog>,
+}
+
+/// `[system.watchdog]`.
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    /// The table.
+    pub place: Place,
+    /// The services that have to be well.
+    pub needs: Vec<Located<String>>,
+    /// For how long one of them may be unwell.
+    pub grace: Option<Located<Millis>>,
+    /// How long it may take until all are well.
+    pub boot: Option<Located<Millis>>,
+    /// How long nothing may become ready until then.
+    pub stall: Option<Located<Millis>>,
+    /// The device.
+    pub device: Option<Located<String>>,
+    /// When it bites.
+    pub timeout: Option<Located<Millis>>,
+    /// How long before that it barks.
+    pub pretimeout: Option<Located<Millis>>,
 }
 
 /// Everything that a tree defines.

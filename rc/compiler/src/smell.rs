@@ -29,6 +29,29 @@ pub fn check(definitions: &Definitions, linked: &Linked, report: &Report) {
         }
     }
     report.allow(&[]);
+    unwatched(definitions, linked, report);
+}
+
+/// A service that boot does not start is never well, and the watchdog waits for it in vain.
+fn unwatched(definitions: &Definitions, linked: &Linked, report: &Report) {
+    let (Some(watchdog), Some(target)) = (&definitions.system.watchdog, linked.system.target)
+    else {
+        return;
+    };
+    let count = linked.services.len();
+    let pulled: Vec<Vec<usize>> = (0..count).map(|index| pulls(linked, index)).collect();
+    let mut reached = vec![false; count];
+    reach(&pulled, target.index(), &mut reached);
+    for name in &watchdog.needs {
+        let index = linked.services.iter().position(|(other, _)| *other == name.value);
+        if index.is_some_and(|index| !reached[index]) {
+            let message = format!("the watchdog needs `{}`, which boot does not start", name.value);
+            report
+                .push(Diagnostic::warning(Code::Unwanted, name.place, message).help(
+                    "the machine would be reset again and again; start it, or watch another",
+                ));
+        }
+    }
 }
 
 fn is_hard(service: &Service, tie: &Tie) -> bool {

@@ -10,7 +10,7 @@ use rc::{
     isolation::{Capabilities, Isolation},
     model::{
         Command, Edge, Exec, File, Kind, Limit, Longrun, OnChange, Oneshot, OutputDecl, Policy,
-        Read, Ready, ReadyWhen, Relation, Resource, Restart, Service, System,
+        Read, Ready, ReadyWhen, Relation, Resource, Restart, Service, System, Watchdog,
     },
     outputs::{OutputType, Scalar},
     text::{EachPiece, Piece, Text},
@@ -40,6 +40,14 @@ default = "start"
 shutdown-timeout = "1m"
 log-max-file = "64K"
 log-max-total = 1000000
+
+[system.watchdog]
+device = "/dev/watchdog1"
+timeout = "20s"
+pretimeout = "5s"
+needs = ["daemon", "base", "daemon"]
+grace = "90s"
+boot = "4m"
 
 [service.start]
 kind = "bundle"
@@ -139,6 +147,15 @@ fn the_system() {
         shutdown_timeout: Millis::from_secs(60),
         log_max_file: 64 * 1024,
         log_max_total: 1_000_000,
+        watchdog: Some(Watchdog {
+            device: "/dev/watchdog1".into(),
+            timeout: Millis::from_secs(20),
+            pretimeout: Some(Millis::from_secs(5)),
+            needs: vec![id(&db, "daemon"), id(&db, "base")],
+            grace: Millis::from_secs(90),
+            boot: Millis::from_secs(240),
+            stall: Millis::from_secs(240),
+        }),
     };
     assert_eq!(db.system().unwrap(), expected);
 }

@@ -176,6 +176,10 @@ impl Graph {
         if system.target.is_some_and(|target| target.index() >= count) {
             return Err(LoadError::Dangling(system.target.unwrap_or_default()));
         }
+        let critical = system.watchdog.iter().flat_map(|watchdog| &watchdog.needs);
+        if let Some(id) = critical.copied().find(|id| id.index() >= count) {
+            return Err(LoadError::Dangling(id));
+        }
         let mut graph = Self { nodes, system, order: Vec::with_capacity(count) };
         match graph.sort() {
             Some(id) => Err(LoadError::Cycle(id)),

@@ -12,7 +12,7 @@ pub use forms::Form;
 pub use service::SERVICE;
 pub use tables::{
     ACTION, BOARD, CAPABILITIES, CONDITION, DEVICE, FILE, FREE, HEALTH, LIMIT, LIMITS, OUTPUT,
-    PARAM, READY, RESTART, SHAPES, SYSTEM, TEMPLATE,
+    PARAM, READY, RESTART, SHAPES, SYSTEM, TEMPLATE, WATCHDOG,
 };
 
 /// A table with fixed keys.

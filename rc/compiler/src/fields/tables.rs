@@ -21,6 +21,7 @@ pub const SHAPES: &[&Shape] = &[
     &TEMPLATE,
     &PARAM,
     &SYSTEM,
+    &WATCHDOG,
     &BOARD,
 ];
 
@@ -105,6 +106,62 @@ pub const SYSTEM: Shape = Shape {
             SIZE,
             Absent::Is("`\"2M\"`"),
             "all logs together stay below this size",
+        ),
+        field(
+            "watchdog",
+            Type::Table(&WATCHDOG),
+            Absent::Nothing,
+            "the watchdog of the hardware is used, see [the watchdog](#the-watchdog)",
+        ),
+    ],
+};
+
+/// `[system.watchdog]`.
+pub const WATCHDOG: Shape = Shape {
+    name: "watchdog",
+    fields: &[
+        field(
+            "needs",
+            Type::List(&Type::String(Form::Service)),
+            Absent::Is("`[]`"),
+            "the services that have to be well, at most 32; without any, only jamb itself has to",
+        ),
+        field(
+            "grace",
+            DURATION,
+            Absent::Is("`\"2m\"`"),
+            "for how long one of them may not be well",
+        ),
+        field(
+            "boot",
+            DURATION,
+            Absent::Is("`\"5m\"`"),
+            "how long it may take until all of them have been well together for the first time",
+        ),
+        field(
+            "stall",
+            DURATION,
+            Absent::Is("as `boot`"),
+            "how long until then no further service may become ready",
+        ),
+        field(
+            "device",
+            Type::String(Form::Path),
+            Absent::Is("`\"/dev/watchdog\"`"),
+            "the device; what creates it may come later than jamb",
+        ),
+        field(
+            "timeout",
+            DURATION,
+            Absent::Is("`\"30s\"`"),
+            "the hardware resets the machine when it has not been fed for so long; whole seconds, at \
+             least 2",
+        ),
+        field(
+            "pretimeout",
+            DURATION,
+            Absent::Nothing,
+            "so long before that the kernel does what its pretimeout governor says; whole seconds",
         ),
     ],
 };

@@ -7,6 +7,7 @@ mod edges;
 mod failover;
 mod own;
 mod refs;
+mod watchdog;
 
 use crate::{
     definition::{Body, Definition, Definitions, Exec},
@@ -352,5 +353,6 @@ fn system(names: &Names<'_>, definitions: &Definitions) -> model::System {
         shutdown_timeout: system.shutdown_timeout.map_or(default.shutdown_timeout, |t| t.value),
         log_max_file: file.map_or(default.log_max_file, |size| size.value),
         log_max_total: total.map_or(default.log_max_total, |size| size.value),
+        watchdog: system.watchdog.as_ref().map(|watchdog| watchdog::link(names, watchdog)),
     }
 }

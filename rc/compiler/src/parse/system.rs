@@ -1,10 +1,17 @@
 //! The `[system]` tables of a tree, which are one by now and describe the machine.
 
 use super::{
-    table::{Context, Table},
-    value::{duration, name, size_u32},
+    exec::absolute,
+    table::{Context, Table, Value},
+    value::{duration, lasting, name, size_u32},
 };
-use crate::{definition::System, diag::Code, source::Located};
+use crate::{
+    definition::{System, Watchdog},
+    diag::Code,
+    fields::WATCHDOG,
+    source::Located,
+};
+use rc::{Millis, model::MAX_CRITICAL};
 
 /// The longest host name, in bytes: HOST_NAME_MAX of Linux, gethostname(2).
 const MAX_HOSTNAME: usize = 64;
@@ -41,8 +48,43 @@ pub fn system(cx: Context<'_>, mut table: Table<'_>) -> System {
     if let Some(found) = table.take("log-max-total").and_then(|v| size_u32(cx, &v)) {
         into.log_max_total = Some(found);
     }
+    into.watchdog = table.take("watchdog").and_then(|value| watchdog(cx, &value));
     table.finish(cx);
     into
+}
+
+fn watchdog(cx: Context<'_>, value: &Value<'_>) -> Option<Watchdog> {
+    let mut table = value.table(cx, "a table such as { needs = [\"SERVICE\"] }", &WATCHDOG)?;
+    let mut needs: Vec<Located<String>> = Vec::new();
+    if let Some(list) = table.take("needs") {
+        for string in list.strings(cx, "a list of services") {
+            let found = name(cx, string, "a service");
+            needs.extend(found.filter(|new| needs.iter().all(|old| old.value != new.value)));
+        }
+        if needs.len() > MAX_CRITICAL {
+            let message = format!("a watchdog cannot watch more than {MAX_CRITICAL} services");
+            let help = "name a bundle that needs them all";
+            list.invalid(cx, Code::TooLarge, message, help);
+        }
+    }
+    let mut span = |key| table.take(key).and_then(|value| lasting(cx, &value));
+    let (grace, boot, stall) = (span("grace"), span("boot"), span("stall"));
+    let mut seconds = |key, least| {
+        let value = table.take(key)?;
+        let found = duration(cx, &value)?;
+        if found.value.0 % 1000 == 0 && found.value >= least {
+            return Some(found);
+        }
+        let message = format!("`{}` must be whole seconds, at least {}", value.key, least.0 / 1000);
+        value.invalid(cx, Code::BadValue, message, "that is what watchdogs of the hardware know");
+        None
+    };
+    // It is fed at half of its time.
+    let (timeout, pretimeout) =
+        (seconds("timeout", Millis::from_secs(2)), seconds("pretimeout", Millis::from_secs(1)));
+    let device = table.take("device").and_then(|value| absolute(cx, &value));
+    table.finish(cx);
+    Some(Watchdog { place: value.place, needs, grace, boot, stall, device, timeout, pretimeout })
 }
 
 fn is_hostname(text: &str) -> bool {

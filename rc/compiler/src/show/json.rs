@@ -30,6 +30,15 @@ pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
             "shutdown_timeout_ms": system.shutdown_timeout.0,
             "log_max_file": system.log_max_file,
             "log_max_total": system.log_max_total,
+            "watchdog": system.watchdog.map(|watchdog| json!({
+                "device": watchdog.device,
+                "timeout_ms": watchdog.timeout.0,
+                "pretimeout_ms": watchdog.pretimeout.map(|time| time.0),
+                "needs": watchdog.needs.iter().map(|id| db.name(*id)).collect::<Vec<_>>(),
+                "grace_ms": watchdog.grace.0,
+                "boot_ms": watchdog.boot.0,
+                "stall_ms": watchdog.stall.0,
+            })),
         },
         "services": services.collect::<Vec<_>>(),
     }))

@@ -57,6 +57,22 @@ fn system(out: &mut String, db: &Decoded<'_>, system: &System) {
     pair(out, "shutdown-timeout", &quoted(&duration(system.shutdown_timeout)));
     pair(out, "log-max-file", &system.log_max_file.to_string());
     pair(out, "log-max-total", &system.log_max_total.to_string());
+    if let Some(watchdog) = &system.watchdog {
+        line(out, "\n[system.watchdog]");
+        let needs: Vec<String> = watchdog.needs.iter().map(|id| quoted(db.name(*id))).collect();
+        pair(out, "needs", &format!("[{}]", needs.join(", ")));
+        pair(out, "device", &quoted(&watchdog.device));
+        let times = [
+            ("grace", watchdog.grace),
+            ("boot", watchdog.boot),
+            ("stall", watchdog.stall),
+            ("timeout", watchdog.timeout),
+        ];
+        let pretimeout = watchdog.pretimeout.map(|time| ("pretimeout", time));
+        for (key, time) in times.into_iter().chain(pretimeout) {
+            pair(out, key, &quoted(&duration(time)));
+        }
+    }
 }
 
 fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
