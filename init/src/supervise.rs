@@ -131,6 +131,7 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
         oom_protected: false,
         attendant: None,
         rescue: None,
+        guard: None,
     })?;
     manager.run();
     Ok(())

@@ -62,7 +62,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
-const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 352 * 1024), (Arch::Mipsel, 440 * 1024)];
+const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 364 * 1024), (Arch::Mipsel, 440 * 1024)];
 
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
@@ -84,6 +84,12 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("rc/src/proto.rs", "VERSION: u8 = 2;", "Version 2. A stream"),
     ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
     ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
+    ("rc/src/model.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),
+    (
+        "init/src/manager/guard.rs",
+        "AFTERWARDS: Millis = Millis::from_secs(15);",
+        "at the end | 15 s with a watchdog |",
+    ),
     ("rc/src/proto.rs", "PAGE: usize = 16;", "| services in a page | 16 |"),
     ("rc/src/proto.rs", "EDGE_PAGE: usize = 4096;", "milestones in a page | 4,096, 2,048 |"),
     ("rc/src/proto.rs", "MILESTONE_PAGE: u16 = 2048;", "milestones in a page | 4,096, 2,048 |"),

@@ -219,6 +219,34 @@ pub struct Info {
     pub collector_pid: Option<u32>,
     /// The shutdown in progress.
     pub ending: Option<Ending>,
+    /// The watchdog of the hardware, if one is to be used.
+    pub watchdog: Option<Watchdog>,
+}
+
+/// How the watchdog of the hardware is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// What it does.
+    pub state: DogState,
+    /// When it bites.
+    pub timeout_ms: u32,
+    /// How long ago it was fed.
+    pub fed_ms: u64,
+    /// Whether the last reset of the machine was its own.
+    pub has_reset: bool,
+}
+
+/// What the watchdog of the hardware does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DogState {
+    /// Its device is not there.
+    Absent,
+    /// It is fed while boot gets on.
+    Boot,
+    /// It is fed while all that counts is well.
+    Armed,
+    /// It is not fed; the machine will be reset.
+    Starving,
 }
 
 /// What a service does, for people.

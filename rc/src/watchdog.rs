@@ -81,6 +81,8 @@ pub struct Ratchet {
     phase: Phase,
     fed: Instant,
     needs: Vec<Need>,
+    /// Whether everybody seen since the last turn was well.
+    well: bool,
 }
 
 /// How long a service with such a health check has to be well before a check must have passed.
@@ -92,33 +94,37 @@ pub fn proof(health: Option<(Millis, Millis)>) -> Millis {
 }
 
 impl Ratchet {
-    /// A machine that begins to boot, whose device has just been fed and resets after `timeout`. The
-    /// services that count have to be well for `proofs` to be trusted again.
+    /// A machine that begins to boot.
     #[must_use]
-    pub fn new(now: Instant, rule: &Watchdog, timeout: Millis, proofs: &[Millis]) -> Self {
+    pub fn new(now: Instant, rule: &Watchdog) -> Self {
         let until = now.after(rule.boot);
-        let need = |proof: &Millis| Need { bad: Some(now), well: None, proof: *proof };
         Self {
-            // A feeder that comes at half of the time may be late by the other half.
-            every: Millis((timeout.0 / 2).max(1)),
+            every: Millis((rule.timeout.0 / 2).max(1)),
             grace: rule.grace,
             stall: rule.stall,
             phase: Phase::Boot { until, advanced: now, count: 0 },
             fed: now,
-            needs: proofs.iter().map(need).collect(),
+            needs: Vec::with_capacity(rule.needs.len()),
+            well: true,
         }
+    }
+
+    /// One more service counts, which has to be well for `proof` to be trusted again.
+    pub fn add(&mut self, now: Instant, proof: Millis) {
+        self.needs.push(Need { bad: Some(now), well: None, proof });
+    }
+
+    /// The device is there, has just been fed, and resets after `timeout`.
+    pub fn open(&mut self, now: Instant, timeout: Millis) {
+        // A feeder that comes at half of the time may be late by the other half.
+        self.every = Millis((timeout.0 / 2).max(1));
+        self.fed = now;
     }
 
     /// Whether the services that count have been well together once.
     #[must_use]
     pub const fn is_armed(&self) -> bool {
         !matches!(self.phase, Phase::Boot { .. })
-    }
-
-    /// From when on the service at this position has not been trusted.
-    #[must_use]
-    pub fn unwell_since(&self, position: usize) -> Option<Instant> {
-        self.needs.get(position)?.bad
     }
 
     /// The machine ends, which may take `bound`; a second call changes nothing.
@@ -128,13 +134,17 @@ impl Ratchet {
         }
     }
 
-    /// The state of things: how many services have been ready so far, and how each one that counts is.
-    pub fn turn(&mut self, now: Instant, ready: u32, seen: &[Seen]) -> Verdict {
-        let mut all_well = true;
-        for (need, seen) in self.needs.iter_mut().zip(seen) {
-            need.see(now, *seen);
-            all_well &= matches!(seen, Seen::Well | Seen::Excused);
+    /// How the service at this position is. All are told before a turn.
+    pub fn see(&mut self, now: Instant, position: usize, seen: Seen) {
+        self.well &= matches!(seen, Seen::Well | Seen::Excused);
+        if let Some(need) = self.needs.get_mut(position) {
+            need.see(now, seen);
         }
+    }
+
+    /// What follows from what was seen, with so many services that have been ready so far.
+    pub fn turn(&mut self, now: Instant, ready: u32) -> Verdict {
+        let all_well = core::mem::replace(&mut self.well, true);
         if let Phase::Boot { advanced, count, .. } = &mut self.phase {
             if ready > *count {
                 (*advanced, *count) = (now, ready);

@@ -18,6 +18,8 @@ pub struct Cmdline {
     pub single: bool,
     /// `jamb.rescue=reboot`
     pub rescue_reboots: bool,
+    /// `jamb.watchdog=`: a device, or `off`.
+    pub watchdog: Option<String>,
     /// The last `console=`, without its options: the one that `/dev/console` means
     /// (Documentation/admin-guide/serial-console.rst).
     pub console: Option<String>,
@@ -37,6 +39,7 @@ impl Cmdline {
                 Some(("jamb.db", path)) => found.database = Some(path.to_owned()),
                 Some(("jamb.target", name)) => found.target = Some(name.to_owned()),
                 Some(("jamb.rescue", what)) => found.rescue_reboots = what == "reboot",
+                Some(("jamb.watchdog", device)) => found.watchdog = Some(device.to_owned()),
                 Some(("console", device)) => {
                     let name = device.split(',').next().unwrap_or_default();
                     found.console = (!name.is_empty()).then(|| name.to_owned());
@@ -73,13 +76,14 @@ mod tests {
     #[test]
     fn ours_is_found_among_the_rest() {
         let text = "root=/dev/sda1 console=tty0 console=ttyS0,115200n8 jamb.db=\"/a b\" \
-            jamb.debug quiet jamb.target=rescue jamb.rescue=reboot singles\n";
+            jamb.debug quiet jamb.target=rescue jamb.rescue=reboot singles jamb.watchdog=off\n";
         let want = Cmdline {
             database: Some("/a b".into()),
             target: Some("rescue".into()),
             debug: true,
             single: false,
             rescue_reboots: true,
+            watchdog: Some("off".into()),
             console: Some("ttyS0".into()),
         };
         assert_eq!(Cmdline::parse(text), want);

@@ -10,21 +10,23 @@ mod mounts;
 mod power;
 mod rescue;
 mod swap;
+pub mod watchdog;
 
 use crate::{
     applet::{Call, VERSION, asked_for_help},
     clock::Clock,
     exit,
-    manager::{Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
+    manager::{Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
     supervise,
 };
 use cmdline::Cmdline;
 use core::ffi::c_int;
-use rc::{db::Database, engine::Graph, proto::Ending};
+use rc::{Instant, Millis, db::Database, engine::Graph, proto::Ending};
 use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::path::Path;
+use watchdog::Device;
 
 pub use power::end_now;
 
@@ -36,11 +38,15 @@ Kernel command line:
   jamb.target=NAME   start this service instead of the database's own target
   jamb.debug         log every change of state; all logs also on the console
   jamb.rescue=WHAT   shell (the default) or reboot, when there is no usable database
+  jamb.watchdog=DEV  use this watchdog, from the first moment on; off: none
   single             the rescue shell instead of services
 
 Signals, as BusyBox init has them: USR1 halt, USR2 poweroff, TERM reboot,
 INT reboot (ctrl-alt-del), PWR poweroff. In a container, TERM is poweroff.
 ";
+
+/// What a watchdog gets before the database says more.
+const EARLY: Millis = Millis::from_secs(30);
 
 const DATABASE: &str = "/etc/jamb/services.db";
 
@@ -76,17 +82,46 @@ pub fn main(call: Call) -> i32 {
     let clock = Clock::new();
     let trouble = mounts::early();
     let cmdline = Cmdline::read();
+    // One that is named there is fed before there is a database.
+    let path = cmdline.watchdog.as_deref().filter(|path| *path != "off");
+    // What is wrong with it is told when it is opened for good.
+    let early = path.and_then(|path| Device::open(path, EARLY, None).ok());
     // ctrl-alt-del shall be a signal, not a reboot behind our back. Only a real machine lets us say so.
     let is_machine = reboot(RebootCommand::CadOff).is_ok();
     let mut report = Report::new(console::open(&cmdline), cmdline.debug);
     report.say("init", &format!("jamb {VERSION} starts"));
-    for problem in trouble {
+    for problem in trouble.into_iter() {
         report.say("init", &problem);
     }
     let oom_protected = protect_from_oom();
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let ending = run(clock, report, &cmdline, is_machine, oom_protected);
-    power::finish(ending, is_machine, console::open(&cmdline))
+    let (ending, device) = run(clock, report, &cmdline, is_machine, oom_protected, early);
+    power::finish(ending, is_machine, console::open(&cmdline), device)
+}
+
+/// How the watchdog is used: as the command line says, or else the database.
+fn guard(
+    now: Instant,
+    graph: &mut Graph,
+    cmdline: &Cmdline,
+    is_usual: bool,
+    early: Option<Device>,
+    report: &mut Report,
+) -> Option<Guard> {
+    let mut rule = graph.system.watchdog.take();
+    match &cmdline.watchdog {
+        Some(path) if path == "off" => return None,
+        Some(path) => rule.get_or_insert_default().device.clone_from(path),
+        None => {}
+    }
+    let mut rule = rule?;
+    if !is_usual && !rule.needs.is_empty() {
+        report.say("watchdog", "not the usual services are started; only jamb itself is watched");
+        rule.needs.clear();
+    }
+    // It was opened before its times were known.
+    let early = early.map(|device| Device::set(device.into_fd(), rule.timeout, rule.pretimeout));
+    Some(Guard::new(now, rule, graph, early, report))
 }
 
 fn run(
@@ -95,7 +130,8 @@ fn run(
     cmdline: &Cmdline,
     is_machine: bool,
     oom_protected: bool,
-) -> Ending {
+    early: Option<Device>,
+) -> (Ending, Option<Device>) {
     let path = cmdline.database.as_deref().unwrap_or(DATABASE);
     let mut why = None;
     if cmdline.single {
@@ -106,7 +142,7 @@ fn run(
         Some(_) => None,
     };
     // Without services the rescue still has the same loop, and `svc` and `reboot` answer.
-    let (database, graph) = loaded.unwrap_or_else(|| (Database::empty(), Graph::empty()));
+    let (database, mut graph) = loaded.unwrap_or_else(|| (Database::empty(), Graph::empty()));
     let target = match &cmdline.target {
         None => graph.system.target,
         Some(name) => database.find(name),
@@ -120,6 +156,8 @@ fn run(
     {
         report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
     }
+    let is_usual = why.is_none() && target == graph.system.target;
+    let guard = guard(clock.now(), &mut graph, cmdline, is_usual, early, &mut report);
     let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
     let of_rescue = cmdline.clone();
     let rescue: Option<Rescue> = is_machine.then(|| -> Rescue {
@@ -138,10 +176,15 @@ fn run(
         oom_protected,
         attendant,
         rescue,
+        guard,
     };
     match Manager::new(setup) {
-        Ok(mut manager) => manager.run(),
-        Err(problem) => rescue::without_manager(&problem, cmdline),
+        Ok(mut manager) => {
+            let ending = manager.run();
+            (ending, manager.take_guard().and_then(Guard::into_device))
+        }
+        // Nobody feeds the watchdog from here on, so it resets the machine if the reboot does not.
+        Err(problem) => (rescue::without_manager(&problem, cmdline), None),
     }
 }
 

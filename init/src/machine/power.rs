@@ -1,6 +1,7 @@
 //! The end of a machine: what is left of processes is killed, what can be is written and unmounted, and
 //! the kernel is told to reboot, power off or halt. Bounded, whatever hangs.
 
+use super::watchdog::Device;
 use crate::file::{names, text};
 use rc::proto::Ending;
 use rustix::{
@@ -26,28 +27,47 @@ const MAX_TABLE: usize = 1 << 20;
 const ROUNDS: usize = 4;
 
 /// Ends the machine; does not return on one. A container's PID 1 just exits.
-pub fn finish(ending: Ending, is_machine: bool, console: Option<OwnedFd>) -> i32 {
+///
+/// Each step has the watchdog's time; one that hangs is ended by it.
+pub fn finish(
+    ending: Ending,
+    is_machine: bool,
+    console: Option<OwnedFd>,
+    device: Option<Device>,
+) -> i32 {
+    let feed = || device.as_ref().map(Device::feed);
     let say = |text: &str| {
         if let Some(console) = &console {
             // Nobody to tell if the console does not take it.
             write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
         }
     };
+    feed();
     end_stragglers();
     if !is_machine {
+        if let Some(device) = device {
+            device.close();
+        }
         return crate::exit::OK;
     }
+    feed();
     swap_off();
+    feed();
     sync();
-    for line in unmount_all() {
+    for line in unmount_all(&feed) {
         say(&line);
     }
+    feed();
     sync();
     say(match ending {
         Ending::Reboot => "rebooting",
         Ending::Poweroff => "powering off",
         Ending::Halt => "halted; it is safe to switch off",
     });
+    // A halted machine, or one whose firmware is slow, shall not be reset by it.
+    if let Some(device) = device {
+        device.close();
+    }
     // The console's driver may still be sending.
     std::thread::sleep(Duration::from_millis(50));
     let error = end_now(ending);
@@ -110,10 +130,11 @@ fn swap_off() {
 }
 
 /// Unmounts in reverse order, what is busy is made read-only; answers what could not be.
-fn unmount_all() -> Vec<String> {
+fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String> {
     let mut stuck = Vec::new();
     for _ in 0..ROUNDS {
         stuck.clear();
+        feed();
         let points = mount_points();
         let mut progress = false;
         for point in points.iter().rev().filter(|point| !is_kernel_only(point)) {

@@ -210,7 +210,10 @@ impl Manager {
         found.wanted.get_or_insert(now);
         match to {
             Phase::Starting => drop(found.started.get_or_insert(now)),
-            Phase::Ready => drop(found.ready.get_or_insert(now)),
+            Phase::Ready if found.ready.is_none() => {
+                found.ready = Some(now);
+                self.ever_ready = self.ever_ready.saturating_add(1);
+            }
             _ => {}
         }
     }

@@ -195,6 +195,7 @@ impl Manager {
             collector_starts,
             collector_pid: collector.and_then(number),
             ending: self.ending,
+            watchdog: self.guard_told(),
         }
     }
 }

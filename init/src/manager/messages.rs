@@ -8,7 +8,7 @@ use rc::{
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     signal::Signal,
-    time::Instant,
+    time::{Instant, Millis},
 };
 
 /// A process that could not be started.
@@ -77,6 +77,12 @@ pub const fn cause(cause: Cause) -> Option<&'static str> {
         Cause::Watchdog => Some("its watchdog did not hear of it in time; it is stopped"),
         Cause::Itself | Cause::Hopeless => None,
     }
+}
+
+/// Why the watchdog is not fed any longer.
+pub fn starving(who: &str, what: &str, span: Millis, timeout: Millis) -> String {
+    let (span, timeout) = (span.0 / 1000, timeout.0 / 1000);
+    format!("{who} {what} {span} s: it is not fed any longer, and resets within {timeout} s")
 }
 
 /// The boot is over.

@@ -16,6 +16,7 @@ mod describe;
 mod disk;
 mod ears;
 mod feed;
+mod guard;
 mod isolate;
 mod logs;
 mod messages;
@@ -26,6 +27,7 @@ mod signals;
 mod users;
 mod watch;
 
+pub use guard::Guard;
 pub use logs::OWN_NAME;
 pub use paths::{PATH, Paths};
 pub use prepare::NO_OOM_PROTECTION;
@@ -120,6 +122,8 @@ pub struct Setup {
     pub attendant: Option<Box<dyn Attendant>>,
     /// Makes the rescue shell when a service asks for it, if this is a machine that has one.
     pub rescue: Option<Rescue>,
+    /// The watchdog of the hardware, if it is used.
+    pub guard: Option<Guard>,
 }
 
 /// Makes the attendant that rescues a machine, for the reason given.
@@ -164,6 +168,9 @@ pub struct Manager {
     settled_at: Option<Instant>,
     /// By service number.
     milestones: Vec<Milestones>,
+    /// How many services have been ready.
+    ever_ready: u32,
+    guard: Option<Guard>,
     ending: Option<Ending>,
     stopped_at: Option<Instant>,
     /// Something was left for the next turn.
@@ -231,6 +238,8 @@ impl Manager {
             publications: 0,
             settled_at: None,
             milestones,
+            ever_ready: 0,
+            guard: setup.guard,
             ending: None,
             stopped_at: None,
             more: false,
@@ -268,8 +277,14 @@ impl Manager {
             self.watch_conditions();
             self.tell(Event::Tick);
             self.tend();
+            self.guard_turn();
             self.serve_clients();
         }
+    }
+
+    /// The watchdog, for whoever goes on without the loop.
+    pub const fn take_guard(&mut self) -> Option<Guard> {
+        self.guard.take()
     }
 
     /// Until when nothing has to be done, as a timeout: `None` if nothing will ever.
@@ -283,6 +298,7 @@ impl Manager {
             self.logs.deadline(),
             self.attend_at,
             self.conditions.deadline(),
+            self.guard.as_ref().and_then(|guard| guard.deadline(self.clock.now())),
             drain,
         ];
         let at = candidates.into_iter().flatten().min()?;
@@ -381,6 +397,9 @@ impl Manager {
             let text = messages::ending(ending);
             self.report.say("shutdown", &format!("{text}; stopping the services"));
             self.feed.push(self.clock.now(), "", What::Shutdown(ending));
+            if let Some(guard) = &mut self.guard {
+                guard.end(self.clock.now(), self.engine.graph().system.shutdown_timeout);
+            }
             self.tell(Event::Shutdown);
         }
         if now {

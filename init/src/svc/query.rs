@@ -4,7 +4,7 @@ use super::{Connection, Failure, args::Args, json::Json, show};
 use crate::{applet::VERSION, exit};
 use rc::{
     engine::Phase,
-    proto::{Info, Item, Reply, Request},
+    proto::{Info, Item, Reply, Request, Watchdog},
 };
 use rustix::termios::isatty;
 
@@ -61,10 +61,15 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     if args.names.is_empty() {
         let items = all(&mut connection)?;
+        let watchdog = info(&mut connection)?.watchdog;
         if args.json {
-            print_json(&items);
+            print_json(&items, watchdog.as_ref());
         } else {
-            exit::say(&show::table(&items, isatty(rustix::stdio::stdout())));
+            let mut text = show::table(&items, isatty(rustix::stdio::stdout()));
+            if let Some(watchdog) = &watchdog {
+                text.push_str(&show::watchdog(watchdog));
+            }
+            exit::say(&text);
         }
         return Ok(exit::OK);
     }
@@ -86,7 +91,7 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
         }
     }
     if args.json {
-        print_json(&items);
+        print_json(&items, None);
     } else {
         let texts: Vec<String> = items.iter().map(show::in_detail).collect();
         exit::say(&texts.join("\n"));
@@ -94,10 +99,15 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
     Ok(code)
 }
 
-fn print_json(items: &[Item]) {
+fn print_json(items: &[Item], watchdog: Option<&Watchdog>) {
     let list = |json: &mut Json| items.iter().for_each(|item| show::item_json(json, item));
-    let text = Json::text(|json| json.object(|json| json.key("services").array(list)));
-    exit::say(&(text + "\n"));
+    let all = |json: &mut Json| {
+        json.key("services").array(list);
+        if let Some(watchdog) = watchdog {
+            json.key("watchdog").object(|json| show::watchdog_json(json, watchdog));
+        }
+    };
+    exit::say(&(Json::text(|json| json.object(all)) + "\n"));
 }
 
 /// `svc list`

@@ -4,7 +4,7 @@ use super::json::Json;
 use crate::exit::reason;
 use rc::{
     engine::{Notice, Phase, Role, Want, Why},
-    proto::{Condition, Ending, Event, Item, Kind, What},
+    proto::{Condition, DogState, Ending, Event, Item, Kind, Watchdog, What},
 };
 use supervisor::{exit::Exit, signal::Signal};
 
@@ -119,6 +119,39 @@ pub fn detail(item: &Item) -> String {
         }
         _ => String::new(),
     }
+}
+
+const fn dog(state: DogState) -> &'static str {
+    match state {
+        DogState::Absent => "absent",
+        DogState::Boot => "boot",
+        DogState::Armed => "armed",
+        DogState::Starving => "starving",
+    }
+}
+
+/// The line about the watchdog below the services.
+pub fn watchdog(watchdog: &Watchdog) -> String {
+    let state = match watchdog.state {
+        DogState::Absent => "no device".to_owned(),
+        DogState::Starving => "not fed; it will reset the machine".to_owned(),
+        state => format!(
+            "{}, fed {} ago, resets after {}",
+            dog(state),
+            span(watchdog.fed_ms),
+            span(watchdog.timeout_ms.into())
+        ),
+    };
+    let last = if watchdog.has_reset { "; the last reset was the watchdog's" } else { "" };
+    format!("watchdog: {state}{last}\n")
+}
+
+/// The same for programs.
+pub fn watchdog_json(json: &mut Json, watchdog: &Watchdog) {
+    json.key("state").string(dog(watchdog.state));
+    json.key("timeout_ms").number(Some(watchdog.timeout_ms.into()));
+    json.key("fed_ms").number(Some(watchdog.fed_ms));
+    json.key("last_reset").truth(watchdog.has_reset);
 }
 
 /// A table of services.

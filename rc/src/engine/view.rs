@@ -5,7 +5,10 @@ use super::{
     state::{State, Step, Then},
     words::{Cause, Incarnation, Phase, Want, Why},
 };
-use crate::model::{ReadyWhen, ServiceId};
+use crate::{
+    model::{ReadyWhen, ServiceId},
+    watchdog::Seen,
+};
 use supervisor::{exit::Exit, time::Instant};
 
 /// Something that keeps a service from going on.
@@ -98,6 +101,18 @@ impl Engine {
                 _ => None,
             },
         })
+    }
+
+    /// How a service is in the eyes of the machine's watchdog.
+    #[must_use]
+    pub fn seen(&self, id: ServiceId) -> Seen {
+        let Some(dynamic) = self.dynamic.get(id.index()) else { return Seen::Excused };
+        match dynamic.state {
+            _ if dynamic.dormant || dynamic.pin == Some(Want::Down) => Seen::Excused,
+            State::Ready(_) if dynamic.side.failures == 0 => Seen::Well,
+            State::Ready(_) => Seen::Doubtful,
+            _ => Seen::Unwell,
+        }
     }
 
     /// How far a failover that uses none has searched: the last alternative that it wants, and until when

@@ -17,12 +17,38 @@ fn at(secs: u64) -> Instant {
     Instant::from_ms(secs * 1000)
 }
 
-fn booting(needs: usize) -> Ratchet {
-    Ratchet::new(at(0), &rule(), TIMEOUT, &vec![TRUST; needs])
+/// With a turn in one call.
+struct Dog(Ratchet);
+
+impl Dog {
+    fn new(proofs: &[Millis]) -> Self {
+        let mut ratchet = Ratchet::new(at(0), &rule());
+        proofs.iter().for_each(|proof| ratchet.add(at(0), *proof));
+        ratchet.open(at(0), TIMEOUT);
+        Self(ratchet)
+    }
+
+    fn turn(&mut self, now: Instant, ready: u32, seen: &[Seen]) -> Verdict {
+        for (position, seen) in seen.iter().enumerate() {
+            self.0.see(now, position, *seen);
+        }
+        self.0.turn(now, ready)
+    }
+}
+
+impl core::ops::Deref for Dog {
+    type Target = Ratchet;
+    fn deref(&self) -> &Ratchet {
+        &self.0
+    }
+}
+
+fn booting(needs: usize) -> Dog {
+    Dog::new(&vec![TRUST; needs])
 }
 
 /// One that has been armed at second 0.
-fn armed(needs: usize) -> Ratchet {
+fn armed(needs: usize) -> Dog {
     let mut dog = booting(needs);
     assert_eq!(dog.turn(at(0), 1, &vec![Seen::Well; needs]), Verdict::Wait);
     assert!(dog.is_armed());
@@ -108,7 +134,8 @@ fn who_was_well_for_long_enough_begins_anew() {
     dog.turn(at(10), 1, &[Seen::Unwell]);
     dog.turn(at(20), 1, &[Seen::Well]);
     dog.turn(at(31), 1, &[Seen::Unwell]);
-    assert_eq!(dog.unwell_since(0), Some(at(31)));
+    assert_eq!(dog.turn(at(90), 1, &[Seen::Unwell]), Verdict::Feed);
+    assert_eq!(dog.turn(at(91), 1, &[Seen::Unwell]), Verdict::Starve(Why::Need(0)));
 }
 
 #[test]
@@ -116,7 +143,7 @@ fn a_health_check_has_to_pass_first() {
     let health = Some((Millis::from_secs(20), Millis::from_secs(5)));
     assert_eq!(proof(health), Millis::from_secs(30));
     assert_eq!(proof(None), TRUST);
-    let mut dog = Ratchet::new(at(0), &rule(), TIMEOUT, &[proof(health)]);
+    let mut dog = Dog::new(&[proof(health)]);
     dog.turn(at(0), 1, &[Seen::Well]);
     // Its checks fail three times, it restarts, and they fail again.
     for (second, seen) in [
@@ -145,8 +172,8 @@ fn who_sleeps_is_excused_whatever_came_before() {
 #[test]
 fn an_end_has_its_own_bound() {
     let mut dog = armed(1);
-    dog.end(at(5), Millis::from_secs(40));
-    dog.end(at(30), Millis::from_secs(40));
+    dog.0.end(at(5), Millis::from_secs(40));
+    dog.0.end(at(30), Millis::from_secs(40));
     assert_eq!(dog.turn(at(44), 1, &[Seen::Unwell]), Verdict::Feed);
     assert_eq!(dog.turn(at(45), 1, &[Seen::Unwell]), Verdict::Starve(Why::End));
 }
