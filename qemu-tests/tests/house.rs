@@ -81,7 +81,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ),
     ("rc/src/outputs.rs", "MAX_VALUE: usize = 4096;", "| a value of an output | 4,096 bytes |"),
     ("rc/src/text.rs", "MAX_EXPANDED: usize = 128 * 1024;", "after expansion | 128 KiB |"),
-    ("rc/src/proto.rs", "VERSION: u8 = 2;", "Version 2. A stream"),
+    ("rc/src/proto.rs", "VERSION: u8 = 3;", "Version 3. A stream"),
     ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
     ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
     ("rc/src/model.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),

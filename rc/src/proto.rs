@@ -13,7 +13,7 @@ use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
 /// PID 1 may be older than the file that `svc` was started from.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// The longest frame after its length, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -102,6 +102,8 @@ pub enum Request {
         /// Without waiting for services.
         now: bool,
     },
+    /// How PID 1 itself is: [`Reply::Figures`].
+    Selfcheck,
 }
 
 /// How what is wanted changes.
@@ -190,6 +192,19 @@ pub enum Reply {
     Unknown(String),
     /// The request cannot be carried out; why, for people.
     Refused(String),
+    /// To [`Request::Selfcheck`].
+    Figures(Vec<Figure>),
+}
+
+/// Something that is counted in PID 1.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Figure {
+    /// What.
+    pub name: String,
+    /// How much.
+    pub value: u64,
+    /// More than this is a defect.
+    pub bound: Option<u64>,
 }
 
 /// Who answers.

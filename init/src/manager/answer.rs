@@ -155,6 +155,7 @@ impl Manager {
                 });
                 done.map_or_else(Reply::from, |()| Reply::Done)
             }
+            Request::Selfcheck => Reply::Figures(self.figures()),
             Request::Shutdown { how, now } => {
                 self.end(how, now);
                 Reply::Done

@@ -89,6 +89,14 @@ impl State {
 }
 
 impl Conditions {
+    /// How many descriptors its watchers have.
+    pub fn descriptors(&self) -> usize {
+        // One for what happens, one for what is asked.
+        let links = if self.links.is_some() { 2 } else { 0 };
+        let paths = self.watch.as_ref().map_or(0, Watch::descriptors);
+        links + usize::from(self.uevents.is_some()) + paths
+    }
+
     /// The conditions of the database. Nothing is opened yet.
     pub fn new(database: &Database) -> Self {
         let mut asked = Vec::new();

@@ -11,7 +11,7 @@ use rustix::fs::Mode as Permissions;
 use std::{io, path::Path};
 
 /// Clients at a time.
-const PLACES: usize = 32;
+pub const PLACES: usize = 32;
 /// Connections accepted in one turn.
 const ACCEPT_TURN: usize = 8;
 
@@ -51,6 +51,11 @@ impl Control {
             client.readable = true;
             self.busy |= 1 << place;
         }
+    }
+
+    /// How many are connected.
+    pub fn count(&self) -> usize {
+        self.clients.iter().flatten().count()
     }
 
     /// Whether there is something to do without waiting for the poll.

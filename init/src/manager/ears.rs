@@ -53,6 +53,11 @@ impl Ears {
         self.0.get_mut(id.index())?.as_deref_mut()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     /// What a service last said about itself; empty if nothing.
     pub fn status(&self, id: ServiceId) -> &str {
         let listening = self.0.get(id.index()).and_then(Option::as_ref);

@@ -63,6 +63,11 @@ impl Guard {
         self.device
     }
 
+    /// Whether the device is there.
+    pub const fn is_open(&self) -> bool {
+        self.device.is_some()
+    }
+
     /// When it has to have a turn.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         self.device.as_ref().and_then(|_| self.ratchet.deadline(now))

@@ -23,6 +23,7 @@ mod messages;
 mod paths;
 mod prepare;
 mod report;
+mod selfcheck;
 mod signals;
 mod users;
 mod watch;
@@ -52,6 +53,7 @@ use rustix::{
     fd::OwnedFd,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
+use selfcheck::Peaks;
 use signals::Signals;
 use std::{collections::VecDeque, io, time::Duration};
 use supervisor::{
@@ -171,6 +173,7 @@ pub struct Manager {
     /// How many services have been ready.
     ever_ready: u32,
     guard: Option<Guard>,
+    peaks: Peaks,
     ending: Option<Ending>,
     stopped_at: Option<Instant>,
     /// Something was left for the next turn.
@@ -240,6 +243,7 @@ impl Manager {
             milestones,
             ever_ready: 0,
             guard: setup.guard,
+            peaks: Peaks::default(),
             ending: None,
             stopped_at: None,
             more: false,
@@ -249,6 +253,7 @@ impl Manager {
         let now = manager.clock.now();
         let problem = manager.conditions.settle(now, manager.poll.registry());
         manager.tell_conditions(problem);
+        manager.begin_selfcheck();
         if let Some(target) = setup.target {
             manager.tell(Event::Boot(target));
         }
@@ -279,6 +284,7 @@ impl Manager {
             self.tend();
             self.guard_turn();
             self.serve_clients();
+            self.note_turn(self.has_more());
         }
     }
 
@@ -287,9 +293,14 @@ impl Manager {
         self.guard.take()
     }
 
+    /// Whether something was left for the next turn.
+    fn has_more(&self) -> bool {
+        self.more || self.control.has_more() || self.conditions.has_more()
+    }
+
     /// Until when nothing has to be done, as a timeout: `None` if nothing will ever.
     fn timeout(&self) -> Option<Duration> {
-        if self.more || self.control.has_more() || self.conditions.has_more() {
+        if self.has_more() {
             return Some(Duration::ZERO);
         }
         let drain = self.stopped_at.map(|_| self.clock.now().after(DRAIN_STEP));
@@ -367,6 +378,7 @@ impl Manager {
                 self.control.serve_again();
                 self.act(action);
             }
+            self.peaks.queued(self.queue.len());
         }
     }
 

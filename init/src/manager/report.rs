@@ -11,6 +11,7 @@ pub struct Report {
     log: Option<OwnedFd>,
     console: Option<OwnedFd>,
     dropped: u32,
+    dropped_before: u64,
     /// Whether every change of state is told, not only what somebody may have to act upon.
     pub verbose: bool,
 }
@@ -18,7 +19,7 @@ pub struct Report {
 impl Report {
     /// Speaks to `console`, which must not block; the log comes later.
     pub fn new(console: Option<OwnedFd>, verbose: bool) -> Self {
-        Self { log: None, console, dropped: 0, verbose }
+        Self { log: None, console, dropped: 0, dropped_before: 0, verbose }
     }
 
     /// From now on to the log too. `log` must not block.
@@ -29,6 +30,11 @@ impl Report {
     /// The console, for others that write to it.
     pub fn console(&self) -> Option<BorrowedFd<'_>> {
         self.console.as_ref().map(AsFd::as_fd)
+    }
+
+    /// How many lines were not taken by the console or the log.
+    pub fn dropped_ever(&self) -> u64 {
+        self.dropped_before + u64::from(self.dropped)
     }
 
     /// Says `text` about `subject`, a service or a part of jamb.
@@ -44,6 +50,7 @@ impl Report {
         if self.dropped > 0 {
             let missing = format!("jamb: log: {} lines of jamb's own were dropped\n", self.dropped);
             if write(log, missing.as_bytes()).is_ok() {
+                self.dropped_before += u64::from(self.dropped);
                 self.dropped = 0;
             }
         }

@@ -50,6 +50,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// How many descriptors it has.
+    pub fn descriptors(&self) -> usize {
+        1 + usize::from(self.mounts.is_some())
+    }
+
     /// Begins; `mounts` is the token for mounts. Nothing is watched before [`Watch::look`].
     ///
     /// # Errors

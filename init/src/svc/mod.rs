@@ -10,6 +10,7 @@ mod logs;
 mod outputs;
 mod query;
 mod relations;
+mod selfcheck;
 mod show;
 mod why;
 
@@ -42,6 +43,7 @@ usage: svc COMMAND [OPTION]… [NAME]…
   log [NAME]…             logs, merged by time                -f -n LINES --since WHEN
   events                  what happens, as it happens         --json --all
   bootchart               when services got ready             --json
+  selfcheck               how jamb itself is; 1 if not well  --json
   version                 of this program and the running one --json
 
   -t, --timeout SECONDS   give up after this time (exit code 2)
@@ -125,6 +127,11 @@ const COMMANDS: &[Command] = &[
         name: "bootchart",
         allowed: Allowed { json: true, most: 0, ..PLAIN },
         run: bootchart::bootchart,
+    },
+    Command {
+        name: "selfcheck",
+        allowed: Allowed { json: true, most: 0, ..PLAIN },
+        run: selfcheck::selfcheck,
     },
     Command {
         name: "version",

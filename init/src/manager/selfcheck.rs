@@ -1,0 +1,85 @@
+//! What `svc selfcheck` shows: figures about PID 1 itself, each with the bound that it must keep, if it has
+//! one. They are counted as it goes along, and cost nothing until somebody asks.
+
+use super::Manager;
+use crate::file::{names, text};
+use rc::proto::Figure;
+use std::path::Path;
+
+/// Bytes read of `/proc/self/status`.
+const STATUS: usize = 4096;
+
+/// What is remembered for it.
+#[derive(Default)]
+pub struct Peaks {
+    /// Descriptors that are open as long as the loop runs.
+    fixed: usize,
+    queue: usize,
+    deadlines: usize,
+    clients: usize,
+    full_turns: u64,
+}
+
+impl Peaks {
+    /// So many events waited for the engine.
+    pub const fn queued(&mut self, events: usize) {
+        if events > self.queue {
+            self.queue = events;
+        }
+    }
+}
+
+impl Manager {
+    /// Everything that stays open is open by now.
+    pub(super) fn begin_selfcheck(&mut self) {
+        self.peaks.fixed = open_descriptors().saturating_sub(self.passing_descriptors());
+    }
+
+    /// At the end of a turn; `full` if something was left for the next one.
+    pub(super) fn note_turn(&mut self, full: bool) {
+        self.peaks.deadlines = self.peaks.deadlines.max(self.engine.backlog().0);
+        self.peaks.clients = self.peaks.clients.max(self.control.count());
+        self.peaks.full_turns += u64::from(full);
+    }
+
+    /// Descriptors that come and go.
+    fn passing_descriptors(&self) -> usize {
+        let device = usize::from(self.guard.as_ref().is_some_and(super::Guard::is_open));
+        self.control.count() + self.children.ears.count() + self.conditions.descriptors() + device
+    }
+
+    /// All figures, in the order in which they are shown.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let status = text("/proc/self/status", STATUS);
+        let kib = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        };
+        let expected = self.peaks.fixed + self.passing_descriptors();
+        let deadlines = 64 + 2 * self.database.len();
+        let figure = |name: &str, value: u64, bound: Option<u64>| Figure {
+            name: name.to_owned(),
+            value,
+            bound,
+        };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        vec![
+            figure("descriptors", count(open_descriptors()), Some(count(expected))),
+            figure("memory-kib", kib("VmRSS:"), None),
+            figure("memory-peak-kib", kib("VmHWM:"), None),
+            figure("clients-peak", count(self.peaks.clients), Some(count(super::control::PLACES))),
+            figure("queue-peak", count(self.peaks.queue), None),
+            figure("deadlines-peak", count(self.peaks.deadlines), Some(count(deadlines))),
+            figure("full-turns", self.peaks.full_turns, None),
+            figure("stale-events", self.engine.stale_events(), None),
+            figure("lines-dropped", self.report.dropped_ever(), None),
+            figure("collector-starts", self.logs.collector().0.into(), None),
+            figure("defects", self.engine.bugs(), Some(0)),
+        ]
+    }
+}
+
+/// Descriptors of this process, without the one that it takes to count them.
+fn open_descriptors() -> usize {
+    names(Path::new("/proc/self/fd")).map_or(0, |names| names.len().saturating_sub(1))
+}
