@@ -6,7 +6,12 @@ use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdir, openat, readlinkat, unlinkat},
     io::{Errno, read as read_some},
 };
-use std::{ffi::OsStr, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    ffi::{CStr, CString, OsStr},
+    mem::MaybeUninit,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
 
 /// Room for directory entries; the longest takes 280 bytes.
 const DIRECTORY_CHUNK: usize = 2048;
@@ -53,6 +58,20 @@ pub fn text(path: &str, limit: usize) -> String {
 pub fn read_link(path: &Path) -> Result<String, Errno> {
     let target = readlinkat(CWD, path, Vec::new())?;
     target.into_string().map_err(|_| Errno::NOENT)
+}
+
+/// A path for system calls. One with a NUL in it, which the compiler lets nobody write, is empty.
+pub fn c_path(path: &str) -> CString {
+    CString::new(path).unwrap_or_default()
+}
+
+/// Opens a file and writes to it at once; `mode` is that of a file that is made.
+///
+/// # Errors
+/// As open(2) and write(2) have it; `EIO` if only a part was taken.
+pub fn put(path: &CStr, flags: OFlags, mode: u16, bytes: &[u8]) -> Result<(), Errno> {
+    let fd = openat(CWD, path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode.into()))?;
+    if rustix::io::write(&fd, bytes)? == bytes.len() { Ok(()) } else { Err(Errno::IO) }
 }
 
 /// The directory that a path is in, and its name there.

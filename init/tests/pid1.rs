@@ -7,6 +7,11 @@ mod guest;
 mod world;
 
 use guest::{Guest, may};
+use rc::{
+    Millis,
+    boot::{Op, Step},
+    model::System,
+};
 use std::{fs, process::Command};
 use world::{JAMB, database, kill, longrun, oneshot, script};
 
@@ -46,6 +51,76 @@ fn orphans_are_reaped_and_the_end_is_in_order() {
         guest.until("all services are down");
         assert_eq!(guest.outer.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+/// What the machine is to be like before its services; some of it cannot be had.
+fn before_services() -> Vec<Step> {
+    let mount = |on: &str, kind: &str, device: &str, options: &str| Step {
+        text: kind.into(),
+        device: device.into(),
+        options: options.into(),
+        wait: Millis(300),
+        ..Step::new(Op::Mount, on)
+    };
+    let file = |op, path: &str, text: &str, mode, user: &str| Step {
+        text: text.into(),
+        mode,
+        user: user.into(),
+        ..Step::new(op, path)
+    };
+    let write = |path: &str, text: &str| Step { text: text.into(), ..Step::new(Op::Write, path) };
+    vec![
+        Step { text: "x=1".into(), ..Step::new(Op::Module, "there_is_no_such_module") },
+        mount("/etc/nowhere", "ext4", "/dev/nothing", ""),
+        mount("/run", "tmpfs", "tmpfs", "nosuid,size=3M"),
+        mount("/run/bound", "bind", "/etc/jamb", "ro"),
+        mount("/run/deep/inside", "tmpfs", "tmpfs", "ro,size=1M"),
+        file(Op::File, "/etc/hello", "hello\n", 0o640, ""),
+        file(Op::File, "/etc/passwd", "not taken\n", 0o644, ""),
+        file(Op::Link, "/run/a/b/link", "from", 0, ""),
+        file(Op::Link, "/run/a/b/link", "to", 0, ""),
+        file(Op::Directory, "/run/daemons", "", 0o2711, "daemon"),
+        file(Op::Directory, "/run/nobodys", "", 0o700, "no-such-user"),
+        Step { major: 1, minor: 3, ..file(Op::Character, "/run/null", "", 0o666, "") },
+        file(Op::Fifo, "/run/pipe", "", 0o600, ""),
+        write("/proc/sys/net/ipv4/ip_default_ttl", "42"),
+        write("/proc/sys/net/ipv4/no_such_thing", "1"),
+    ]
+}
+
+#[test]
+fn what_the_machine_needs_is_there_before_services() {
+    if !may() {
+        return;
+    }
+    let look = "exec >/dev/console; stat -c '%n %A %U %s' /etc/hello /run/daemons /run/null /run/pipe; \
+        readlink /run/a/b/link; grep -c :0: /etc/passwd; cat /proc/sys/net/ipv4/ip_default_ttl; \
+        grep -E ' (/run|/run/bound|/run/deep/inside) ' /proc/mounts; grep -q 127.0.0.1 /proc/net/fib_trie && echo loopback up; echo done";
+    let system = System { boot: before_services(), ..System::default() };
+    let services = vec![oneshot("look", look, None), world::bundle("default", &["look"])];
+    let mut guest = Guest::boot(Some(&world::database_with(services, system)));
+    for text in [
+        "cannot load the module there_is_no_such_module: No such file or directory",
+        "cannot mount /etc/nowhere: No such file or directory",
+        "/run/nobodys: user no-such-user is not in /etc/passwd; it is root's",
+        "cannot write to /proc/sys/net/ipv4/no_such_thing: No such file or directory",
+        "/etc/hello -rw-r----- root 6",
+        "/run/daemons drwx--s--x daemon",
+        "/run/null crw-rw-rw- root",
+        "/run/pipe prw------- root",
+        "to\r\n",
+        "1\r\n",
+        "42\r\n",
+        "/run tmpfs rw,nosuid",
+        "size=3072k",
+        "/run/bound tmpfs ro,",
+        "/run/deep/inside tmpfs ro,",
+        "loopback up",
+        "done",
+    ] {
+        guest.until(text);
+    }
+    assert_eq!(guest.end("TERM").code(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Services: what they are, how they depend on each other, and what to do next.
 //!
-//! [`model`] and [`isolation`] are what the host compiler writes and the device reads, [`db`] the file they travel in,
+//! [`model`] and [`isolation`] are what the host compiler writes and the device reads, [`boot`] the part of
+//! it that is done before services, [`db`] the file they travel in,
 //! [`text`] the substitution of output values, [`outputs`] their types, [`engine`] the reconciling
 //! dependency engine, [`proto`] the words that clients and PID 1 exchange, and [`watchdog`] whether the hardware's
 //! is fed.
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod db;
 mod decode;
 pub mod engine;

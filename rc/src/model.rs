@@ -1,7 +1,7 @@
 //! What a compiled service is: the records of the database, as the compiler writes them and the
 //! device reads them. No behaviour lives here, and no reference is by name: services are numbers.
 
-use crate::{isolation::Isolation, outputs::OutputType, text::Text};
+use crate::{boot::Step, isolation::Isolation, outputs::OutputType, text::Text};
 use serde::{Deserialize, Serialize};
 use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
 
@@ -43,6 +43,8 @@ pub struct System {
     pub log_max_total: u32,
     /// The watchdog of the hardware, if it is used.
     pub watchdog: Option<Watchdog>,
+    /// What is done before services.
+    pub boot: Vec<Step>,
 }
 
 /// When the watchdog of the hardware is fed; see [`crate::watchdog`].
@@ -90,6 +92,7 @@ impl Default for System {
             log_max_file: 128 * 1024,
             log_max_total: 2 * 1024 * 1024,
             watchdog: None,
+            boot: Vec::new(),
         }
     }
 }

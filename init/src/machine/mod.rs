@@ -6,9 +6,11 @@
 
 mod cmdline;
 mod console;
+mod modules;
 mod mounts;
 mod power;
 mod rescue;
+mod setup;
 mod swap;
 pub mod watchdog;
 
@@ -151,6 +153,8 @@ fn run(
         let wanted = cmdline.target.as_deref().unwrap_or("default");
         why = Some(format!("there is no service {wanted} in {path} to start"));
     }
+    // It is done once; nobody needs to remember it.
+    setup::carry_out(&core::mem::take(&mut graph.system.boot), &mut report);
     if let Some(name) = &graph.system.hostname
         && let Err(error) = sethostname(name.as_bytes())
     {

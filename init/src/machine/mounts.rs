@@ -3,12 +3,17 @@
 //! What is mounted already (by the kernel, an initramfs, a container) is left as it is. A failure is
 //! reported and boot goes on: most services can do without, and the rescue shell has to come up.
 
+use crate::file::c_path;
 use core::ffi::CStr;
+use rc::boot::{Step, split_options};
 use rustix::{
     fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, makedev, mkdir, mknodat, open, statat},
     io::Errno,
     mount::{MountFlags, mount},
 };
+
+/// `MS_REMOUNT`, which rustix has only in calls of its own.
+const REMOUNT: u32 = 32;
 
 struct Mount {
     kind: &'static CStr,
@@ -69,6 +74,27 @@ pub fn early() -> Vec<String> {
         mknodat(CWD, path, FileType::CharacterDevice, Mode::from_raw_mode(mode), device).ok();
     }
     trouble
+}
+
+/// Mounts what a step says on `target`; what is mounted there already gets the options instead.
+///
+/// # Errors
+/// As mount(2) has it.
+pub fn attach(step: &Step, source: &CStr, target: &CStr) -> Result<(), Errno> {
+    let mut flags = 0;
+    let data = c_path(&split_options(&step.options, &mut flags));
+    if step.text == "bind" {
+        mount(source, target, c"", MountFlags::BIND, Some(c""))?;
+        if flags == 0 {
+            return Ok(());
+        }
+        // A bind mount gets options of its own only once it is there.
+        flags |= REMOUNT | MountFlags::BIND.bits();
+    } else if step.path == "/" || is_mounted(target) {
+        flags |= REMOUNT;
+    }
+    let flags = MountFlags::from_bits_retain(flags);
+    mount(source, target, &*c_path(&step.text), flags, Some(&*data))
 }
 
 /// Whether a directory is another file system than its parent.

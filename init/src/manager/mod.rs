@@ -33,6 +33,7 @@ pub use logs::OWN_NAME;
 pub use paths::{PATH, Paths};
 pub use prepare::NO_OOM_PROTECTION;
 pub use report::Report;
+pub use users::account;
 
 use crate::clock::Clock;
 use adopt::Heir;

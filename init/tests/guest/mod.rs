@@ -79,7 +79,16 @@ impl Guest {
         unlockpt(&console).unwrap();
         let tty = ptsname(&console, Vec::new()).unwrap().into_string().unwrap();
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", SETUP]);
+        command.args([
+            "--mount",
+            "--pid",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "/bin/sh",
+            "-c",
+            SETUP,
+        ]);
         command
             .env("DIR", &dir)
             .env("TTY", &tty)

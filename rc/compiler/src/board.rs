@@ -2,8 +2,9 @@
 
 use crate::{
     diag::{Code, Diagnostic, Report, nearest},
-    node::{Data, Entries, Entry as Written},
-    source::{Place, Sources},
+    node::{Data, Entries, Entry as Written, Node},
+    parse::{Context, Value, module},
+    source::{Located, Place, Sources},
     string::{Insert, Str},
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -21,10 +22,14 @@ struct Entry {
     place: Place,
 }
 
+/// The list of the kernel modules that the device needs.
+const MODULES: &str = "modules";
+
 /// All values, under their dotted path without the leading `board.`.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     entries: BTreeMap<String, Entry>,
+    modules: Option<Node>,
     is_given: bool,
 }
 
@@ -42,6 +47,7 @@ impl Board {
         let table = &table;
         let mut new = BTreeMap::new();
         collect(&mut new, "", table);
+        self.take_modules(table);
         for (path, entry) in new {
             if let Some(first) = self.entries.get(&path)
                 && !(overrides && layer(entry.place) > layer(first.place))
@@ -66,8 +72,28 @@ impl Board {
     pub fn overlay(&mut self, table: &Entries) {
         let mut new = BTreeMap::new();
         collect(&mut new, "", table);
+        self.take_modules(table);
         self.entries.extend(new);
         self.is_given = true;
+    }
+
+    /// A later table is the board's file, or one that may say the same again.
+    fn take_modules(&mut self, table: &Entries) {
+        if let Some(entry) = table.find(MODULES) {
+            self.modules = Some(entry.value.clone());
+        }
+    }
+
+    /// The kernel modules that the device needs: `board.modules`, if it is a list.
+    #[must_use]
+    pub fn modules(&self, cx: Context<'_>) -> Vec<Located<String>> {
+        let Some(node) = self.modules.as_ref().filter(|node| matches!(node.data, Data::Array(_)))
+        else {
+            return Vec::new();
+        };
+        let list = Value { key: "board.modules".to_owned(), place: node.place, node };
+        let names = list.strings(cx, "a list of kernel modules");
+        names.into_iter().filter_map(|name| module(cx, name)).collect()
     }
 
     /// Replaces every `{{board.…}}` of a string; what cannot be replaced is reported and left.

@@ -8,6 +8,7 @@ use crate::{
 };
 use rc::{
     Millis, Signal,
+    boot::Step,
     isolation::Capabilities,
     model::{Back, Limit, LinkIs, Policy, Ready, ReadyWhen, Relation},
     outputs::OutputType,
@@ -32,6 +33,8 @@ pub struct Definition {
     pub conflicts: Vec<Located<String>>,
     /// What must be so for it to be up.
     pub conditions: Vec<Condition>,
+    /// Kernel modules that it relies on, with their parameters.
+    pub modules: Vec<Located<String>>,
     /// For all edges; never [`Action::Run`].
     pub on_change: Option<Located<Action>>,
     /// For the edge to one service.
@@ -243,6 +246,8 @@ pub struct System {
     pub log_max_total: Option<Located<u32>>,
     /// The watchdog of the hardware.
     pub watchdog: Option<Watchdog>,
+    /// What is done before services.
+    pub boot: Boot,
 }
 
 /// `[system.watchdog]`.
@@ -264,6 +269,21 @@ pub struct Watchdog {
     pub timeout: Option<Located<Millis>>,
     /// How long before that it barks.
     pub pretimeout: Option<Located<Millis>>,
+}
+
+/// What the machine needs before its services.
+#[derive(Clone, Debug, Default)]
+pub struct Boot {
+    /// Where firmware is.
+    pub firmware: Option<Located<String>>,
+    /// Kernel modules with their parameters: those of the board, then those of `[system]`.
+    pub modules: Vec<Located<String>>,
+    /// File systems.
+    pub mounts: Vec<Step>,
+    /// Directories, links, files and device nodes.
+    pub files: Vec<Located<Step>>,
+    /// Settings of the kernel.
+    pub sysctl: Vec<Step>,
 }
 
 /// Everything that a tree defines.
@@ -294,6 +314,7 @@ impl Definition {
             part_of: Vec::new(),
             conflicts: Vec::new(),
             conditions: Vec::new(),
+            modules: Vec::new(),
             on_change: None,
             on_change_of: Vec::new(),
             reload: None,

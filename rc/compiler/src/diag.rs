@@ -70,6 +70,7 @@ codes! {
     NoReadiness "J0037" "a service that others need does not tell when it is ready",
     Certain "J0038" "a condition that a need decides already",
     Script "J0039" "a script that the shell cannot read",
+    NoModule "J0040" "the kernel module does not exist in the image root",
 }
 
 impl Code {

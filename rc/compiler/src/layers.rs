@@ -5,7 +5,7 @@
 
 use crate::{
     diag::{Code, Diagnostic, Report, nearest},
-    fields::{Merge, Shape},
+    fields::{Merge, SYSTEM, Shape},
     node::{Data, Entries, Entry, Node},
     source::{Located, Place, Sources},
 };
@@ -288,25 +288,51 @@ fn listed(data: Data, place: Place) -> Vec<Node> {
 }
 
 /// Puts one `[system]` to those before it. A key may be set again only by a later layer that says
-/// `override = true`.
+/// `override = true`; the same holds for the entries of a table that has such.
 pub fn add_system(sources: &Sources, report: &Report, table: &Entries, into: &mut Entries) {
     let mut entries = table.clone();
     let own = own(report, &mut entries);
+    let overrides = own.how == Override::Keys;
+    let machine = Machine { sources, report, overrides };
     for entry in entries.into_entries() {
-        let layer = |place: Place| sources.file(place.file).layer;
-        if let Some(first) = into.find(&entry.key)
-            && (own.how != Override::Keys || layer(entry.place) <= layer(first.place))
+        let merge = SYSTEM.find_any(&entry.key).map_or(Merge::Replace, |field| field.merge);
+        if let (Merge::Entries, Some(known), Data::Table(new)) =
+            (merge, into.find_mut(&entry.key), &entry.value.data)
+            && let Data::Table(known) = &mut known.value.data
         {
-            let message = format!("`system.{}` is set twice", entry.key);
+            for inner in new.iter() {
+                machine.put(&format!("{}.{}", entry.key, inner.key), inner.clone(), known);
+            }
+            continue;
+        }
+        let key = entry.key.clone();
+        machine.put(&key, entry, into);
+    }
+}
+
+/// What putting one key of `[system]` to those before it needs.
+struct Machine<'m> {
+    sources: &'m Sources,
+    report: &'m Report,
+    overrides: bool,
+}
+
+impl Machine<'_> {
+    fn put(&self, key: &str, entry: Entry, into: &mut Entries) {
+        let layer = |place: Place| self.sources.file(place.file).layer;
+        if let Some(first) = into.find(&entry.key)
+            && (!self.overrides || layer(entry.place) <= layer(first.place))
+        {
+            let message = format!("`system.{key}` is set twice");
             let error = Diagnostic::error(Code::Twice, entry.place, message)
                 .label("set again here")
                 .related(first.place, "first set here");
-            report.push(if layer(entry.place) > layer(first.place) {
+            self.report.push(if layer(entry.place) > layer(first.place) {
                 error.help("a later layer says so if it is meant: `override = true` in `[system]`")
             } else {
                 error
             });
-            continue;
+            return;
         }
         into.put(entry);
     }

@@ -28,6 +28,9 @@ fn codes(example: &Example) -> BTreeSet<String> {
     if example.in_root {
         tree.write("image/etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n");
         tree.write("image/etc/group", "root:x:0:\nnobody:x:65534:\n");
+        tree.write("image/lib/modules/6.1/modules.dep", "kernel/ath9k.ko:\n");
+        tree.write("image/lib/modules/6.1/modules.builtin", "kernel/nf_tables.ko\n");
+        tree.write("image/lib/modules/6.1/kernel/ath9k.ko", "");
         tree.write("image/bin/sh", "\u{7f}ELF");
         fs::set_permissions(tree.path("image/bin/sh"), fs::Permissions::from_mode(0o755)).unwrap();
         arguments.extend(["--root", "image"]);

@@ -6,6 +6,7 @@ mod tree;
 
 use rc::{
     Backoff, Millis, Signal, StopPolicy,
+    boot::{FIRMWARE, Op, Step},
     db::Database,
     isolation::{Capabilities, Isolation},
     model::{
@@ -40,6 +41,22 @@ default = "start"
 shutdown-timeout = "1m"
 log-max-file = "64K"
 log-max-total = 1000000
+firmware = "/lib/firmware/board"
+modules = ["nf-tables", "loop  max_loop=4"]
+mounts."/run" = { type = "tmpfs", options = "size=1M" }
+mounts."/data" = { type = "ext4", device = "/dev/sda1", wait = "1s" }
+mounts."/sys/kernel/config" = "configfs"
+files."/run/lock" = { mode = "1777" }
+files."/dev/net/tun" = { node = "c 10 200", user = "nobody", group = 5 }
+files."/dev/loop0" = { node = "b 7 0" }
+files."/run/pipe" = { node = "p" }
+files."/run/motd" = { text = "hello\n" }
+files."/run/link" = { link = "motd" }
+sysctl."net.ipv4.conf.eth0/7.rp_filter" = 1
+sysctl."net/ipv4/conf/eth0.8/rp_filter" = "2"
+
+[board]
+modules = ["ath9k"]
 
 [system.watchdog]
 device = "/dev/watchdog1"
@@ -64,6 +81,7 @@ kind = "oneshot"
 [service.extra]
 kind = "oneshot"
 part-of = ["start"]
+modules = ["tun", "loop"]
 
 [service.early]
 kind = "oneshot"
@@ -138,6 +156,43 @@ fn full() -> Database {
     Tree::of(FULL).database(&[])
 }
 
+fn boot() -> Vec<Step> {
+    let write = |path: &str, text: &str| Step { text: text.into(), ..Step::new(Op::Write, path) };
+    let module = |name: &str, text: &str| Step { text: text.into(), ..Step::new(Op::Module, name) };
+    let mount = |on: &str, kind: &str, device: &str, options: &str, wait| Step {
+        text: kind.into(),
+        device: device.into(),
+        options: options.into(),
+        wait: Millis::from_secs(wait),
+        ..Step::new(Op::Mount, on)
+    };
+    let file = |op, path: &str, mode| Step { mode, ..Step::new(op, path) };
+    vec![
+        write(FIRMWARE, "/lib/firmware/board"),
+        module("ath9k", ""),
+        module("nf_tables", ""),
+        module("loop", "max_loop=4"),
+        module("tun", ""),
+        mount("/data", "ext4", "/dev/sda1", "", 1),
+        mount("/run", "tmpfs", "tmpfs", "size=1M", 10),
+        mount("/sys/kernel/config", "configfs", "configfs", "", 10),
+        Step { major: 7, ..file(Op::Block, "/dev/loop0", 0o600) },
+        Step {
+            user: "nobody".into(),
+            group: "5".into(),
+            major: 10,
+            minor: 200,
+            ..file(Op::Character, "/dev/net/tun", 0o600)
+        },
+        Step { text: "motd".into(), ..file(Op::Link, "/run/link", 0o777) },
+        file(Op::Directory, "/run/lock", 0o1777),
+        Step { text: "hello\n".into(), ..file(Op::File, "/run/motd", 0o644) },
+        file(Op::Fifo, "/run/pipe", 0o600),
+        write("/proc/sys/net/ipv4/conf/eth0.7/rp_filter", "1"),
+        write("/proc/sys/net/ipv4/conf/eth0.8/rp_filter", "2"),
+    ]
+}
+
 #[test]
 fn the_system() {
     let db = full();
@@ -156,6 +211,7 @@ fn the_system() {
             boot: Millis::from_secs(240),
             stall: Millis::from_secs(240),
         }),
+        boot: boot(),
     };
     assert_eq!(db.system().unwrap(), expected);
 }

@@ -4,10 +4,12 @@
 //! ([`crate::reference`]) come from here. A key that is decoded but not here, or here but not
 //! decoded, fails in every test that reads a definition.
 
+mod boot;
 mod forms;
 mod service;
 mod tables;
 
+pub use boot::{MOUNT, PSEUDOFILE};
 pub use forms::Form;
 pub use service::SERVICE;
 pub use tables::{

@@ -103,6 +103,13 @@ pub const SERVICE: Shape = Shape {
             "services that are never up beside it, see [conflicts](#conflicts)",
         ),
         added(
+            "modules",
+            ALL,
+            Type::List(&Type::String(Form::Line)),
+            Absent::Is("`[]`"),
+            "kernel modules that it relies on; they are loaded at boot, whether it starts or not",
+        ),
+        added(
             "when",
             ALL,
             Type::Any(&[Type::Table(&CONDITION), Type::List(&Type::Table(&CONDITION))]),

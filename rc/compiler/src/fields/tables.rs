@@ -1,6 +1,10 @@
 //! The tables besides those of services: of a file, of the machine, and inside of keys.
 
-use super::{Absent, Field, Form, Kinds, Merge, SERVICE, Shape, Type, words};
+use super::{
+    Absent, Field, Form, Kinds, Merge, SERVICE, Shape, Type,
+    boot::{FILES, FIRMWARE, MODULES, MOUNT, MOUNTS, PSEUDOFILE, SYSCTL},
+    words,
+};
 use crate::parse;
 use rc::{isolation::Capabilities, model::LinkIs};
 
@@ -22,6 +26,8 @@ pub const SHAPES: &[&Shape] = &[
     &PARAM,
     &SYSTEM,
     &WATCHDOG,
+    &MOUNT,
+    &PSEUDOFILE,
     &BOARD,
 ];
 
@@ -113,6 +119,11 @@ pub const SYSTEM: Shape = Shape {
             Absent::Nothing,
             "the watchdog of the hardware is used, see [the watchdog](#the-watchdog)",
         ),
+        FIRMWARE,
+        MODULES,
+        MOUNTS,
+        FILES,
+        SYSCTL,
     ],
 };
 

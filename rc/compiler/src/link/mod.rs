@@ -2,12 +2,15 @@
 
 mod action;
 mod binding;
+mod boot;
 mod condition;
 mod edges;
 mod failover;
 mod own;
 mod refs;
 mod watchdog;
+
+pub(crate) use boot::parts as module_parts;
 
 use crate::{
     definition::{Body, Definition, Definitions, Exec},
@@ -354,5 +357,6 @@ fn system(names: &Names<'_>, definitions: &Definitions) -> model::System {
         log_max_file: file.map_or(default.log_max_file, |size| size.value),
         log_max_total: total.map_or(default.log_max_total, |size| size.value),
         watchdog: system.watchdog.as_ref().map(|watchdog| watchdog::link(names, watchdog)),
+        boot: boot::link(definitions, names.report),
     }
 }

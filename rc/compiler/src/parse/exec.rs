@@ -48,7 +48,7 @@ fn umask(cx: Context<'_>, value: &Value<'_>) -> Option<u16> {
 }
 
 /// A user or group: a name or a number.
-fn account(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
+pub fn account(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
     if let Some(number) = value.as_integer(cx) {
         if u32::try_from(number).is_err() {
             let message = format!("`{}`: {number} is not an id", value.key);
@@ -111,16 +111,22 @@ fn text(cx: Context<'_>, value: &Value<'_>) -> Option<Draft> {
 /// A path from the root, without detours, so that two spellings of one path cannot differ.
 pub fn absolute(cx: Context<'_>, value: &Value<'_>) -> Option<Located<String>> {
     let string = value.string(cx, "an absolute path")?;
-    let path = &string.value;
+    let found = Located { value: string.value, place: value.place };
+    absolute_path(cx, &value.key, &found).then_some(Located { place: string.place, ..found })
+}
+
+/// Whether that is a path from the root without detours; anything else is reported as a value of `key`.
+pub fn absolute_path(cx: Context<'_>, key: &str, found: &Located<String>) -> bool {
+    let path = &found.value;
     let plain = |part: &str| !matches!(part, "" | "." | "..");
     let rest = path.strip_prefix('/');
-    if !rest.is_some_and(|rest| rest.is_empty() || rest.split('/').all(plain)) {
-        let message = format!("`{}`: `{path}` is not a plain absolute path", value.key);
+    let is_plain = rest.is_some_and(|rest| rest.is_empty() || rest.split('/').all(plain));
+    if !is_plain {
+        let message = format!("`{key}`: `{path}` is not a plain absolute path");
         let help = "it starts with `/`, has no `.`, `..` or empty parts and does not end in `/`";
-        value.invalid(cx, Code::BadValue, message, help);
-        return None;
+        cx.report.push(Diagnostic::error(Code::BadValue, found.place, message).help(help));
     }
-    Some(Located { value: string.value, place: string.place })
+    is_plain
 }
 
 /// Whether an output's value may stand by itself, its type being that of what it refers to.

@@ -1,6 +1,7 @@
 //! From files to [`Definitions`]: TOML with places, board values, and the tables of every file.
 
 mod action;
+mod boot;
 mod condition;
 mod exec;
 mod isolation;
@@ -18,6 +19,7 @@ pub use ready::READIES;
 pub use service::{COUNTS, RETURNS};
 pub use value::{RESOURCES, duration_of, size_of};
 pub(crate) use {
+    boot::module,
     table::{Context, Table, Value},
     value::check_name,
 };
@@ -95,7 +97,8 @@ pub fn parse(
     services.extend(broken.into_iter().map(Definition::unknown));
     services.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     services.dedup_by(|second, first| second.name.value == first.name.value);
-    let system = system.unwrap_or_default();
+    let mut system = system.unwrap_or_default();
+    system.boot.modules.splice(0..0, board.modules(cx));
     Definitions { services, system, templates, expansions, bindings }
 }
 

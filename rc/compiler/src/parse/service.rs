@@ -2,6 +2,7 @@
 
 use super::{
     action::{on_change, on_failure, reload},
+    boot::modules,
     condition::conditions,
     exec::{Short, absolute, exec, outputs},
     isolation::together,
@@ -47,6 +48,7 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
         part_of: names(cx, &mut table, "part-of"),
         conflicts: names(cx, &mut table, "conflicts"),
         conditions: conditions(cx, &mut table),
+        modules: modules(cx, &mut table),
         ..Definition::unknown(called)
     };
     let mut relations =

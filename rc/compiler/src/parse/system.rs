@@ -1,6 +1,7 @@
 //! The `[system]` tables of a tree, which are one by now and describe the machine.
 
 use super::{
+    boot::boot,
     exec::absolute,
     table::{Context, Table, Value},
     value::{duration, lasting, name, size_u32},
@@ -49,6 +50,7 @@ pub fn system(cx: Context<'_>, mut table: Table<'_>) -> System {
         into.log_max_total = Some(found);
     }
     into.watchdog = table.take("watchdog").and_then(|value| watchdog(cx, &value));
+    into.boot = boot(cx, &mut table);
     table.finish(cx);
     into
 }

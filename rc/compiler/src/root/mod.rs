@@ -1,8 +1,9 @@
-//! What a definition needs from the image: programs, users and groups below an image root, and scripts
-//! that a shell can read.
+//! What a definition needs from the image: programs, users, groups and kernel modules below an image
+//! root, and scripts that a shell can read.
 //!
 //! Symbolic links are followed as the device would follow them, inside of the root.
 
+mod modules;
 mod script;
 
 use crate::{
@@ -33,7 +34,7 @@ const MAX_LINKS: usize = 40;
 /// The longest first line of a script, in bytes: BINPRM_BUF_SIZE of Linux.
 const MAX_SHEBANG: u64 = 256;
 
-/// Reports programs, users and groups that the image root does not have.
+/// Reports programs, users, groups and kernel modules that the image root does not have.
 ///
 /// # Errors
 /// If the root is no directory that can be read.
@@ -62,6 +63,18 @@ pub fn check(root: &Path, definitions: &Definitions, report: &Report) -> Result<
             checker.account(group, "group", &checker.groups);
         }
     }
+    for file in &definitions.system.boot.files {
+        let located = |name: &String| Located { value: name.clone(), place: file.place };
+        for (name, what, accounts) in [
+            (&file.value.user, "user", &checker.users),
+            (&file.value.group, "group", &checker.groups),
+        ] {
+            if !name.is_empty() {
+                checker.account(&located(name), what, accounts);
+            }
+        }
+    }
+    modules::check(&checker.root, definitions, report);
     Ok(())
 }
 

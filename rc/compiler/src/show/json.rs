@@ -1,7 +1,7 @@
 //! A database as JSON, for programs. Durations are in milliseconds, modes are octal strings.
 
 use super::{
-    Decoded, key, kind,
+    Decoded, boot, key, kind,
     text::written,
     toml::{action, condition, failure, restart, returning},
 };
@@ -39,6 +39,7 @@ pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
                 "boot_ms": watchdog.boot.0,
                 "stall_ms": watchdog.stall.0,
             })),
+            "boot": boot::json(&system.boot),
         },
         "services": services.collect::<Vec<_>>(),
     }))

@@ -1,5 +1,6 @@
 //! A database in words: as definitions that would compile to it again, or as JSON.
 
+mod boot;
 mod json;
 mod text;
 mod toml;

@@ -4,7 +4,7 @@ mod more;
 
 pub(super) use more::{action, condition};
 
-use super::{Decoded, duration, key, kind, ready_when, text::written};
+use super::{Decoded, boot, duration, key, kind, ready_when, text::written};
 use crate::parse::RESOURCES;
 use rc::{
     db::{Error, FORMAT},
@@ -57,6 +57,7 @@ fn system(out: &mut String, db: &Decoded<'_>, system: &System) {
     pair(out, "shutdown-timeout", &quoted(&duration(system.shutdown_timeout)));
     pair(out, "log-max-file", &system.log_max_file.to_string());
     pair(out, "log-max-total", &system.log_max_total.to_string());
+    out.push_str(&boot::toml(&system.boot));
     if let Some(watchdog) = &system.watchdog {
         line(out, "\n[system.watchdog]");
         let needs: Vec<String> = watchdog.needs.iter().map(|id| quoted(db.name(*id))).collect();

@@ -1,0 +1,102 @@
+//! The keys of what the machine needs before its services, in `[system]`.
+
+use super::{Absent, Field, Form, Kinds, Merge, Shape, Type};
+
+const fn field(key: &'static str, value: Type, default: Absent, doc: &'static str) -> Field {
+    let (of, merge) = (Kinds::ALL, Merge::Replace);
+    Field { key, of, value, default, doc, since: "0.1", merge }
+}
+
+/// A table whose entries are merged one by one.
+const fn entries(key: &'static str, value: Type, default: Absent, doc: &'static str) -> Field {
+    let (of, merge) = (Kinds::ALL, Merge::Entries);
+    Field { key, of, value, default, doc, since: "0.1", merge }
+}
+
+const LINE: Type = Type::String(Form::Line);
+const DURATION: Type = Type::String(Form::Duration);
+const ACCOUNT: Type = Type::Any(&[Type::String(Form::Account), Type::Integer(0, u32::MAX as i64)]);
+
+/// `firmware` of `[system]`.
+pub const FIRMWARE: Field = field(
+    "firmware",
+    Type::String(Form::Path),
+    Absent::Nothing,
+    "a directory in which the kernel looks for firmware before its usual ones",
+);
+
+/// `modules` of `[system]`.
+pub const MODULES: Field = field(
+    "modules",
+    Type::List(&LINE),
+    Absent::Is("`[]`"),
+    "kernel modules to load, each `\"NAME\"` or `\"NAME PARAMETER=VALUE …\"`",
+);
+
+/// `mounts` of `[system]`.
+pub const MOUNTS: Field = entries(
+    "mounts",
+    Type::Map(&Type::Any(&[LINE, Type::Table(&MOUNT)])),
+    Absent::Is("`{}`"),
+    "file systems by the path where they are mounted: a table, or only its `type`",
+);
+
+/// `files` of `[system]`.
+pub const FILES: Field = entries(
+    "files",
+    Type::Map(&Type::Table(&PSEUDOFILE)),
+    Absent::Is("`{}`"),
+    "by path: directories, links, files and device nodes that are made if they are missing",
+);
+
+/// `sysctl` of `[system]`.
+pub const SYSCTL: Field = entries(
+    "sysctl",
+    Type::Map(&Type::Any(&[LINE, Type::Integer(i64::MIN, i64::MAX)])),
+    Absent::Is("`{}`"),
+    "settings of the kernel, as sysctl(8) names them",
+);
+
+/// An entry of `mounts`.
+pub const MOUNT: Shape = Shape {
+    name: "mount",
+    fields: &[
+        field("type", LINE, Absent::Required, "the file system, or `bind`"),
+        field(
+            "device",
+            LINE,
+            Absent::Is("the type"),
+            "what is mounted; needed unless the file system lives in the kernel alone",
+        ),
+        field("options", LINE, Absent::Is("`\"\"`"), "as in mount(8), with commas between them"),
+        field(
+            "wait",
+            DURATION,
+            Absent::Is("`\"10s\"`"),
+            "how long to wait for the device, while nothing else happens",
+        ),
+    ],
+};
+
+/// An entry of `files`.
+pub const PSEUDOFILE: Shape = Shape {
+    name: "pseudofile",
+    fields: &[
+        field("link", LINE, Absent::Nothing, "it is a symbolic link to this"),
+        field("text", Type::String(Form::Plain), Absent::Nothing, "it is a file with this text"),
+        field(
+            "node",
+            LINE,
+            Absent::Nothing,
+            "it is a device, `\"c MAJOR MINOR\"` or `\"b MAJOR MINOR\"`, or a named pipe, `\"p\"`",
+        ),
+        field(
+            "mode",
+            Type::String(Form::Mode),
+            Absent::Is("`\"0755\"` of directories, `\"0644\"` of files, `\"0600\"` of nodes"),
+            "its permissions",
+        ),
+        field("user", ACCOUNT, Absent::Is("`\"root\"`"), "its owner"),
+        field("group", ACCOUNT, Absent::Is("that of `user`"), "its group"),
+    ],
+};
