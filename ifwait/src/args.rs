@@ -24,9 +24,6 @@ exit status: 0 they hold, 1 timed out, 2 usage, 111 system error
 
 /// Bytes of the longest name, an alternative one: ALTIFNAMSIZ without its zero.
 const NAME_LONGEST: usize = 127;
-/// Digits of a fraction of a second that count.
-const NANOSECOND_DIGITS: usize = 9;
-
 /// A command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -117,21 +114,9 @@ fn valid_name(word: &str) -> Result<String, String> {
     if valid { Ok(word.to_string()) } else { Err(["no interface can be called ", word].concat()) }
 }
 
-/// Decimal seconds. Not by way of f64, whose parser is larger than all the rest of the applet.
 fn seconds(word: &str) -> Result<Duration, String> {
     let wrong = || ["-t: ", word, " is not a number of seconds"].concat();
-    let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
-        return Err(wrong());
-    }
-    let whole: u32 = match whole {
-        "" => 0,
-        _ => whole.parse().map_err(|_| wrong())?,
-    };
-    let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(NANOSECOND_DIGITS);
-    let nanoseconds = padded.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    Ok(Duration::new(whole.into(), nanoseconds))
+    supervisor::decimal::seconds(word).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -171,23 +156,6 @@ mod tests {
         assert_eq!(wait("wan0 -vt2.5 up route6"), expected);
         assert_eq!(wait("wan0 up -t 2.5 -v -- route6"), expected);
         assert_eq!(wait("-- -x").ifname, "-x");
-    }
-
-    #[test]
-    fn seconds_are_decimal() {
-        for (word, nanoseconds) in [
-            ("0", 0),
-            ("0.5", 500_000_000),
-            (".25", 250_000_000),
-            ("3.", 3_000_000_000),
-            ("1.0000000019", 1_000_000_001),
-            ("4294967295", 4_294_967_295_000_000_000),
-        ] {
-            assert_eq!(seconds(word), Ok(Duration::from_nanos(nanoseconds)), "{word}");
-        }
-        for word in ["", ".", "-1", "+1", "1e3", "1.5.2", "5s", "inf", "4294967296", "0,5", "٣"] {
-            assert!(seconds(word).is_err(), "{word}");
-        }
     }
 
     #[test]

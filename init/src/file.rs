@@ -1,20 +1,19 @@
-//! Small files, read whole and with a bound, and directories: made, listed, removed. Without std's,
-//! whose generality would be a tenth of this program.
+//! Small files, read whole and with a bound; directories, listed and removed. What is done by paths alone
+//! is in [`supervisor::file`].
 
 use rustix::{
     fd::{AsFd, BorrowedFd},
-    fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdir, openat, readlinkat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat},
     io::{Errno, read as read_some},
 };
 use std::{
-    ffi::{CStr, CString, OsStr},
-    mem::MaybeUninit,
-    os::unix::ffi::OsStrExt,
+    ffi::{CStr, CString},
     path::Path,
 };
+use supervisor::file::{each_name, open};
 
-/// Room for directory entries; the longest takes 280 bytes.
-const DIRECTORY_CHUNK: usize = 2048;
+pub use supervisor::file::{make_directories, split};
+
 /// How deep a tree may be that is removed. What is deeper stays, and with it what is above.
 const DEPTH: usize = 32;
 
@@ -26,7 +25,7 @@ const CHUNK: usize = 4096;
 /// # Errors
 /// As open(2) and read(2) have it.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
-    let fd = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = open(path, OFlags::RDONLY, Mode::empty())?;
     let mut bytes = Vec::new();
     loop {
         let start = bytes.len();
@@ -51,15 +50,6 @@ pub fn text(path: &str, limit: usize) -> String {
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Where a symbolic link leads to.
-///
-/// # Errors
-/// As readlink(2) has it; what is not text leads nowhere.
-pub fn read_link(path: &Path) -> Result<String, Errno> {
-    let target = readlinkat(CWD, path, Vec::new())?;
-    target.into_string().map_err(|_| Errno::NOENT)
-}
-
 /// A path for system calls. One with a NUL in it, which the compiler lets nobody write, is empty.
 pub fn c_path(path: &str) -> CString {
     CString::new(path).unwrap_or_default()
@@ -74,42 +64,16 @@ pub fn put(path: &CStr, flags: OFlags, mode: u16, bytes: &[u8]) -> Result<(), Er
     if rustix::io::write(&fd, bytes)? == bytes.len() { Ok(()) } else { Err(Errno::IO) }
 }
 
-/// The directory that a path is in, and its name there.
-pub fn split(path: &Path) -> (&Path, &str) {
-    let bytes = path.as_os_str().as_bytes();
-    let at = bytes.iter().rposition(|byte| *byte == b'/');
-    let (directory, name) = match at {
-        None => (&b"."[..], bytes),
-        Some(0) => (&b"/"[..], &bytes[1..]),
-        Some(at) => (&bytes[..at], &bytes[at + 1..]),
-    };
-    (Path::new(OsStr::from_bytes(directory)), core::str::from_utf8(name).unwrap_or(""))
-}
-
-/// Makes a directory, and those above it that are missing, mode 0755.
-///
-/// # Errors
-/// As mkdir(2) has it, but for what is there already.
-pub fn make_directories(path: &Path) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(0o755);
-    match mkdir(path, mode) {
-        Err(Errno::NOENT) => {
-            make_directories(split(path).0)?;
-            mkdir(path, mode)
-        }
-        Err(Errno::EXIST) => Ok(()),
-        made => made,
-    }
-}
-
 /// The names in a directory, sorted; those that are not text are left out.
 ///
 /// # Errors
 /// As open(2) and getdents(2) have it.
 pub fn names(path: &Path) -> Result<Vec<String>, Errno> {
-    let fd = openat(CWD, path, DIRECTORY, Mode::empty())?;
+    let fd = open(path, DIRECTORY, Mode::empty())?;
     let mut names = Vec::new();
-    each_name(fd.as_fd(), &mut |name| names.extend(name.to_str().map(str::to_owned)))?;
+    each_name(fd, &mut |name| {
+        names.extend(core::str::from_utf8(name).map(str::to_owned));
+    })?;
     names.sort_unstable();
     Ok(names)
 }
@@ -117,32 +81,21 @@ pub fn names(path: &Path) -> Result<Vec<String>, Errno> {
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-fn each_name(directory: BorrowedFd<'_>, found: &mut dyn FnMut(&OsStr)) -> Result<(), Errno> {
-    let mut buffer = [MaybeUninit::uninit(); DIRECTORY_CHUNK];
-    let mut entries = RawDir::new(directory, &mut buffer);
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            found(OsStr::from_bytes(name));
-        }
-    }
-    Ok(())
-}
-
 /// Removes a directory with all that is in it, as far as that is possible. Never leaves the tree, even
 /// if somebody puts links into it meanwhile.
 pub fn remove_tree(path: &Path) {
-    remove_below(CWD, path.as_os_str(), 0);
+    if let Ok(path) = supervisor::file::c_path(path) {
+        remove_below(CWD, &path, 0);
+    }
 }
 
-fn remove_below(directory: BorrowedFd<'_>, name: &OsStr, depth: usize) {
+fn remove_below(directory: BorrowedFd<'_>, name: &CStr, depth: usize) {
     // Not a directory, or not there: there is nothing below it.
     if let (Ok(fd), true) = (openat(directory, name, DIRECTORY, Mode::empty()), depth < DEPTH) {
         let mut inside = Vec::new();
-        each_name(fd.as_fd(), &mut |name| inside.push(name.to_owned())).ok();
+        each_name(&fd, &mut |name| inside.extend(CString::new(name))).ok();
         for name in inside {
-            if unlinkat(&fd, &name, AtFlags::empty()).is_err() {
+            if unlinkat(&fd, &*name, AtFlags::empty()).is_err() {
                 remove_below(fd.as_fd(), &name, depth + 1);
             }
         }
@@ -159,14 +112,12 @@ mod tests {
     fn files_are_read_to_their_bound() {
         let dir = std::env::temp_dir().join(format!("jamb-file-{}", std::process::id()));
         make_directories(&dir.join("a/b")).unwrap();
-        make_directories(&dir.join("a/b")).unwrap();
         let path = dir.join("a/b/c");
         std::fs::write(&path, "x".repeat(10_000)).unwrap();
         assert_eq!(read(&path, 20_000).unwrap().len(), 10_000);
         assert_eq!(read(&path, 9_999).unwrap().len(), 9_999);
         assert_eq!(read(&path, 0).unwrap().len(), 0);
         assert_eq!(read(&dir.join("none"), 5), Err(Errno::NOENT));
-        assert_eq!(make_directories(&path.join("d")), Err(Errno::NOTDIR));
         std::fs::remove_dir_all(dir).unwrap();
     }
 
@@ -185,16 +136,5 @@ mod tests {
         remove_tree(&dir.join("a"));
         remove_tree(&dir);
         assert!(!dir.exists());
-    }
-
-    #[test]
-    fn paths_are_split() {
-        let parts = |path: &'static str| {
-            let (directory, name) = split(Path::new(path));
-            (directory.to_str().unwrap(), name)
-        };
-        assert_eq!(parts("/run/resolv.conf"), ("/run", "resolv.conf"));
-        assert_eq!(parts("/file"), ("/", "file"));
-        assert_eq!(parts("file"), (".", "file"));
     }
 }

@@ -12,6 +12,7 @@ use std::os::{
         net::{SocketAddr, UnixDatagram},
     },
 };
+use supervisor::decimal;
 
 const HELP: &str = "\
 usage: notify [WORD]…
@@ -84,9 +85,11 @@ fn assignment(word: &str) -> Result<String, String> {
         });
     }
     match word.split_once('=') {
-        Some(("EXTEND", span)) => match span.parse::<u64>() {
-            Ok(seconds) => Ok(format!("EXTEND_TIMEOUT_USEC={}", seconds.saturating_mul(1_000_000))),
-            Err(_) => Err(format!("{span} is no number of seconds")),
+        Some(("EXTEND", span)) => match decimal::number::<u64>(span) {
+            Some(seconds) => {
+                Ok(format!("EXTEND_TIMEOUT_USEC={}", seconds.saturating_mul(1_000_000)))
+            }
+            None => Err(format!("{span} is no number of seconds")),
         },
         Some(_) => Ok(word.to_owned()),
         None => Err(format!("{word} is no word and no assignment; see notify --help")),

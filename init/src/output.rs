@@ -9,11 +9,11 @@ use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request},
 };
-use rustix::fs::{AtFlags, CWD, unlinkat};
 use std::{
     env,
     path::{Path, PathBuf},
 };
+use supervisor::decimal;
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -114,9 +114,8 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
     };
     let service = variable("JAMB_SERVICE")?;
     let generation = variable("JAMB_GENERATION")?;
-    let generation = generation
-        .parse()
-        .map_err(|_| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
+    let generation = decimal::number(&generation)
+        .ok_or_else(|| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
     let mut staged = Vec::new();
     if change.commit {
         staged = take_staged(Path::new(&variable("JAMB_OUTPUTS")?), &mut change.values)
@@ -137,7 +136,7 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
     }
     for path in staged {
         // What is published and stays behind is published once more next time; that harms nobody.
-        unlinkat(CWD, path, AtFlags::empty()).ok();
+        supervisor::file::unlink(&path).ok();
     }
     Ok(())
 }

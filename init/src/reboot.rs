@@ -10,6 +10,7 @@ use rustix::{
     fs::sync,
     process::{Pid, Signal, kill_process},
 };
+use supervisor::decimal;
 
 const HELP: &str = "\
 usage: reboot|poweroff|halt [-f] [-n] [-d SECONDS] [-w]
@@ -119,9 +120,9 @@ fn parse(words: Vec<String>) -> Result<Options, String> {
                         "" => words.next().ok_or("-d needs a number of seconds")?,
                         text => text.to_owned(),
                     };
-                    let seconds = text.parse();
+                    let seconds = decimal::number(&text);
                     options.delay =
-                        seconds.map_err(|_| format!("{text} is no number of seconds"))?;
+                        seconds.ok_or_else(|| format!("{text} is no number of seconds"))?;
                     break;
                 }
                 _ => return Err(format!("there is no option -{letter}")),

@@ -154,5 +154,5 @@ pub fn load(path: &Path) -> Result<(Database, Graph), String> {
 fn own_stderr() -> Option<OwnedFd> {
     let flags =
         OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    open("/proc/self/fd/2", flags, Mode::empty()).ok()
+    open(c"/proc/self/fd/2", flags, Mode::empty()).ok()
 }

@@ -6,6 +6,7 @@ use crate::spool::CHUNK;
 use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use supervisor::decimal;
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
 const PIECE: usize = CHUNK / 2;
@@ -47,7 +48,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, String> {
             continue;
         }
         let wrong = || format!("{name}: {value} is not a number");
-        let number: u64 = value.parse().map_err(|_| wrong())?;
+        let number: u64 = decimal::number(&value).ok_or_else(wrong)?;
         let fd = || RawFd::try_from(number).map_err(|_| wrong());
         match name {
             "--map-fd" => map = Some(fd()?),
@@ -77,7 +78,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, String> {
 /// Reads one line of the map, `FD NAME`.
 pub fn map_line(line: &[u8]) -> Option<(RawFd, &str)> {
     let (fd, name) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-    let fd = fd.parse().ok().filter(|fd| *fd >= 0)?;
+    let fd = decimal::number(fd)?;
     valid_name(name).then_some((fd, name))
 }
 

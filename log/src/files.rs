@@ -1,21 +1,19 @@
 //! Names and listings of log files: what the collector writes and the reader finds.
-//! Input: directories. It opens and lists; it never changes anything but for creating directories.
+//! Input: directories. It opens and lists; it never changes anything.
 
 use crate::names::valid_name;
-use rustix::fs::{self, CWD, Mode, OFlags, RawDir};
+use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
-use std::mem::MaybeUninit;
 use std::path::Path;
+use supervisor::{decimal, file};
 
 /// The file that is written to.
 pub const CURRENT: &str = "current";
 /// Ends the name of a rotated file, after its number.
 const SUFFIX: &str = ".log";
-/// Room for directory entries: more than the longest one takes.
-const DIR_BUFFER: usize = 2048;
 /// Flags for everything that is opened here: not through a link, and not waiting for the other end
 /// of a FIFO that somebody put there.
-const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// The name of a rotated file. Six digits, so that `ls` sorts them for the first million.
 pub fn rotated_name(number: u32) -> String {
@@ -26,24 +24,20 @@ pub fn rotated_name(number: u32) -> String {
 fn rotated_number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(SUFFIX)?;
     let plain = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
+    decimal::number(digits).filter(|_| plain)
 }
 
 /// Calls `found` with each entry's name, leaving out names that are not text: none of them is ours.
 ///
 /// # Errors
 /// Those of open(2) and getdents(2).
-pub fn each_entry(dir: &Path, mut found: impl FnMut(&str)) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OPEN;
-    let fd = fs::openat(CWD, dir, flags, Mode::empty())?;
-    let mut buffer = [MaybeUninit::uninit(); DIR_BUFFER];
-    let mut entries = RawDir::new(fd, &mut buffer);
-    while let Some(entry) = entries.next() {
-        if let Ok(name) = entry?.file_name().to_str() {
+pub fn each_entry(dir: &Path, found: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+    let fd = file::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OPEN, Mode::empty())?;
+    file::each_name(fd, &mut |name| {
+        if let Ok(name) = core::str::from_utf8(name) {
             found(name);
         }
-    }
-    Ok(())
+    })
 }
 
 /// The numbers of the rotated files of a log, in no order. None if the directory does not exist.
@@ -52,7 +46,7 @@ pub fn each_entry(dir: &Path, mut found: impl FnMut(&str)) -> Result<(), Errno> 
 /// As [`each_entry`].
 pub fn rotated_numbers(log: &Path) -> Result<Vec<u32>, Errno> {
     let mut numbers = Vec::new();
-    match each_entry(log, |name| numbers.extend(rotated_number(name))) {
+    match each_entry(log, &mut |name| numbers.extend(rotated_number(name))) {
         Ok(()) | Err(Errno::NOENT) => Ok(numbers),
         Err(error) => Err(error),
     }
@@ -64,8 +58,8 @@ pub fn rotated_numbers(log: &Path) -> Result<Vec<u32>, Errno> {
 /// As [`each_entry`].
 pub fn log_names(dir: &Path) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
-    each_entry(dir, |name| {
-        if valid_name(name) && fs::stat(dir.join(name)).is_ok_and(|stat| is_dir(&stat)) {
+    each_entry(dir, &mut |name| {
+        if valid_name(name) && file::stat(&dir.join(name)).is_ok_and(|stat| is_dir(&stat)) {
             names.push(name.to_owned());
         }
     })?;
@@ -86,32 +80,12 @@ pub fn open_regular(
     flags: OFlags,
     mode: Mode,
 ) -> Result<(rustix::fd::OwnedFd, fs::Stat), Errno> {
-    let fd = fs::openat(CWD, path, flags | OPEN, mode)?;
+    let fd = file::open(path, flags | OPEN, mode)?;
     let stat = fs::fstat(&fd)?;
     if fs::FileType::from_raw_mode(stat.st_mode).is_file() {
         Ok((fd, stat))
     } else {
         Err(Errno::INVAL)
-    }
-}
-
-/// Creates a directory and what is missing above it, all 0755 less the umask.
-///
-/// # Errors
-/// Those of mkdir(2), but for EEXIST.
-pub fn create_dirs(path: &Path) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(0o755);
-    match fs::mkdirat(CWD, path, mode) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(Errno::NOENT) => {
-            // As deep as the path has components, which its caller wrote.
-            create_dirs(path.parent().ok_or(Errno::NOENT)?)?;
-            match fs::mkdirat(CWD, path, mode) {
-                Ok(()) | Err(Errno::EXIST) => Ok(()),
-                Err(error) => Err(error),
-            }
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -2,16 +2,17 @@
 //! console, stderr. Input: descriptors that PID 1 made. It repeats interrupted calls and decides
 //! nothing else, except to copy by hand where the kernel cannot splice.
 
-use crate::files::{self, CURRENT, create_dirs, open_regular, rotated_name, rotated_numbers};
+use crate::files::{self, CURRENT, open_regular, rotated_name, rotated_numbers};
 use crate::spool::{CHUNK, HEADER_LEN};
 use crate::system::{Listing, Pull, Result, System, Which};
 use crate::timestamp;
 use rustix::fd::OwnedFd;
-use rustix::fs::{self, CWD, Mode, OFlags};
+use rustix::fs::{self, Mode, OFlags};
 use rustix::io::{self, Errno};
 use rustix::pipe::{SpliceFlags, splice};
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
+use supervisor::file::{self, lstat, make_directories};
 
 /// The machine.
 pub struct Linux {
@@ -136,7 +137,7 @@ impl System for Linux {
     fn list(&mut self, name: &str) -> Result<Listing> {
         let mut listing = Listing::default();
         let size = |path: &Path| -> u64 {
-            fs::lstat(path).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
+            lstat(path).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
         };
         listing.current = size(&self.file(name, Which::Current));
         for number in rotated_numbers(&self.path(name))? {
@@ -151,7 +152,7 @@ impl System for Linux {
     }
 
     fn create(&mut self, name: &str) -> Result<()> {
-        create_dirs(&self.path(name))
+        make_directories(&self.path(name))
     }
 
     fn open(&mut self, name: &str) -> Result<(OwnedFd, u64)> {
@@ -182,11 +183,11 @@ impl System for Linux {
 
     fn rotate(&mut self, name: &str, number: u32) -> Result<()> {
         let to = self.file(name, Which::Rotated(number));
-        fs::renameat(CWD, self.file(name, Which::Current), CWD, to)
+        file::rename(&self.file(name, Which::Current), &to)
     }
 
     fn remove(&mut self, name: &str, which: Which) -> Result<()> {
-        fs::unlinkat(CWD, self.file(name, which), fs::AtFlags::empty())
+        file::unlink(&self.file(name, which))
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::mem::MaybeUninit;
 use std::path::Path;
+use supervisor::file::c_path;
 
 /// Output is collected up to this many bytes before it is written.
 const BUFFER: usize = 8192;
@@ -122,7 +123,8 @@ impl Reader<'_> {
         use inotify::WatchFlags as F;
         let Some(watch) = &self.watch else { return Ok(()) };
         let flags = F::MODIFY | F::CREATE | F::MOVED_TO | F::ONLYDIR;
-        match inotify::add_watch(watch, path, flags) {
+        let added = c_path(path).and_then(|path| inotify::add_watch(watch, &*path, flags));
+        match added {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::Watch(error.into())),
         }

@@ -24,7 +24,7 @@ impl Since {
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let age = digits.parse::<i64>().ok()?.checked_mul(unit)?;
+        let age = supervisor::decimal::number::<i64>(digits)?.checked_mul(unit)?;
         Some(Since(rfc3339(now.0.saturating_sub(age), now.1)))
     }
 

@@ -5,9 +5,10 @@
 use crate::files::{CURRENT, open_regular, rotated_name, rotated_numbers};
 use crate::timestamp::{self, Stamp, is_stamp};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, Stat, stat};
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::{self, Errno};
 use std::path::{Path, PathBuf};
+use supervisor::file::stat;
 
 /// Bytes read at once.
 const READ: usize = 4096;

@@ -2,6 +2,7 @@
 
 use core::{fmt, net};
 use serde::{Deserialize, Serialize};
+use supervisor::decimal;
 
 /// The longest value, in bytes. All values of all services are held in PID 1's memory.
 pub const MAX_VALUE: usize = 4096;
@@ -72,7 +73,7 @@ impl Scalar {
         }
         match self {
             Self::String | Self::Secret => true,
-            Self::Int => text.parse::<i64>().is_ok(),
+            Self::Int => decimal::signed(text).is_some(),
             Self::Bool => matches!(text, "true" | "false"),
             Self::Ifname => is_ifname(text),
             Self::Ip => text.parse::<net::IpAddr>().is_ok(),
@@ -152,7 +153,7 @@ fn is_cidr(text: &str) -> bool {
         Ok(net::IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
-    length.parse::<u8>().is_ok_and(|length| length <= max)
+    decimal::number::<u8>(length).is_some_and(|length| length <= max)
 }
 
 fn is_mac(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Processes: what one supervised process may do, and how it is started, signalled and reaped.
 //!
-//! The pure half ([`time`], [`signal`], [`exit`], [`backoff`], [`process`]) decides and never makes
-//! a system call; `rc` builds the dependency engine on it. The other half (feature `sys`) makes the
+//! The pure half ([`time`], [`signal`], [`exit`], [`backoff`], [`process`], [`decimal`]) decides and
+//! never makes a system call; `rc` builds the dependency engine on it. The other half (feature `sys`) makes the
 //! system calls and decides nothing; the PID 1 shell in `init` drives it.
 //!
 //! This crate must never know what a service is: names, dependencies and outputs belong to `rc`.
@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod backoff;
+pub mod decimal;
 pub mod exit;
 pub mod process;
 pub mod signal;
@@ -17,6 +18,8 @@ pub mod time;
 
 #[cfg(feature = "sys")]
 pub mod datagram;
+#[cfg(feature = "sys")]
+pub mod file;
 #[cfg(feature = "sys")]
 pub mod notify;
 #[cfg(feature = "sys")]

@@ -6,18 +6,18 @@
 
 use crate::{
     datagram::{self, Sender},
+    decimal, file,
     time::Millis,
 };
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{Mode, OFlags, chmod, chown, fcntl_setfl, unlink},
+    fs::{Mode, OFlags, chmod, fcntl_setfl},
     io::{Errno, read},
     net::{
         AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with,
         sockopt::set_socket_passcred,
     },
     pipe::{PipeFlags, pipe_with},
-    process::{Gid, Uid},
 };
 use std::path::Path;
 
@@ -101,14 +101,12 @@ pub fn socket(path: &Path, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> 
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
     set_socket_passcred(&fd, true)?;
-    match unlink(path) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error),
-    }
-    bind(&fd, &SocketAddrUnix::new(path)?)?;
-    chmod(path, Mode::RUSR | Mode::WUSR)?;
-    if let Some((uid, gid)) = owner {
-        chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    file::unlink_if_there(path)?;
+    let name = file::c_path(path)?;
+    bind(&fd, &SocketAddrUnix::new(&*name)?)?;
+    chmod(&*name, Mode::RUSR | Mode::WUSR)?;
+    if let Some(owner) = owner {
+        file::change_owner(path, owner)?;
     }
     Ok(fd)
 }
@@ -155,37 +153,39 @@ impl Message {
         for line in datagram.split(|byte| *byte == b'\n') {
             let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
             let (name, value) = line.split_at(at);
+            // As text, because of which names are compared by a call each.
+            let name = core::str::from_utf8(name).unwrap_or_default();
             message.take(name, value.get(1..).unwrap_or_default());
         }
         message
     }
 
-    fn take(&mut self, name: &[u8], value: &[u8]) {
+    fn take(&mut self, name: &str, value: &[u8]) {
         let is_one = value == b"1";
         match name {
-            b"READY" if is_one => self.ready = Some(true),
-            b"READY" if value == b"0" => self.ready = Some(false),
-            b"RELOADING" => self.reloading |= is_one,
-            b"STOPPING" => self.stopping |= is_one,
-            b"STATUS" => self.status = Some(status(value)),
-            b"ERRNO" => self.errno = number(value),
-            b"MAINPID" => self.main_pid = number(value),
-            b"WATCHDOG" if is_one => self.beat = Some(Beat::Alive),
-            b"WATCHDOG" if value == b"trigger" => self.beat = Some(Beat::Trigger),
-            b"WATCHDOG_USEC" => self.watchdog = span(value),
-            b"EXTEND_TIMEOUT_USEC" => self.extend = span(value),
-            b"FDSTORE" => self.stores |= is_one,
+            "READY" if is_one => self.ready = Some(true),
+            "READY" if value == b"0" => self.ready = Some(false),
+            "RELOADING" => self.reloading |= is_one,
+            "STOPPING" => self.stopping |= is_one,
+            "STATUS" => self.status = Some(status(value)),
+            "ERRNO" => self.errno = signed(value),
+            "MAINPID" => self.main_pid = signed(value),
+            "WATCHDOG" if is_one => self.beat = Some(Beat::Alive),
+            "WATCHDOG" if value == b"trigger" => self.beat = Some(Beat::Trigger),
+            "WATCHDOG_USEC" => self.watchdog = span(value),
+            "EXTEND_TIMEOUT_USEC" => self.extend = span(value),
+            "FDSTORE" => self.stores |= is_one,
             _ => {}
         }
     }
 }
 
-fn number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
-    core::str::from_utf8(value).ok()?.parse().ok()
+fn signed(value: &[u8]) -> Option<i32> {
+    i32::try_from(decimal::signed(core::str::from_utf8(value).ok()?)?).ok()
 }
 
 fn span(value: &[u8]) -> Option<Millis> {
-    let usec: u64 = number(value)?;
+    let usec: u64 = decimal::number(core::str::from_utf8(value).ok()?)?;
     Some(Millis(u32::try_from(usec.div_ceil(1000)).unwrap_or(u32::MAX)))
 }
 

@@ -195,7 +195,7 @@ fn run(
 /// Memory must be got from anybody else; proc(5) on oom_score_adj.
 fn protect_from_oom() -> bool {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open("/proc/self/oom_score_adj", flags, Mode::empty());
+    let fd = rustix::fs::open(c"/proc/self/oom_score_adj", flags, Mode::empty());
     fd.is_ok_and(|fd| rustix::io::write(fd, b"-1000").is_ok())
 }
 

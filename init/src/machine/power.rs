@@ -6,7 +6,7 @@ use crate::file::{names, text};
 use rc::proto::Ending;
 use rustix::{
     fd::OwnedFd,
-    fs::{readlink, sync},
+    fs::sync,
     io::write,
     mount::{MountFlags, UnmountFlags, mount_remount, unmount},
     system::{RebootCommand, reboot},
@@ -15,7 +15,11 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use supervisor::reap;
+use supervisor::{
+    decimal,
+    file::{c_path, read_link},
+    reap,
+};
 
 /// Processes that are not services get this long after SIGTERM.
 const TERM_GRACE: Duration = Duration::from_millis(1000);
@@ -114,9 +118,10 @@ fn end_stragglers() {
 /// Whether any process but this one and the kernel's own threads is left. Those have no executable.
 fn others_live() -> bool {
     let names = names(Path::new("/proc")).unwrap_or_default();
-    let others = names.iter().filter(|name| name.parse::<u32>().is_ok_and(|pid| pid != 1));
+    let others =
+        names.iter().filter(|name| decimal::number::<u32>(name).is_some_and(|pid| pid != 1));
     // All that counts is whether there is one.
-    others.into_iter().any(|name| readlink(format!("/proc/{name}/exe"), Vec::new()).is_ok())
+    others.into_iter().any(|name| read_link(Path::new(&format!("/proc/{name}/exe"))).is_ok())
 }
 
 /// Swap must go before the file system it may lie on.
@@ -138,7 +143,8 @@ fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String>
         let points = mount_points();
         let mut progress = false;
         for point in points.iter().rev().filter(|point| !is_kernel_only(point)) {
-            match unmount(point.as_str(), UnmountFlags::NOFOLLOW) {
+            let path = c_path(Path::new(point));
+            match path.and_then(|path| unmount(&*path, UnmountFlags::NOFOLLOW)) {
                 Ok(()) => progress = true,
                 Err(error) => stuck.push((point.clone(), error)),
             }
@@ -149,12 +155,13 @@ fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String>
     }
     let mut lines = Vec::new();
     for (point, error) in stuck {
-        if mount_remount(point.as_str(), MountFlags::RDONLY, c"").is_err() {
+        let path = c_path(Path::new(&point));
+        if path.and_then(|path| mount_remount(&*path, MountFlags::RDONLY, c"")).is_err() {
             lines.push(format!("cannot unmount {point}: {error}; nor make it read-only"));
         }
     }
     // The root itself: read-only is all that can be had. An initramfs has nothing to lose.
-    mount_remount("/", MountFlags::RDONLY, c"").ok();
+    mount_remount(c"/", MountFlags::RDONLY, c"").ok();
     lines
 }
 

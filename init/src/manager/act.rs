@@ -166,7 +166,7 @@ impl Manager {
         disk::render(path, text.as_bytes(), u32::from(file.mode)).map_err(|error| {
             self.report
                 .say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
-            error.raw_os_error().unwrap_or(0)
+            error.raw_os_error()
         })
     }
 

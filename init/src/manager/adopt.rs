@@ -10,7 +10,7 @@ use rc::{
 };
 use rustix::process::{Pid, getpid};
 use std::path::Path;
-use supervisor::{exit::Exit, signal::Signal};
+use supervisor::{decimal, exit::Exit, signal::Signal};
 
 /// Generations between a process and the main one that are looked at.
 const ANCESTORS: usize = 16;
@@ -59,7 +59,7 @@ fn stat(pid: i32) -> Option<Stat> {
     // The name is in parentheses and may hold anything, parentheses included.
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
-    let mut number = || fields.next()?.parse().ok();
+    let mut number = || decimal::number(fields.next()?);
     Some(Stat { parent: number()?, group: number()?, session: number()?, is_zombie })
 }
 
@@ -188,7 +188,7 @@ impl Manager {
     fn adopt_from(&mut self, run: Incarnation, path: &str) -> bool {
         // A file that is being written may name another process for a moment, but none of this service.
         let text = file::text(path, PIDFILE);
-        let found = text.trim().parse().is_ok_and(|pid| self.adopt(run, pid));
+        let found = decimal::number(text.trim()).is_some_and(|pid| self.adopt(run, pid));
         if found {
             self.queue.push_back(Event::Ready(run));
             self.more = true;

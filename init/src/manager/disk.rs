@@ -1,18 +1,16 @@
 //! Outputs and rendered files as the file system shows them. A reader sees a whole generation or the
 //! one before, never a mixture: everything is written aside and renamed, rename(2).
 
-use crate::file::{make_directories, read, read_link, remove_tree, split};
+use crate::file::{read, remove_tree};
 use rustix::{
-    fs::{
-        AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chown, fchmod, lstat, mkdir, open, rename,
-        symlink, unlinkat,
-    },
+    fd::OwnedFd,
+    fs::{FileType, Mode, OFlags, fchmod},
     io::Errno,
 };
-use std::{
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+use supervisor::file::{
+    change_owner, lstat, make_directories, make_directory, open, read_link, rename, split, symlink,
+    unlink_if_there,
 };
 
 /// One output, ready to be written.
@@ -33,15 +31,12 @@ pub fn publish(
     name: &str,
     number: u64,
     values: &[Value<'_>],
-) -> Result<(), (PathBuf, io::Error)> {
+) -> Result<(), (PathBuf, Errno)> {
     let label = format!(".{name}.{number}");
     let fresh = outputs.join(&label);
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |error| (path, error)
-    };
     remove_tree(&fresh);
-    mkdir(&fresh, Mode::from_raw_mode(0o755)).map_err(|errno| at(&fresh)(errno.into()))?;
+    let made = make_directory(&fresh, Mode::from_raw_mode(0o755));
+    made.map_err(|error| (fresh.clone(), error))?;
     for Value { key, value, secret } in values {
         let path = fresh.join(key);
         let mode = if *secret { 0o600 } else { 0o644 };
@@ -57,9 +52,10 @@ pub fn publish(
     let visible = outputs.join(name);
     let before = read_link(&visible).ok();
     let aside = outputs.join(format!(".{name}.new"));
-    unlink_if_there(&aside).map_err(at(&aside))?;
-    symlink(label.as_str(), &aside).map_err(|errno| at(&aside)(errno.into()))?;
-    rename(&aside, &visible).map_err(|errno| at(&visible)(errno.into()))?;
+    let replaced = unlink_if_there(&aside)
+        .and_then(|()| symlink(Path::new(&label), &aside))
+        .and_then(|()| rename(&aside, &visible));
+    replaced.map_err(|error| (visible, error))?;
     if let Some(before) = before.filter(|before| *before != label) {
         remove_tree(&outputs.join(before));
     }
@@ -78,7 +74,7 @@ pub fn withdraw(outputs: &Path, name: &str) {
 }
 
 /// Writes `content` to `path` unless it is there already; answers whether it is new.
-pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
+pub fn render(path: &Path, content: &[u8], mode: u32) -> Result<bool, Errno> {
     if let Ok(stat) = lstat(path)
         && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_mode & 0o7777 == mode
@@ -91,7 +87,7 @@ pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
     make_directories(directory)?;
     let aside = directory.join(format!(".{name}.jamb"));
     unlink_if_there(&aside)?;
-    let written = write_new(&aside, content, mode).and_then(|()| Ok(rename(&aside, path)?));
+    let written = write_new(&aside, content, mode).and_then(|()| rename(&aside, path));
     if written.is_err() {
         // The reason is already known; this only tidies up.
         unlink_if_there(&aside).ok();
@@ -100,54 +96,40 @@ pub fn render(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
 }
 
 /// Removes a rendered file.
-pub fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> Result<(), Errno> {
     unlink_if_there(path)
 }
 
 /// A directory that belongs to a service alone. What is in it stays, unless it is to be `empty`.
-pub fn private_directory(path: &Path, owner: Option<(u32, u32)>, empty: bool) -> io::Result<()> {
+pub fn private_directory(path: &Path, owner: Option<(u32, u32)>, empty: bool) -> Result<(), Errno> {
     if empty {
         remove_tree(path);
     }
-    match mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if let Some((uid, gid)) = owner {
-        chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    }
-    Ok(())
+    make_directory(path, Mode::RWXU)?;
+    owner.map_or(Ok(()), |owner| change_owner(path, owner))
 }
 
 /// What a service's standard input is: nothing. Without `/dev/null`, a pipe that has ended.
-pub fn nothing() -> io::Result<OwnedFd> {
-    match open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+pub fn nothing() -> std::io::Result<OwnedFd> {
+    match open(Path::new("/dev/null"), OFlags::RDWR, Mode::empty()) {
         Ok(fd) => Ok(fd),
         Err(_) => Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?.0),
     }
 }
 
-fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(mode);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let fd = open(path, flags, mode)?;
+    let fd = open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, mode)?;
     let mut rest = content;
     while !rest.is_empty() {
         match rustix::io::write(&fd, rest) {
             Ok(length) => rest = &rest[length..],
             Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     // The umask has no say in it.
-    Ok(fchmod(&fd, mode)?)
-}
-
-fn unlink_if_there(path: &Path) -> io::Result<()> {
-    match unlinkat(CWD, path, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    fchmod(&fd, mode)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where things are at run time: everything that jamb writes or listens on has its path here.
 
-use crate::file::make_directories;
 use std::path::{Path, PathBuf};
+use supervisor::file::make_directories;
 
 /// The programs that services may name without a slash are looked up here.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

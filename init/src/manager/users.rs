@@ -66,7 +66,7 @@ pub fn account(
 }
 
 fn number(text: &str) -> Option<u32> {
-    text.parse().ok()
+    supervisor::decimal::number(text)
 }
 
 fn find_user(passwd: &str, name: &str) -> Option<User> {

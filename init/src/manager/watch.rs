@@ -9,13 +9,14 @@ use mio::{Interest, Registry, Token, unix::SourceFd};
 use rustix::{
     fd::{AsRawFd, OwnedFd},
     fs::{
-        AtFlags, CWD, Mode, OFlags,
+        Mode, OFlags,
         inotify::{self, CreateFlags, ReadFlags, WatchFlags},
-        open, statat,
+        open,
     },
     io::Errno,
 };
-use std::{io, mem::MaybeUninit};
+use std::{io, mem::MaybeUninit, path::Path};
+use supervisor::file::{c_path, lstat};
 
 /// Events in one turn.
 const EVENT_TURN: usize = 256;
@@ -63,7 +64,7 @@ impl Watch {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         registry.register(&mut SourceFd(&inotify.as_raw_fd()), events, Interest::READABLE)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let table = open("/proc/self/mountinfo", flags, Mode::empty()).ok().filter(|table| {
+        let table = open(c"/proc/self/mountinfo", flags, Mode::empty()).ok().filter(|table| {
             let mut source = SourceFd(&table.as_raw_fd());
             registry.register(&mut source, mounts, Interest::PRIORITY).is_ok()
         });
@@ -116,7 +117,7 @@ impl Watch {
         }
         self.numbers = numbers;
         for one in paths {
-            one.exists = statat(CWD, &one.path, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+            one.exists = lstat(Path::new(&one.path)).is_ok();
         }
         result
     }
@@ -133,7 +134,8 @@ impl Watch {
             flags |= WatchFlags::MODIFY | WatchFlags::MASK_ADD;
         }
         for (at, _) in one.path.match_indices('/') {
-            match inotify::add_watch(&self.inotify, &one.path[..at.max(1)], flags) {
+            let directory = c_path(Path::new(&one.path[..at.max(1)]));
+            match directory.and_then(|path| inotify::add_watch(&self.inotify, &*path, flags)) {
                 Ok(number) => numbers.push(number),
                 Err(error @ (Errno::NOSPC | Errno::NOMEM)) => return Err(error),
                 // Its parent tells when there is something to watch.

@@ -1,6 +1,7 @@
 //! The command line of one `svc` command: options anywhere, names in their order. Pure.
 
 use std::time::Duration;
+use supervisor::decimal;
 
 /// What a command understands.
 #[derive(Clone, Copy)]
@@ -81,13 +82,16 @@ pub fn parse(
             "--follow" | "-f" if allowed.follow => args.follow = true,
             "--lines" | "-n" if allowed.lines => {
                 let text = value("a number of lines")?;
-                let number = text.parse();
-                let number = number.map_err(|_| format!("{text} is no number of lines"))?;
-                args.lines = Some(number);
+                let number = decimal::number(&text);
+                args.lines = Some(number.ok_or_else(|| format!("{text} is no number of lines"))?);
             }
             "--since" if allowed.since => args.since = Some(value("an age or a time")?),
             "--timeout" | "-t" if allowed.timeout => {
-                args.timeout = Some(seconds(&value("a number of seconds")?)?);
+                let text = value("a number of seconds")?;
+                let span = decimal::seconds(&text);
+                args.timeout = Some(
+                    span.ok_or_else(|| format!("{text} is no number of seconds; 5 and 0.5 are"))?,
+                );
             }
             "--no-wait" | "-n" if allowed.no_wait => args.no_wait = true,
             "--all" | "--since-boot" if allowed.all => args.all = true,
@@ -105,19 +109,6 @@ pub fn parse(
         return Err(format!("{command} does not take {}", args.names[allowed.most]));
     }
     Ok(Some(args))
-}
-
-/// Whole seconds or a decimal fraction, without the floating point that small routers lack.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text} is no number of seconds; 5 and 0.5 are");
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(part) || part.len() > 9 {
-        return Err(wrong());
-    }
-    let whole: u32 = whole.parse().map_err(|_| wrong())?;
-    let nanos: u32 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
-    Ok(Duration::new(u64::from(whole), nanos))
 }
 
 #[cfg(test)]

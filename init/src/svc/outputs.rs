@@ -81,7 +81,7 @@ fn read(outputs: &Path, name: &str) -> Result<Values, Failure> {
 }
 
 fn read_once(outputs: &Path, name: &str) -> Result<Values, Errno> {
-    let generation = match file::read_link(&outputs.join(name)) {
+    let generation = match supervisor::file::read_link(&outputs.join(name)) {
         // Beside the link, whose name stands in for the generation's.
         Ok(generation) => outputs.join(generation),
         // It publishes nothing.
