@@ -6,7 +6,7 @@
 mod world;
 
 use rc::{
-    isolation::{Capabilities, Isolation},
+    isolation::{Capabilities, Cgroup, Isolation},
     model::{Limit, Ready, Resource},
 };
 use std::{collections::HashMap, os::unix::process::CommandExt, process::Command};
@@ -165,6 +165,7 @@ fn isolation_is_seen_from_inside() {
     let code =
         "echo up; grep -E '^(Uid|Groups|Cap|NoNew)' /proc/self/status | tr '\\t:' '  ' | tr -s ' '
         echo oom $(cat /proc/self/oom_score_adj)
+        echo group $(grep ^0:: /proc/self/cgroup)
         echo nice $(cut -d' ' -f19 /proc/self/stat)
         echo files $(grep 'open files' /proc/self/limits | tr -s ' ')
         echo umask $(umask); echo cwd $(pwd); echo end; exec sleep 1000";
@@ -181,6 +182,7 @@ fn isolation_is_seen_from_inside() {
             bounding: Capabilities(1 << 10 | 1 << 13),
             ambient: Capabilities(1 << 10),
             no_new_privileges: true,
+            cgroup: Some(Cgroup::default()),
         }));
     });
     let nowhere = script("nowhere", "true").exec(|exec| {
@@ -204,6 +206,10 @@ fn isolation_is_seen_from_inside() {
         assert_eq!(fact(set), format!("{bits:016x}"), "{set}");
     }
     assert_eq!(fact("NoNewPrivs"), "1");
+    let marks = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .map(|at| std::path::Path::new(at).join("cgroup.subtree_control"));
+    let has_groups = marks.iter().any(|mark| mark.exists());
+    assert_eq!(fact("group").ends_with("/jailed"), has_groups, "{log}");
     assert_eq!((fact("oom"), fact("nice")), ("321".into(), "5".into()));
     assert_eq!(fact("files"), "Max open files 77 88 files");
     assert_eq!((fact("umask"), fact("cwd")), ("0027".into(), "/proc".into()));

@@ -90,7 +90,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
         "AFTERWARDS: Millis = Millis::from_secs(15);",
         "at the end | 15 s with a watchdog |",
     ),
-    ("rc/src/proto.rs", "PAGE: usize = 16;", "| services in a page | 16 |"),
+    ("rc/src/proto.rs", "PAGE: usize = 14;", "| services in a page | 14 |"),
     ("rc/src/proto.rs", "EDGE_PAGE: usize = 4096;", "milestones in a page | 4,096, 2,048 |"),
     ("rc/src/proto.rs", "MILESTONE_PAGE: u16 = 2048;", "milestones in a page | 4,096, 2,048 |"),
     ("rc/src/proto.rs", "MAX_TEXT: usize = 120;", "condition, of a status | 120 bytes |"),

@@ -42,6 +42,7 @@ fn odd_services_and_every_end_of_a_machine() {
     missing_program(&alone.ssh);
     no_line_is_lost_or_doubled(&alone.ssh);
     deaf_to_term(&alone.ssh);
+    a_herd_in_a_control_group(&alone.ssh);
 
     // `stone` is up: nothing but the bound of the shutdown ends it.
     alone.ssh.run("reboot").unwrap();
@@ -133,4 +134,22 @@ fn deaf_to_term(ssh: &Ssh) {
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("last exit   SIGKILL"), "{text}");
     assert_eq!(answer(ssh, "svc status stone").0, Some(0));
+}
+
+/// PID 1 mounts what nobody else did, sets the limits, and kills what left the session.
+fn a_herd_in_a_control_group(ssh: &Ssh) {
+    const GROUP: &str = "/sys/fs/cgroup/jamb/herd";
+    ssh.must("svc start herd").unwrap();
+    for (file, content) in
+        [("memory.max", "16777216"), ("cpu.max", "50000 100000"), ("pids.max", "5")]
+    {
+        assert_eq!(ssh.must(&format!("cat {GROUP}/{file}")).unwrap().trim(), content, "{file}");
+    }
+    ssh.must(&format!("until [ $(cat {GROUP}/cgroup.procs | grep -c .) = 2 ]; do :; done"))
+        .unwrap();
+    let (_, text) = answer(ssh, "svc status herd");
+    assert!(text.contains(&format!("note        control group: {GROUP}\n")), "{text}");
+    ssh.must("svc stop herd").unwrap();
+    ssh.must(&format!("while [ -e {GROUP} ]; do :; done")).unwrap();
+    assert_eq!(answer(ssh, "ps | grep -q '[s]leep 1000'").0, Some(1), "it left somebody behind");
 }

@@ -19,6 +19,19 @@ pub struct Isolation {
     pub ambient: Capabilities,
     /// No program that it executes gives it more rights; prctl(2), PR_SET_NO_NEW_PRIVS.
     pub no_new_privileges: bool,
+    /// The control group that its processes are in, Documentation/admin-guide/cgroup-v2.rst.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// A control group: what its processes may use up together. `None`: as much as there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// Memory, in bytes; what cannot be got back at this size ends with the out-of-memory killer.
+    pub memory: Option<u64>,
+    /// Processor time, in percent of one processor.
+    pub cpu: Option<u32>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
 }
 
 impl Default for Isolation {
@@ -30,6 +43,7 @@ impl Default for Isolation {
             bounding: Capabilities::ALL,
             ambient: Capabilities::NONE,
             no_new_privileges: false,
+            cgroup: None,
         }
     }
 }

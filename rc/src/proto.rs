@@ -22,7 +22,7 @@ pub const MAX_FRAME: usize = 64 * 1024;
 pub const MAX_NAMES: usize = 256;
 
 /// Services described in one reply, at most.
-pub const PAGE: usize = 16;
+pub const PAGE: usize = 14;
 
 /// Milestones in one reply, at most.
 pub const MILESTONE_PAGE: u16 = 2048;
@@ -325,10 +325,16 @@ pub struct Item {
     pub selected: Option<String>,
     /// Failed health checks in a row.
     pub health_failures: u32,
+    /// What else there is to know about its surroundings, for people; at most [`MAX_NOTES`] of
+    /// [`MAX_TEXT`] bytes.
+    pub notes: Vec<String>,
 }
 
 /// Blockers and conditions named in one [`Item`], at most.
 pub const MAX_WAITING: usize = 8;
+
+/// Notes in one [`Item`], at most.
+pub const MAX_NOTES: usize = 3;
 
 /// Follows the name of a service with which another conflicts.
 pub const CONFLICT: &str = " (conflict)";
@@ -548,6 +554,7 @@ mod tests {
             ],
             selected: Some("s".repeat(MAX_NAME)),
             health_failures: u32::MAX,
+            notes: vec!["n".repeat(MAX_TEXT); MAX_NOTES],
         };
         // The worst page: every name as long as it may be.
         let page = Reply::Status { items: vec![item; PAGE], next: Some(u16::MAX) };

@@ -31,6 +31,8 @@ pub enum SpawnStep {
     Exec,
     /// The specification itself could not be prepared (a value is missing or malformed).
     Prepare,
+    /// Writing the `cgroup.procs` of its control group.
+    Cgroup,
     /// Writing `/proc/self/oom_score_adj`.
     OomScore,
     /// setpriority(2).
@@ -70,6 +72,7 @@ impl SpawnStep {
             Self::Descriptors => "set up descriptors",
             Self::Exec => "execute",
             Self::Prepare => "prepare the command",
+            Self::Cgroup => "join the control group",
             Self::OomScore => "set the out-of-memory score",
             Self::Nice => "set the niceness",
             Self::Chroot => "change the root directory",

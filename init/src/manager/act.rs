@@ -1,7 +1,7 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{Manager, disk, isolate::Isolated, messages, prepare};
+use super::{Manager, children::is_main, disk, messages, prepare};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase, Role},
@@ -73,6 +73,8 @@ impl Manager {
         let protected = self.resources.oom_protected;
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
         let isolation = prepared.isolation.as_ref();
+        let wanted = prepared.cgroup.as_ref();
+        let cgroup = wanted.and_then(|wanted| self.cgroups.enter(&name, wanted, &mut self.report));
         let spec = Spec {
             programs: &prepared.programs,
             argv: &prepared.argv,
@@ -86,7 +88,7 @@ impl Manager {
             keep: &[],
             terminal: Terminal::None,
             oom_score_adj: score,
-            isolation: isolation.map_or(Isolation::NONE, Isolated::view),
+            isolation: isolation.map_or(Isolation::NONE, |one| one.view(cgroup.as_ref())),
             tells_pid: prepared.tells_pid,
         };
         let pid = self.spawner.spawn(&spec).inspect_err(|failure| {
@@ -126,6 +128,9 @@ impl Manager {
     pub(super) fn signal(&mut self, run: Incarnation, signal: Signal) {
         let Some(group) = self.children.group_of(run) else { return self.give_up_heir(run) };
         reap::signal_group(group, signal);
+        if signal == Signal::Kill && is_main(run.role) {
+            self.kill_control_group(run.service);
+        }
         // A stopped process would take no notice before its time is over.
         if !matches!(signal, Signal::Kill | Signal::Stop | Signal::Tstp | Signal::Cont) {
             reap::signal_group(group, Signal::Cont);

@@ -125,6 +125,9 @@ impl Manager {
             {
                 // Its pid is still taken, so this cannot hit another's group.
                 reap::signal_group(live.group, Signal::Kill);
+                if is_main(live.run.role) {
+                    self.kill_control_group(live.run.service);
+                }
             }
             reap::release(dead.pid);
             match live {
@@ -153,6 +156,7 @@ impl Manager {
         {
             self.attend_at = Some(now);
         } else {
+            self.cgroups.remove_left();
             // Its children are ours now; one of them may be awaited.
             self.look_for_heirs();
         }

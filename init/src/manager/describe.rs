@@ -89,10 +89,20 @@ impl Manager {
             pinned: view.pinned,
             reloading: view.reloading,
             status: self.children.ears.status(id).to_owned(),
-            conditions: service.map_or_else(Vec::new, |service| self.conditions_of(id, &service)),
+            conditions: service
+                .as_ref()
+                .map_or_else(Vec::new, |service| self.conditions_of(id, service)),
             selected: view.selected.map(|one| self.database.name(one).to_owned()),
             health_failures: view.health_failures,
+            notes: service.map_or_else(Vec::new, |service| self.notes(id, &service)),
         })
+    }
+
+    /// What is not as the definition alone would have it.
+    fn notes(&self, id: ServiceId, service: &Service) -> Vec<String> {
+        let mut notes: Vec<String> = self.control_group(id, service).into_iter().collect();
+        notes.iter_mut().for_each(|note| cut(note, MAX_TEXT));
+        notes
     }
 
     fn conditions_of(&self, id: ServiceId, service: &Service) -> Vec<Condition> {

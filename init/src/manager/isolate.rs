@@ -3,6 +3,7 @@
 
 use super::prepare::c_string;
 use rc::isolation::{Capabilities, Isolation};
+use rustix::fd::{AsFd, OwnedFd};
 use std::ffi::CString;
 
 /// The isolation of a process, prepared: its texts, and what needs no preparation.
@@ -34,8 +35,9 @@ impl Isolated {
     }
 
     /// As the supervisor wants it.
-    pub fn view(&self) -> supervisor::spawn::Isolation<'_> {
+    pub fn view<'a>(&'a self, cgroup: Option<&'a OwnedFd>) -> supervisor::spawn::Isolation<'a> {
         supervisor::spawn::Isolation {
+            cgroup: cgroup.map(OwnedFd::as_fd),
             oom_score: self.oom_score.as_deref(),
             nice: self.nice,
             chroot: self.chroot.as_deref(),

@@ -8,6 +8,7 @@
 mod act;
 mod adopt;
 mod answer;
+mod cgroups;
 mod children;
 mod client;
 mod conditions;
@@ -37,6 +38,7 @@ pub use users::account;
 
 use crate::clock::Clock;
 use adopt::Heir;
+use cgroups::Cgroups;
 use children::Children;
 use conditions::Conditions;
 use control::Control;
@@ -162,6 +164,7 @@ pub struct Manager {
     attend_at: Option<Instant>,
     rescue: Option<Rescue>,
     conditions: Conditions,
+    cgroups: Cgroups,
     /// Daemons that fork, before it is known which process goes on.
     heirs: Vec<Heir>,
     /// Events that doing something led to.
@@ -221,6 +224,7 @@ impl Manager {
             clock: setup.clock,
             children: Children::new(database.len()),
             conditions: Conditions::new(&database),
+            cgroups: Cgroups::default(),
             heirs: Vec::new(),
             engine: Engine::new(graph),
             database,
@@ -266,6 +270,7 @@ impl Manager {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             if let (Some(ending), true) = (self.ending, self.is_over()) {
+                self.remove_control_groups();
                 return ending;
             }
             let timeout = self.timeout();

@@ -1,10 +1,11 @@
 //! From a record of the database and the values that a service is bound to, everything that a process
 //! of it needs, as the supervisor wants it. Makes no process; reads the user database.
 
-use super::{isolate::Isolated, paths::Paths, users};
+use super::{cgroups, isolate::Isolated, paths::Paths, users};
 use core::ffi::CStr;
 use rc::{
     engine::{Engine, Incarnation, Phase, Role},
+    isolation::Cgroup,
     model::{Command, Kind, Ready, Resource, Service},
     text::{ExpandError, Text, expand},
 };
@@ -42,6 +43,8 @@ pub struct Prepared {
     pub identity: Option<Identity>,
     /// How far it is kept from the rest of the machine, if its definition says so.
     pub isolation: Option<Isolated>,
+    /// The control group that it is in.
+    pub cgroup: Option<Cgroup>,
     /// How it tells that it is ready.
     pub channel: Channel,
     /// Whether it publishes outputs itself.
@@ -109,6 +112,7 @@ pub fn prepare(
         limits,
         identity: account.map(|account| account.identity),
         isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,
+        cgroup: cgroups::wanted(service).copied(),
         channel,
         publishes: service.outputs.iter().any(|output| output.value.is_none()),
         tells_pid: watchdog.is_some(),

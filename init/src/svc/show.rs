@@ -218,6 +218,9 @@ pub fn in_detail(item: &Item) -> String {
         let Condition { text: what, now, .. } = condition;
         text.push_str(&format!("  condition   {what}: {holds}, now {now}\n"));
     }
+    for note in &item.notes {
+        text.push_str(&format!("  note        {note}\n"));
+    }
     if !item.waiting_on.is_empty() {
         text.push_str(&format!("  waiting on  {}\n", item.waiting_on.join(" ")));
     }
@@ -277,6 +280,7 @@ pub fn item_json(json: &mut Json, item: &Item) {
             None => json.number(None),
         }
         json.key("health_failures").number(Some(item.health_failures.into()));
+        json.key("notes").array(|json| item.notes.iter().for_each(|note| json.string(note)));
     });
 }
 

@@ -187,6 +187,7 @@ mod tests {
             conditions: Vec::new(),
             selected: None,
             health_failures: 0,
+            notes: Vec::new(),
         }
     }
 

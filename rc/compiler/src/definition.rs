@@ -9,7 +9,7 @@ use crate::{
 use rc::{
     Millis, Signal,
     boot::Step,
-    isolation::Capabilities,
+    isolation::{Capabilities, Cgroup},
     model::{Back, Limit, LinkIs, Policy, Ready, ReadyWhen, Relation},
     outputs::OutputType,
 };
@@ -229,6 +229,8 @@ pub struct Isolation {
     pub ambient: Option<Located<Capabilities>>,
     /// Whether no program gives them more rights.
     pub no_new_privileges: bool,
+    /// Their control group.
+    pub cgroup: Option<Cgroup>,
 }
 
 /// The `[system]` tables together.

@@ -8,7 +8,7 @@ use rc::{
     Backoff, Millis, Signal, StopPolicy,
     boot::{FIRMWARE, Op, Step},
     db::Database,
-    isolation::{Capabilities, Isolation},
+    isolation::{Capabilities, Cgroup, Isolation},
     model::{
         Command, Edge, Exec, File, Kind, Limit, Longrun, OnChange, Oneshot, OutputDecl, Policy,
         Read, Ready, ReadyWhen, Relation, Resource, Restart, Service, System, Watchdog,
@@ -115,8 +115,9 @@ umask = "077"
 limits = { nofile = 1024, core = "unlimited", stack = { soft = "1M", hard = "unlimited" } }
 nice = -5
 oom-score = 300
-capabilities = { bounding = ["net_raw", "CAP_NET_ADMIN"], ambient = ["net_raw"] }
+capabilities = { bounding = ["net_raw", "net_admin"], ambient = ["net_raw"] }
 no-new-privileges = true
+cgroup = { memory = "32M", cpu = 50, pids = 20 }
 restart = { policy = "on-failure", backoff = "250ms..2m", max = 7 }
 timeout-start = "20s"
 timeout-down = "3s"
@@ -306,6 +307,7 @@ fn a_longrun() {
                 bounding: Capabilities(1 << 12 | 1 << 13),
                 ambient: Capabilities(1 << 13),
                 no_new_privileges: true,
+                cgroup: Some(Cgroup { memory: Some(32 << 20), cpu: Some(50), pids: Some(20) }),
             })),
         },
         ..Service::new(Kind::Bundle(ReadyWhen::All))

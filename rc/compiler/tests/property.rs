@@ -101,6 +101,7 @@ fn line(at: usize, kind: &str) -> BoxedStrategy<String> {
         pair("timeout-start", &["'5s'", "'never'", "'2m'", "'1500ms'"]),
         pair("user", &["'nobody'", "0"]),
         pair("limits", &["{ nofile = 5, core = { soft = 1, hard = 'unlimited' } }"]),
+        pair("cgroup", &["true", "false", "{}", "{ memory = '1M', cpu = 5 }", "{ pids = 1 }"]),
         pair("nice", &["-20", "0", "19"]),
         pair("capabilities", &["{ bounding = ['all'] }", "{ bounding = ['chown', 'bpf'] }"]),
     ];

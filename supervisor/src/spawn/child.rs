@@ -46,14 +46,15 @@ pub(super) extern "C" fn child_main(argument: *mut c_void) -> c_int {
     // SAFETY: `argument` is the `Shared` of `spawn`, which is suspended and touches it no more until
     // this process is gone from its memory.
     let shared = unsafe { &mut *argument.cast::<Shared<'_>>() };
+    let joined = isolation::with_all_descriptors(&shared.spec.isolation);
     if shared.unshare_from.is_some_and(|from| !leave_behind(from)) {
-        // Nothing has been touched yet. SAFETY: as below.
+        // Nothing of the parent's has been touched yet. SAFETY: as below.
         unsafe {
             ptr::write_volatile(&raw mut shared.refused, true);
             libc::_exit(127)
         }
     }
-    let failure = match set_up(shared) {
+    let failure = match joined.and_then(|()| set_up(shared)) {
         Ok(()) => SpawnFailure { step: SpawnStep::Exec, errno: execute(shared) },
         Err(failure) => failure,
     };
@@ -68,6 +69,7 @@ pub(super) extern "C" fn child_main(argument: *mut c_void) -> c_int {
 ///
 /// | step | why not earlier | why not later |
 /// |---|---|---|
+/// | control group | | its descriptor has any number, and is the parent's; what follows counts for the group |
 /// | the table of descriptors is its own | | all below changes it |
 /// | dispositions, session | | a terminal is had by the leader of a session only |
 /// | descriptors 0 to 2, others close on exec, what is passed | | a limit of open files may be below their numbers |

@@ -7,10 +7,13 @@
 use super::child::last_errno;
 use crate::exit::{SpawnFailure, SpawnStep};
 use core::ffi::{CStr, c_int, c_long, c_ulong};
+use rustix::fd::{AsRawFd, BorrowedFd};
 
 /// How far a process is kept from the rest of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Isolation<'a> {
+    /// The `cgroup.procs` of the control group that it joins, open for writing.
+    pub cgroup: Option<BorrowedFd<'a>>,
     /// What `/proc/self/oom_score_adj` is set to, as text. Unlike [`super::Spec::oom_score_adj`] it must
     /// succeed.
     pub oom_score: Option<&'a CStr>,
@@ -29,6 +32,7 @@ pub struct Isolation<'a> {
 impl Isolation<'_> {
     /// As the caller is itself.
     pub const NONE: Self = Self {
+        cgroup: None,
         oom_score: None,
         nice: None,
         chroot: None,
@@ -63,6 +67,14 @@ pub(super) fn write_oom_score(text: &CStr) -> Result<(), SpawnFailure> {
         libc::close(fd);
         result
     }
+}
+
+/// What has to be done while the table of descriptors is the parent's.
+pub(super) fn with_all_descriptors(isolation: &Isolation<'_>) -> Result<(), SpawnFailure> {
+    let Some(group) = isolation.cgroup else { return Ok(()) };
+    // SAFETY: write(2) of one byte of a constant. 0 is whoever writes.
+    let written = unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) };
+    check(SpawnStep::Cgroup, if written < 0 { -1 } else { 0 })
 }
 
 /// What has to be done while the process still has all rights of its parent.

@@ -156,6 +156,7 @@ fn isolation_is_complete_and_outlives_the_change_of_the_user() {
             bounding: BOUNDING,
             ambient: AMBIENT,
             no_new_privileges: true,
+            ..Isolation::NONE
         };
     });
     assert_eq!(exit, Ok(Exit::Code(0)));

@@ -1,8 +1,8 @@
 //! The keys of a service.
 
 use super::{
-    ACTION, Absent, CAPABILITIES, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge, OUTPUT,
-    READY, RESTART, Shape, Type, tables::TEXT, words,
+    ACTION, Absent, CAPABILITIES, CGROUP, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge,
+    OUTPUT, READY, RESTART, Shape, Type, tables::TEXT, words,
 };
 use crate::parse;
 
@@ -291,6 +291,13 @@ pub const SERVICE: Shape = Shape {
             Type::Boolean,
             Absent::Is("`false`"),
             "no program that they execute gives them more rights, such as one that is setuid root",
+        ),
+        entries(
+            "cgroup",
+            PROCESSES,
+            Type::Any(&[Type::Boolean, Type::Table(&CGROUP)]),
+            Absent::Is("`false`"),
+            "the processes are in a control group of their own, with these limits; see below",
         ),
         field(
             "restart",

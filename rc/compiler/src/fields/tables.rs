@@ -18,6 +18,7 @@ pub const SHAPES: &[&Shape] = &[
     &LIMITS,
     &LIMIT,
     &CAPABILITIES,
+    &CGROUP,
     &OUTPUT,
     &CONDITION,
     &DEVICE,
@@ -317,6 +318,31 @@ pub const CAPABILITIES: Shape = Shape {
             Type::List(&Type::Words(|| Capabilities::NAMES.to_vec())),
             Absent::Is("`[]`"),
             "what they have from the start although their `user` is not root",
+        ),
+    ],
+};
+
+/// `cgroup`.
+pub const CGROUP: Shape = Shape {
+    name: "cgroup",
+    fields: &[
+        field(
+            "memory",
+            SIZE,
+            Absent::Is("no limit"),
+            "memory; what exceeds it and cannot be got back is ended by the out-of-memory killer",
+        ),
+        field(
+            "cpu",
+            Type::Integer(1, parse::CPU as i64),
+            Absent::Is("no limit"),
+            "processor time, in percent of one processor",
+        ),
+        field(
+            "pids",
+            Type::Integer(1, parse::PIDS as i64),
+            Absent::Is("no limit"),
+            "processes and threads",
         ),
     ],
 };

@@ -306,6 +306,7 @@ fn isolation(isolation: &crate::definition::Isolation) -> Option<Box<Isolation>>
         bounding: isolation.bounding.map_or(none.bounding, |set| set.value),
         ambient: isolation.ambient.map_or(none.ambient, |set| set.value),
         no_new_privileges: isolation.no_new_privileges,
+        cgroup: isolation.cgroup,
     };
     (record != none).then(|| Box::new(record))
 }

@@ -3,20 +3,29 @@
 use super::{
     exec::absolute,
     table::{Context, Table, Value},
+    value::size,
 };
 use crate::{
     definition::{Body, Definition, Exec, Isolation},
     diag::{Code, Diagnostic, all_of, nearest, one_of},
-    fields::CAPABILITIES,
+    fields::{CAPABILITIES, CGROUP},
     source::{Located, Place},
 };
-use rc::{isolation::Capabilities, model::Ready};
+use rc::{
+    isolation::{Capabilities, Cgroup},
+    model::Ready,
+};
 use std::ops::RangeInclusive;
 
 /// What `nice` may be.
 pub const NICE: RangeInclusive<i32> = -20..=19;
 /// What `oom-score` may be.
 pub const OOM_SCORE: RangeInclusive<i32> = -1000..=1000;
+
+/// The most percent of a processor that `cgroup.cpu` may be: 1,024 processors.
+pub const CPU: u32 = 102_400;
+/// The most processes of a machine; proc(5), pid_max.
+pub const PIDS: u32 = 4_194_304;
 
 /// The word for the whole bounding set, also of a kernel that has more than are known here.
 const EVERY: &str = "all";
@@ -41,7 +50,34 @@ pub fn isolation(cx: Context<'_>, table: &mut Table<'_>) -> Isolation {
             .take("no-new-privileges")
             .and_then(|value| value.boolean(cx))
             .unwrap_or(false),
+        cgroup: table.take("cgroup").and_then(|value| cgroup(cx, &value)),
     }
+}
+
+/// A control group: `true`, or its limits.
+fn cgroup(cx: Context<'_>, value: &Value<'_>) -> Option<Cgroup> {
+    if !value.is_table() && value.as_integer(cx).is_none() && !value.is_array() {
+        return value.boolean(cx)?.then(Cgroup::default);
+    }
+    let expected = "`true`, or a table of limits such as { memory = \"32M\", pids = 20 }";
+    let mut table = value.table(cx, expected, &CGROUP)?;
+    let mut some = |key, most: u32| {
+        let value = table.take(key)?;
+        let number = within(cx, &value, &(1..=i32::try_from(most).unwrap_or(i32::MAX)))?;
+        u32::try_from(number).ok()
+    };
+    let (cpu, pids) = (some("cpu", CPU), some("pids", PIDS));
+    let memory = table.take("memory").and_then(|value| {
+        let bytes = size(cx, &value)?;
+        if bytes == 0 {
+            let message = format!("`{}` must be more than nothing", value.key);
+            value.invalid(cx, Code::BadValue, message, "at this size its processes are killed");
+            return None;
+        }
+        Some(bytes)
+    });
+    table.finish(cx);
+    Some(Cgroup { memory, cpu, pids })
 }
 
 /// A whole number within bounds.
@@ -75,15 +111,17 @@ fn set(cx: Context<'_>, value: &Value<'_>, words: &[&str]) -> Located<Capabiliti
     let mut found = Capabilities::NONE;
     for item in &value.items(cx, "a list of capabilities such as [\"net_admin\"]") {
         let Some(name) = item.string(cx, "the name of a capability") else { continue };
-        // As manuals write them, too.
-        let bare = name.value.to_ascii_lowercase();
-        let bare = bare.strip_prefix("cap_").unwrap_or(&bare);
-        let known = (0..).zip(words).find(|(_, word)| **word == bare);
+        let known = (0..).zip(words).find(|(_, word)| **word == name.value);
         match known {
             Some((_, word)) if *word == EVERY => found = Capabilities::ALL,
             Some((number, _)) => found = found.or(Capabilities::one(number)),
             None => {
-                let help = nearest(bare, words.iter().copied())
+                // Manuals write CAP_NET_RAW.
+                let bare = name.value.to_ascii_lowercase();
+                let bare = bare.strip_prefix("cap_").unwrap_or(&bare);
+                let near = words.iter().copied().find(|word| *word == bare);
+                let help = near
+                    .or_else(|| nearest(bare, words.iter().copied()))
                     .map(|near| format!("did you mean `{near}`?"))
                     .unwrap_or_else(|| format!("valid are {}", one_of(words.iter().copied())));
                 let message = format!("`{}`: there is no capability `{}`", item.key, name.value);

@@ -13,7 +13,7 @@ mod table;
 mod value;
 
 pub use action::{ACTIONS, FAILURES};
-pub use isolation::{NICE, OOM_SCORE, bounding_words};
+pub use isolation::{CPU, NICE, OOM_SCORE, PIDS, bounding_words};
 pub use policy::RESTARTS;
 pub use ready::READIES;
 pub use service::{COUNTS, RETURNS};

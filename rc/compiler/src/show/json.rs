@@ -179,5 +179,8 @@ fn isolation(isolation: &Isolation) -> Value {
         "bounding": names(isolation.bounding),
         "ambient": names(isolation.ambient),
         "no_new_privileges": isolation.no_new_privileges,
+        "cgroup": isolation.cgroup.map(|group| {
+            json!({ "memory": group.memory, "cpu": group.cpu, "pids": group.pids })
+        }),
     })
 }

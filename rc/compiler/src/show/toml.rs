@@ -286,6 +286,16 @@ fn isolation(out: &mut String, isolation: &Isolation) {
     if isolation.no_new_privileges {
         pair(out, "no-new-privileges", "true");
     }
+    if let Some(group) = &isolation.cgroup {
+        let (cpu, pids) = (group.cpu.map(u64::from), group.pids.map(u64::from));
+        let limits = [("memory", group.memory), ("cpu", cpu), ("pids", pids)];
+        let told =
+            limits.into_iter().filter_map(|(key, limit)| Some(format!("{key} = {}", limit?)));
+        let told: Vec<String> = told.collect();
+        let all =
+            if told.is_empty() { "true".to_owned() } else { format!("{{ {} }}", told.join(", ")) };
+        pair(out, "cgroup", &all);
+    }
 }
 
 /// A key, in quotes if it needs them.

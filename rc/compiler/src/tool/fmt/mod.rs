@@ -56,6 +56,7 @@ const ORDER: &[&str] = &[
     "oom-score",
     "capabilities",
     "no-new-privileges",
+    "cgroup",
     "timeout-start",
     "timeout-down",
     "timeout-finish",
