@@ -151,5 +151,5 @@ fn a_herd_in_a_control_group(ssh: &Ssh) {
     assert!(text.contains(&format!("note        control group: {GROUP}\n")), "{text}");
     ssh.must("svc stop herd").unwrap();
     ssh.must(&format!("while [ -e {GROUP} ]; do :; done")).unwrap();
-    assert_eq!(answer(ssh, "ps | grep -q '[s]leep 1000'").0, Some(1), "it left somebody behind");
+    assert_eq!(answer(ssh, "ps | grep -q '[s]leep 1111'").0, Some(1), "it left somebody behind");
 }
