@@ -35,6 +35,11 @@ const APPLETS: &[Applet] = &[
     },
     Applet { name: "poweroff", what: "ends the machine, power off", run: crate::reboot::main },
     Applet { name: "halt", what: "ends the machine, power on", run: crate::reboot::main },
+    Applet {
+        name: "handover-check",
+        what: "tells whether it can take over (jamb starts it itself)",
+        run: crate::handover::check_main,
+    },
     Applet { name: "log-collector", what: "collects logs (jamb starts it itself)", run: collector },
 ];
 

@@ -43,11 +43,16 @@ pub fn occupy_standard_descriptors() {
     }
 }
 
+/// Marks a descriptor to be closed on execve(2); false if it is not open.
+pub fn closes_on_exec(fd: RawFd) -> bool {
+    // SAFETY: fcntl on a number only asks whether it is open.
+    fd > 2 && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } >= 0
+}
+
 /// Takes over a descriptor that was inherited under a number known from the command line; `None` if
 /// it is not open. Each number may be taken once, which the caller has to see to.
 pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
-    // SAFETY: fcntl on a number only asks whether it is open.
-    if fd <= 2 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+    if !closes_on_exec(fd) {
         return None;
     }
     // SAFETY: it is open, inherited and not owned by anything in this process: the caller takes each

@@ -10,6 +10,7 @@ pub mod applet;
 mod clock;
 mod exit;
 mod file;
+mod handover;
 pub mod inherit;
 mod machine;
 mod manager;
@@ -19,3 +20,6 @@ mod output;
 mod reboot;
 mod supervise;
 mod svc;
+
+#[cfg(feature = "crash-points")]
+pub use handover::point::POINTS as CRASH_POINTS;

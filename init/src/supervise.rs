@@ -4,6 +4,7 @@ use crate::{
     applet::{Call, asked_for_help},
     clock::Clock,
     exit,
+    handover::{self, Handover},
     manager::{Manager, Paths, Report, Setup, Wish},
 };
 use core::ffi::c_int;
@@ -55,6 +56,11 @@ pub fn main(call: Call) -> i32 {
     if let Some(code) = asked_for_help(&call, HELP) {
         return code;
     }
+    let mut line = vec!["jamb".to_owned(), "supervise".to_owned()];
+    line.extend(handover::without_option(&call.args));
+    let words: Vec<&str> = line.iter().map(String::as_str).collect();
+    let handover = handover::take(&call.args, &words);
+    let has_children = handover.is_some();
     let (db, run_dir, options) = match parse(call.args) {
         Ok(Options { db: Some(db), run_dir: Some(run_dir), log_dir, target, verbose }) => {
             (db, run_dir, Options { log_dir, target, verbose, ..Options::default() })
@@ -62,10 +68,15 @@ pub fn main(call: Call) -> i32 {
         Ok(_) => return usage("--db and --run-dir are needed"),
         Err(problem) => return usage(&problem),
     };
-    match supervise(&db, &run_dir, options) {
+    match supervise(&db, &run_dir, options, line, handover) {
         Ok(()) => exit::OK,
         Err(problem) => {
-            exit::complain("jamb: supervise", &format!("{problem}; nothing was started"));
+            let what =
+                if has_children { "its services were stopped" } else { "nothing was started" };
+            if has_children {
+                handover::end_children();
+            }
+            exit::complain("jamb: supervise", &format!("{problem}; {what}"));
             exit::SYSTEM
         }
     }
@@ -81,6 +92,11 @@ fn parse(args: Vec<String>) -> Result<Options, String> {
     let mut args = args.into_iter();
     while let Some(option) = args.next() {
         let name = option.as_str();
+        if name == handover::OPTION {
+            // Its value was looked at before.
+            args.next();
+            continue;
+        }
         if name == "--verbose" {
             options.verbose = true;
             continue;
@@ -99,8 +115,21 @@ fn parse(args: Vec<String>) -> Result<Options, String> {
     Ok(options)
 }
 
-fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> {
-    let (database, graph) = load(db)?;
+fn supervise(
+    db: &Path,
+    run_dir: &Path,
+    options: Options,
+    line: Vec<String>,
+    handover: Option<Handover>,
+) -> Result<(), String> {
+    if let Some(why) = handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
+        return end_degraded(why);
+    }
+    let (clock, loaded) = match &handover {
+        None => (Clock::new(), load(db)?),
+        Some(handover) => (handover.clock(), handover.database()?),
+    };
+    let (database, graph, stored) = loaded;
     let target = match &options.target {
         Some(name) => Some(database.find(name).ok_or(format!("there is no service {name}"))?),
         None => graph.system.target,
@@ -119,9 +148,10 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
     let log = options.log_dir.as_deref().map(absolute).transpose()?;
     let mut manager = Manager::new(Setup {
-        clock: Clock::new(),
+        clock,
         paths: Paths::of_directory(&absolute(run_dir)?, log),
         database,
+        stored,
         graph,
         report: Report::new(own_stderr(), options.verbose),
         signals: SIGNALS,
@@ -132,21 +162,35 @@ fn supervise(db: &Path, run_dir: &Path, options: Options) -> Result<(), String> 
         attendant: None,
         rescue: None,
         guard: None,
+        line,
+        handover,
     })?;
     manager.run();
     Ok(())
 }
 
+/// It crashes again and again. The services may go on for a while; then they are told to end.
+fn end_degraded(why: &str) -> Result<(), String> {
+    let span = handover::DEGRADED.as_secs();
+    exit::complain("jamb: handover", &format!("{why}; it only reaps, and ends in {span} s"));
+    handover::wait_degraded(SIGNALS, meaning, &mut || {});
+    Err(why.to_owned())
+}
+
+/// A database, what the engine needs of it, and a memfd that has it.
+pub type Loaded = (Database, Graph, OwnedFd);
+
 /// Reads and checks a database; an error is for people.
-pub fn load(path: &Path) -> Result<(Database, Graph), String> {
+pub fn load(path: &Path) -> Result<Loaded, String> {
     let refuse = |problem: String| format!("cannot use {}: {problem}", path.display());
     // One byte more than is valid, so that what is too long is seen to be so.
     let bytes = crate::file::read(path, rc::db::MAX_LENGTH + 1);
     let bytes = bytes.map_err(|error| refuse(exit::reason(error.raw_os_error())))?;
+    let stored = handover::store(&bytes).map_err(|error| refuse(error.to_string()))?;
     let database = Database::new(bytes).map_err(|error| refuse(error.to_string()))?;
     debug_assert!(database.len() <= MAX_SERVICES);
     let graph = Graph::load(&database).map_err(|error| refuse(error.to_string()))?;
-    Ok((database, graph))
+    Ok((database, graph, stored))
 }
 
 /// The standard error as an open file description of our own, so that not blocking on it is nobody

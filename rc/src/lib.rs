@@ -22,6 +22,7 @@ pub mod proto;
 pub mod text;
 pub mod watchdog;
 
+pub use decode::decode;
 pub use supervisor::{
     backoff::Backoff,
     exit::Exit,

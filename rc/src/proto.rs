@@ -13,7 +13,7 @@ use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
 /// PID 1 may be older than the file that `svc` was started from.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// The longest frame after its length, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -94,6 +94,13 @@ pub enum Request {
         values: Vec<(String, Option<String>)>,
         /// Whether keys that are not named are taken back too.
         replace: bool,
+    },
+    /// jamb executes itself anew, and the services do not notice: the connection ends.
+    Reexec,
+    /// The same with another version: the connection ends, or [`Reply::Refused`] says why not.
+    Upgrade {
+        /// The program.
+        path: String,
     },
     /// Ends the machine, or `jamb supervise`: [`Reply::Done`].
     Shutdown {
@@ -236,6 +243,10 @@ pub struct Info {
     pub ending: Option<Ending>,
     /// The watchdog of the hardware, if one is to be used.
     pub watchdog: Option<Watchdog>,
+    /// How often it was executed anew on purpose.
+    pub reexecs: u32,
+    /// How often it crashed, and went on.
+    pub crashes: u32,
 }
 
 /// How the watchdog of the hardware is.
@@ -393,6 +404,13 @@ pub enum What {
     Outputs(Vec<String>),
     /// A shutdown began.
     Shutdown(Ending),
+    /// jamb was executed anew; how often so far, because it crashed and on purpose.
+    Resumed {
+        /// Crashes.
+        crashes: u32,
+        /// On purpose.
+        reexecs: u32,
+    },
     /// A condition of the service holds now, or no longer.
     Condition {
         /// Its position among the service's conditions.

@@ -29,13 +29,14 @@ pub struct Sender {
 struct Control([MaybeUninit<u8>; CONTROL]);
 
 /// Receives one datagram without waiting: its length, which is at most that of `buffer`, and its sender
-/// if the socket was told to pass credentials.
+/// if the socket was told to pass credentials. If it `stays` it is received again the next time.
 ///
 /// # Errors
 /// As recvmsg(2) has it; EAGAIN if there is none.
 pub fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
+    stays: bool,
 ) -> Result<(usize, Option<Sender>), Errno> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -47,7 +48,8 @@ pub fn receive(
     header.msg_controllen = CONTROL as _;
     // SAFETY: the header points to `part`, which describes `buffer`, and to `control`; both live on.
     let length = unsafe {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+        let peek = if stays { libc::MSG_PEEK } else { 0 };
+        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC | peek;
         libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags)
     };
     let Ok(length) = usize::try_from(length) else {

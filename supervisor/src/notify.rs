@@ -10,21 +10,20 @@ use crate::{
     time::Millis,
 };
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{Mode, OFlags, chmod, fcntl_setfl},
     io::{Errno, read},
     net::{
         AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with,
         sockopt::set_socket_passcred,
     },
-    pipe::{PipeFlags, pipe_with},
+    pipe::{PipeFlags, SpliceFlags, pipe_with, tee},
 };
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The longest datagram that is understood, in bytes. A longer one is cut.
 const MAX_DATAGRAM: usize = 2048;
-/// Reads per call, so that a process that floods its channel gets its turn like others.
-const MAX_READS: usize = 16;
 /// The longest status text that is kept, in bytes.
 pub const MAX_STATUS: usize = 120;
 /// The line that takes readiness back on a pipe.
@@ -41,15 +40,15 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// The line that a pipe is in the middle of, as far as it matters.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Line {
     start: [u8; WITHDRAWN.len()],
-    length: usize,
+    length: u32,
 }
 
 impl Line {
     fn take(&mut self, byte: u8) {
-        if let Some(place) = self.start.get_mut(self.length) {
+        if let Some(place) = self.start.get_mut(self.length as usize) {
             *place = byte;
         }
         self.length = self.length.saturating_add(1);
@@ -63,33 +62,73 @@ pub struct Heard {
     pub ready: Option<bool>,
     /// The other side was closed: nothing more will come.
     pub closed: bool,
-    /// There is more to read: call again.
-    pub more: bool,
+    /// Bytes that this was; they are still in the pipe.
+    pub bytes: usize,
 }
 
-/// Reads the pipe. A process is ready once it has written a newline, whatever came before it on the
-/// line; the line `READY=0` takes that back.
-pub fn hear_pipe(fd: impl AsFd, line: &mut Line) -> Heard {
+/// A pipe of one's own, through which one looks into others without taking anything out of them, tee(2).
+pub struct Glass {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Glass {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// What pipe2(2) says.
+    pub fn new() -> Result<Self, Errno> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(Self { read, write })
+    }
+
+    fn look(&self, fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let length = tee(fd, &self.write, buffer.len(), SpliceFlags::NONBLOCK)?;
+        let mut copied = 0;
+        while copied < length {
+            copied += read(&self.read, &mut buffer[copied..length])?;
+        }
+        Ok(length)
+    }
+}
+
+/// Looks at what the pipe has, which stays there until [`take`]. A process is ready once it has written a
+/// newline, whatever came before it on the line; the line `READY=0` takes that back.
+pub fn hear_pipe(fd: impl AsFd, line: &mut Line, glass: &Glass) -> Heard {
     let mut heard = Heard::default();
-    let mut buffer = [0; 128];
-    for _ in 0..MAX_READS {
-        let length = match read(&fd, &mut buffer) {
-            Ok(0) => return Heard { closed: true, ..heard },
-            Ok(length) => length,
-            Err(Errno::INTR) => continue,
+    let mut buffer = [0; MAX_DATAGRAM];
+    let length = loop {
+        match glass.look(&fd, &mut buffer) {
+            Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return heard,
-            Err(_) => return Heard { closed: true, ..heard },
-        };
-        for &byte in buffer.get(..length).unwrap_or_default() {
-            if byte == b'\n' {
-                heard.ready = Some(line.length != WITHDRAWN.len() || line.start != *WITHDRAWN);
-                *line = Line::default();
-            } else {
-                line.take(byte);
-            }
+            Ok(0) | Err(_) => return Heard { closed: true, ..heard },
+            Ok(length) => break length,
+        }
+    };
+    for &byte in buffer.get(..length).unwrap_or_default() {
+        if byte == b'\n' {
+            let is_word = line.length as usize == WITHDRAWN.len() && line.start == *WITHDRAWN;
+            heard.ready = Some(!is_word);
+            *line = Line::default();
+        } else {
+            line.take(byte);
         }
     }
-    Heard { more: true, ..heard }
+    Heard { bytes: length, ..heard }
+}
+
+/// Takes what was heard out of the pipe, for good.
+pub fn take(fd: impl AsFd, heard: Heard) {
+    let mut buffer = [0; MAX_DATAGRAM];
+    let mut left = heard.bytes.min(buffer.len());
+    while left > 0 {
+        match read(&fd, &mut buffer[..left]) {
+            Ok(length) if length > 0 => left -= length,
+            Err(Errno::INTR) => {}
+            // It cannot be: nobody else reads it.
+            _ => return,
+        }
+    }
 }
 
 /// A datagram socket for `NOTIFY_SOCKET`, bound to `path` and usable by nobody but root and `owner`. Each
@@ -201,16 +240,25 @@ fn status(value: &[u8]) -> String {
     text
 }
 
-/// Takes the next datagram off the socket; `None` if there is none now. Descriptors that came with it are
-/// closed, which is what the sender of `BARRIER=1` waits for.
+/// Looks at the next datagram, which stays there until [`drop_datagram`]; `None` if there is none now.
+/// Descriptors that come with it are closed.
 pub fn hear_socket(fd: impl AsFd) -> Option<(Message, Option<Sender>)> {
     let mut buffer = [0; MAX_DATAGRAM];
+    let (length, sender) = receive(fd.as_fd(), &mut buffer, true)?;
+    let text = buffer.get(..length).unwrap_or_default();
+    Some((Message::parse(text), sender))
+}
+
+/// Takes the next datagram off the socket, with its descriptors: this is what the sender of `BARRIER=1` waits
+/// for.
+pub fn drop_datagram(fd: impl AsFd) {
+    receive(fd.as_fd(), &mut [0; 1], false);
+}
+
+fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], stays: bool) -> Option<(usize, Option<Sender>)> {
     loop {
-        match datagram::receive(fd.as_fd(), &mut buffer) {
-            Ok((length, sender)) => {
-                let text = buffer.get(..length).unwrap_or_default();
-                return Some((Message::parse(text), sender));
-            }
+        match datagram::receive(fd, buffer, stays) {
+            Ok(received) => return Some(received),
             Err(Errno::INTR) => {}
             // Nothing there, or nothing to be had: both end the turn.
             Err(_) => return None,
@@ -225,11 +273,15 @@ mod tests {
 
     #[test]
     fn a_newline_makes_ready_and_a_line_takes_it_back() {
+        let glass = Glass::new().unwrap();
         let (ours, theirs) = pipe().unwrap();
         let mut line = Line::default();
         let mut say = |text: &[u8]| {
             rustix::io::write(&theirs, text).unwrap();
-            hear_pipe(&ours, &mut line)
+            let heard = hear_pipe(&ours, &mut line, &glass);
+            assert_eq!(hear_pipe(&ours, &mut line.clone(), &glass).bytes, heard.bytes, "it stays");
+            take(&ours, heard);
+            Heard { bytes: 0, ..heard }
         };
         let ready = |ready| Heard { ready, ..Heard::default() };
         assert_eq!(say(b"almost"), ready(None));
@@ -242,16 +294,30 @@ mod tests {
         assert_eq!(say(b"=0"), ready(None));
         rustix::io::write(&theirs, b"\n").unwrap();
         drop(theirs);
-        let end = Heard { ready: Some(false), closed: true, more: false };
-        assert_eq!(hear_pipe(&ours, &mut line), end);
-        assert_eq!(hear_pipe(&ours, &mut line), Heard { closed: true, ..Heard::default() });
+        let end = hear_pipe(&ours, &mut line, &glass);
+        assert_eq!(end, Heard { ready: Some(false), bytes: 1, closed: false });
+        take(&ours, end);
+        for _ in 0..2 {
+            let closed = Heard { closed: true, ..Heard::default() };
+            assert_eq!(hear_pipe(&ours, &mut line, &glass), closed);
+        }
     }
 
     #[test]
     fn a_flood_is_read_in_turns() {
         let (ours, theirs) = pipe().unwrap();
         rustix::io::write(&theirs, &[b'x'; 60_000]).unwrap();
-        assert!(hear_pipe(&ours, &mut Line::default()).more);
+        let (mut turns, mut line, glass) = (0, Line::default(), Glass::new().unwrap());
+        loop {
+            let heard = hear_pipe(&ours, &mut line, &glass);
+            assert!(heard.bytes <= MAX_DATAGRAM && !heard.closed);
+            if heard.bytes == 0 {
+                break;
+            }
+            take(&ours, heard);
+            turns += 1;
+        }
+        assert_eq!(turns, 60_000usize.div_ceil(MAX_DATAGRAM));
     }
 
     #[test]
@@ -294,7 +360,9 @@ mod tests {
         assert!(hear_socket(&ours).is_none());
         theirs.send_to(b"STATUS=fine\nREADY=1\n", &path).unwrap();
         theirs.send_to(b"", &path).unwrap();
+        assert!(hear_socket(&ours).is_some(), "it stays");
         let (message, sender) = hear_socket(&ours).unwrap();
+        drop_datagram(&ours);
         assert_eq!((message.ready, message.status.as_deref()), (Some(true), Some("fine")));
         let me = Sender {
             pid: i32::try_from(std::process::id()).unwrap(),
@@ -302,6 +370,7 @@ mod tests {
         };
         assert_eq!(sender, Some(me));
         assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        drop_datagram(&ours);
         assert!(hear_socket(&ours).is_none());
 
         // sd_notify_barrier(3): the sender waits for the other end of a pipe to be closed.
@@ -318,6 +387,7 @@ mod tests {
         drop(writer);
         assert_eq!(read(&reader, &mut [0; 1][..]), Err(Errno::AGAIN), "it is on its way");
         assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        drop_datagram(&ours);
         assert_eq!(read(&reader, &mut [0; 1][..]), Ok(0), "a descriptor is still open");
         std::fs::remove_file(&path).unwrap();
     }

@@ -18,8 +18,9 @@ use crate::{
     applet::{Call, VERSION, asked_for_help},
     clock::Clock,
     exit,
+    handover::{self, Handover},
     manager::{Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
-    supervise,
+    supervise::{self, Loaded},
 };
 use cmdline::Cmdline;
 use core::ffi::c_int;
@@ -49,6 +50,9 @@ INT reboot (ctrl-alt-del), PWR poweroff. In a container, TERM is poweroff.
 
 /// What a watchdog gets before the database says more.
 const EARLY: Millis = Millis::from_secs(30);
+
+/// What the program is called when it is executed anew.
+const NAME: &str = "init";
 
 const DATABASE: &str = "/etc/jamb/services.db";
 
@@ -81,23 +85,34 @@ pub fn main(call: Call) -> i32 {
             exit::USAGE
         });
     }
-    let clock = Clock::new();
-    let trouble = mounts::early();
+    let mut handover = handover::take(&call.args, &[NAME]);
+    let clock = handover.as_ref().map_or_else(Clock::new, Handover::clock);
+    let is_first = handover.is_none();
+    let trouble = if is_first { mounts::early() } else { Vec::new() };
     let cmdline = Cmdline::read();
     // One that is named there is fed before there is a database.
     let path = cmdline.watchdog.as_deref().filter(|path| *path != "off");
     // What is wrong with it is told when it is opened for good.
-    let early = path.and_then(|path| Device::open(path, EARLY, None).ok());
+    let early = match handover.as_mut().map(Handover::take_watchdog) {
+        // Until the database is read.
+        Some(fd) => fd.map(|fd| Device::set(fd, EARLY, None)),
+        None => path.and_then(|path| Device::open(path, EARLY, None).ok()),
+    };
     // ctrl-alt-del shall be a signal, not a reboot behind our back. Only a real machine lets us say so.
     let is_machine = reboot(RebootCommand::CadOff).is_ok();
     let mut report = Report::new(console::open(&cmdline), cmdline.debug);
-    report.say("init", &format!("jamb {VERSION} starts"));
+    if is_first {
+        report.say("init", &format!("jamb {VERSION} starts"));
+    }
     for problem in trouble.into_iter() {
         report.say("init", &problem);
     }
     let oom_protected = protect_from_oom();
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let (ending, device) = run(clock, report, &cmdline, is_machine, oom_protected, early);
+    let (ending, device) = match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
+        None => run(clock, report, &cmdline, is_machine, oom_protected, early, handover),
+        Some(why) => degraded(why, &mut report, is_machine, early),
+    };
     power::finish(ending, is_machine, console::open(&cmdline), device)
 }
 
@@ -126,15 +141,11 @@ fn guard(
     Some(Guard::new(now, rule, graph, early, report))
 }
 
-fn run(
-    clock: Clock,
-    mut report: Report,
-    cmdline: &Cmdline,
-    is_machine: bool,
-    oom_protected: bool,
-    early: Option<Device>,
-) -> (Ending, Option<Device>) {
-    let path = cmdline.database.as_deref().unwrap_or(DATABASE);
+/// The database to use and a memfd that has it, and why there is to be a rescue shell instead of its services.
+type Chosen = (Loaded, Option<String>);
+
+/// At boot: the database of the command line, or none.
+fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, String> {
     let mut why = None;
     if cmdline.single {
         why = Some("single is on the kernel command line".to_owned());
@@ -143,8 +154,54 @@ fn run(
         None => supervise::load(Path::new(path)).map_err(|problem| why = Some(problem)).ok(),
         Some(_) => None,
     };
-    // Without services the rescue still has the same loop, and `svc` and `reboot` answer.
-    let (database, mut graph) = loaded.unwrap_or_else(|| (Database::empty(), Graph::empty()));
+    let loaded = match loaded {
+        Some(loaded) => loaded,
+        // Without services the rescue still has the same loop, and `svc` and `reboot` answer.
+        None => {
+            let nothing = handover::store(&[]).map_err(|error| error.to_string())?;
+            (Database::empty(), Graph::empty(), nothing)
+        }
+    };
+    Ok((loaded, why))
+}
+
+/// It crashes again and again: everything that runs goes on for a while, then the machine starts anew.
+fn degraded(
+    why: &str,
+    report: &mut Report,
+    is_machine: bool,
+    device: Option<Device>,
+) -> (Ending, Option<Device>) {
+    let span = handover::DEGRADED.as_secs();
+    report.say("handover", &format!("{why}; it only reaps, and the machine reboots in {span} s"));
+    let meaning = if is_machine { on_machine } else { in_container };
+    let ending = handover::wait_degraded(SIGNALS, meaning, &mut || {
+        if let Some(device) = &device {
+            // It was told already if it cannot be fed.
+            device.feed().ok();
+        }
+    });
+    (ending, device)
+}
+
+fn run(
+    clock: Clock,
+    mut report: Report,
+    cmdline: &Cmdline,
+    is_machine: bool,
+    oom_protected: bool,
+    early: Option<Device>,
+    handover: Option<Handover>,
+) -> (Ending, Option<Device>) {
+    let path = cmdline.database.as_deref().unwrap_or(DATABASE);
+    let chosen = match &handover {
+        None => choose(cmdline, path),
+        Some(before) => before.database().map(|loaded| (loaded, before.rescue())),
+    };
+    let ((database, mut graph, stored), mut why) = match chosen {
+        Ok(chosen) => chosen,
+        Err(problem) => return (rescue::without_manager(&problem, cmdline), early),
+    };
     let target = match &cmdline.target {
         None => graph.system.target,
         Some(name) => database.find(name),
@@ -154,8 +211,11 @@ fn run(
         why = Some(format!("there is no service {wanted} in {path} to start"));
     }
     // It is done once; nobody needs to remember it.
-    setup::carry_out(&core::mem::take(&mut graph.system.boot), &mut report);
-    if let Some(name) = &graph.system.hostname
+    let boot = core::mem::take(&mut graph.system.boot);
+    if handover.is_none() {
+        setup::carry_out(&boot, &mut report);
+    }
+    if let (Some(name), None) = (&graph.system.hostname, &handover)
         && let Err(error) = sethostname(name.as_bytes())
     {
         report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
@@ -170,6 +230,7 @@ fn run(
     let setup = Setup {
         clock,
         database,
+        stored,
         graph,
         paths: Paths::of_machine(),
         report,
@@ -181,6 +242,8 @@ fn run(
         attendant,
         rescue,
         guard,
+        line: vec![NAME.to_owned()],
+        handover,
     };
     match Manager::new(setup) {
         Ok(mut manager) => {

@@ -105,6 +105,14 @@ impl Attendant for Shell {
         }
     }
 
+    fn pid(&self) -> Option<Pid> {
+        self.running
+    }
+
+    fn take_over(&mut self, pid: Pid) {
+        self.running = Some(pid);
+    }
+
     fn exited(&mut self, now: Instant, pid: Pid, report: &mut Report) -> bool {
         if self.running != Some(pid) {
             return false;
@@ -133,6 +141,12 @@ impl Attendant for Reboot {
             .ok();
         None
     }
+
+    fn pid(&self) -> Option<Pid> {
+        None
+    }
+
+    fn take_over(&mut self, _: Pid) {}
 
     fn exited(&mut self, _: Instant, _: Pid, _: &mut Report) -> bool {
         false

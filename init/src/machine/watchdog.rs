@@ -71,6 +71,11 @@ impl Device {
         write(&self.fd, b"V").ok();
     }
 
+    /// The number of the descriptor.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
     /// The descriptor, for another who goes on feeding it.
     pub fn into_fd(self) -> OwnedFd {
         self.fd

@@ -1,7 +1,8 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{Manager, children::is_main, disk, messages, prepare};
+use super::{Manager, children::is_main, disk, keep::number, messages, prepare};
+use crate::handover::{area::spawning, point::point};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase, Role},
@@ -19,6 +20,7 @@ use supervisor::{
 
 impl Manager {
     pub(super) fn act(&mut self, action: Action) {
+        point("action");
         match action {
             Action::Spawn(run) => {
                 let event = match self.spawn(run) {
@@ -36,6 +38,7 @@ impl Manager {
             Action::Publish(id) => self.publish(id),
             Action::Withdraw(id) => {
                 disk::withdraw(&self.paths.outputs, self.database.name(id));
+                point("withdrawn");
                 self.feed.push(self.clock.now(), self.database.name(id), What::Outputs(Vec::new()));
             }
             Action::Notice(notice) => self.notice(notice),
@@ -69,6 +72,12 @@ impl Manager {
         };
         let channel = self.make_channel(run, prepared.channel, owner);
         let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
+        if let Some(ear) = ear {
+            // Before there is a process that could speak: should this program end now, the next one hears it.
+            self.listen(run, ear, String::new());
+            self.commit();
+            point("ear-open");
+        }
         let output = self.logs.writer(run.service.index());
         let protected = self.resources.oom_protected;
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
@@ -91,19 +100,18 @@ impl Manager {
             isolation: isolation.map_or(Isolation::NONE, |one| one.view(cgroup.as_ref())),
             tells_pid: prepared.tells_pid,
         };
-        let pid = self.spawner.spawn(&spec).inspect_err(|failure| {
+        point("spawn");
+        self.vault.will_spawn(spawning::SERVICE);
+        let spawned = self.spawner.spawn(&spec);
+        point("spawned");
+        let pid = spawned.inspect_err(|failure| {
             let program = &prepared.argv[0];
             self.report.say(&name, &messages::not_started(*failure, &program.to_string_lossy()));
             // A child that failed before execve is dead by now and has to be released.
             self.children.reap_later();
         })?;
         self.children.born(pid, pid, run);
-        if let Some(ear) = ear
-            && let Err(error) = self.children.ears.open(run, ear, &self.poll)
-        {
-            self.report.say(&name, &format!("cannot watch its readiness channel: {error}"));
-        }
-        let number = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+        let number = number(pid).unsigned_abs();
         self.feed.push(self.clock.now(), &name, What::Spawned { pid: number, role: run.role });
         Ok(())
     }
@@ -131,6 +139,7 @@ impl Manager {
         if signal == Signal::Kill && is_main(run.role) {
             self.kill_control_group(run.service);
         }
+        point("kill");
         // A stopped process would take no notice before its time is over.
         if !matches!(signal, Signal::Kill | Signal::Stop | Signal::Tstp | Signal::Cont) {
             reap::signal_group(group, Signal::Cont);
@@ -168,7 +177,8 @@ impl Manager {
             0
         })?;
         let path = Path::new(&file.path);
-        disk::render(path, text.as_bytes(), u32::from(file.mode)).map_err(|error| {
+        let renamed = &self.vault.header.renamed;
+        disk::render(path, text.as_bytes(), u32::from(file.mode), renamed).map_err(|error| {
             self.report
                 .say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
             error.raw_os_error()
@@ -195,6 +205,7 @@ impl Manager {
             })
             .collect();
         self.publications += 1;
+        point("publish");
         if let Err((path, error)) =
             disk::publish(&self.paths.outputs, name, self.publications, &values)
         {
@@ -204,6 +215,7 @@ impl Manager {
             );
             self.report.say(name, &text);
         }
+        point("published");
         let keys = values.iter().map(|value| value.key.to_owned()).collect();
         self.feed.push(self.clock.now(), name, What::Outputs(keys));
     }
@@ -212,6 +224,7 @@ impl Manager {
     fn milestone(&mut self, id: ServiceId, to: Phase) {
         let now = u32::try_from(self.clock.now().ms).unwrap_or(u32::MAX);
         let Some(found) = self.milestones.get_mut(id.index()) else { return };
+        self.children.touched.push(id);
         found.wanted.get_or_insert(now);
         match to {
             Phase::Starting => drop(found.started.get_or_insert(now)),

@@ -6,6 +6,7 @@ use super::{
     client::{Mode, Turn},
     users,
 };
+use crate::handover::point::point;
 use rc::{
     engine::{Event, Phase, Want},
     model::ServiceId,
@@ -60,7 +61,9 @@ impl Manager {
                 Turn::Gone => return self.control.close(place),
                 Turn::Request(request) => {
                     let uid = client.uid;
+                    point("client");
                     let reply = self.answer(place, uid, request);
+                    point("answered");
                     if let (Some(reply), Some(client)) = (reply, self.control.client(place)) {
                         client.answer(&reply);
                     }
@@ -83,7 +86,7 @@ impl Manager {
             return;
         }
         match client.mode {
-            Mode::Idle => {}
+            Mode::Idle | Mode::Upgrading => {}
             Mode::Waiting { service, goal, after } => {
                 let Some(reached) = self.outcome(service, goal, after) else { return };
                 let Some(item) = self.item(service) else { return };
@@ -156,6 +159,17 @@ impl Manager {
                 done.map_or_else(Reply::from, |()| Reply::Done)
             }
             Request::Selfcheck => Reply::Figures(self.figures()),
+            Request::Reexec => match self.follow_itself() {
+                Ok(()) => return None,
+                Err(problem) => Reply::Refused(problem),
+            },
+            Request::Upgrade { path } => match self.consider(&path) {
+                Ok(()) => {
+                    self.control.client(place)?.mode = Mode::Upgrading;
+                    return None;
+                }
+                Err(problem) => Reply::Refused(problem),
+            },
             Request::Shutdown { how, now } => {
                 self.end(how, now);
                 Reply::Done

@@ -1,8 +1,8 @@
 //! Which process belongs to which incarnation: the pid table, and reaping. One owner of pids; the engine
 //! knows none. A service has at most one main process, and beside it a check and an action.
 
-use super::{Manager, ears::Ears};
-use mio::Poll;
+use super::{Manager, ears::Ears, keep::number};
+use crate::handover::point::point;
 use rc::{
     engine::{Event, Incarnation, NodeKind, Role},
     model::ServiceId,
@@ -30,6 +30,8 @@ pub struct Children {
     pids: Vec<Option<Pid>>,
     /// How they speak up.
     pub ears: Ears,
+    /// Services of which something changed here since it was last recorded.
+    pub touched: Vec<ServiceId>,
     reap: bool,
 }
 
@@ -40,6 +42,7 @@ impl Children {
             live: Vec::with_capacity(services),
             pids: vec![None; services],
             ears: Ears::new(services),
+            touched: Vec::new(),
             reap: false,
         }
     }
@@ -71,6 +74,7 @@ impl Children {
 
     /// A process was started, or is the incarnation's from now on, in place of one that it had.
     pub fn born(&mut self, pid: Pid, group: Pid, run: Incarnation) {
+        self.touched.push(run.service);
         self.live.retain(|live| live.run != run);
         self.live.push(Live { pid, group, run });
         if let (true, Some(slot)) = (is_main(run.role), self.pids.get_mut(run.service.index())) {
@@ -81,6 +85,7 @@ impl Children {
     fn forget(&mut self, pid: Pid) -> Option<Live> {
         let at = self.live.iter().position(|live| live.pid == pid)?;
         let live = self.live.swap_remove(at);
+        self.touched.push(live.run.service);
         let slot = self.pids.get_mut(live.run.service.index())?;
         if *slot == Some(pid) {
             *slot = None;
@@ -88,9 +93,13 @@ impl Children {
         Some(live)
     }
 
-    /// Closes a service's ear.
-    pub fn stop_listening(&mut self, id: ServiceId, poll: &Poll) {
-        self.ears.close(id, poll);
+    /// The processes of a service, for the record: role and generation, pid and group.
+    pub fn of(&self, id: ServiceId) -> Vec<(Role, u32, i32, i32)> {
+        let of_it = self.live.iter().filter(|live| live.run.service == id);
+        let plain = |live: &Live| {
+            (live.run.role, live.run.generation, number(live.pid), number(live.group))
+        };
+        of_it.map(plain).collect()
     }
 }
 
@@ -129,17 +138,22 @@ impl Manager {
                     self.kill_control_group(live.run.service);
                 }
             }
-            reap::release(dead.pid);
+            point("peeked");
             match live {
                 Some(_) if is_passed_on => {}
                 Some(live) => {
                     if is_main(live.run.role) {
-                        self.children.stop_listening(live.run.service, &self.poll);
+                        self.stop_listening(live.run.service);
                     }
                     self.tell(Event::Exited(live.run, dead.exit));
                 }
                 None => self.reaped_other(dead.pid, dead.exit),
             }
+            // What it led to is recorded before it is gone for good.
+            self.commit();
+            point("told-death");
+            reap::release(dead.pid);
+            point("released");
         }
         self.more = true;
     }
@@ -155,7 +169,7 @@ impl Manager {
             && attendant.exited(now, pid, &mut self.report)
         {
             self.attend_at = Some(now);
-        } else {
+        } else if !self.candidate_exited(pid, exit) {
             self.cgroups.remove_left();
             // Its children are ours now; one of them may be awaited.
             self.look_for_heirs();

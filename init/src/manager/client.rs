@@ -28,6 +28,8 @@ pub enum Mode {
     },
     /// Events, from this number on.
     Following(u64),
+    /// An answer if there is no other version after all. If there is one, the connection ends.
+    Upgrading,
 }
 
 /// What came of a turn.

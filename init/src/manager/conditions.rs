@@ -8,6 +8,7 @@ use ifwait::{Devices, Monitor, Pattern, Predicate, Table, Turn, Uevents, Watch a
 use mio::{Interest, Registry, Token};
 use rc::{
     db::Database,
+    engine::{Engine, Met},
     model::{Condition, Fact, LinkIs, ServiceId},
 };
 use std::io;
@@ -97,8 +98,8 @@ impl Conditions {
         links + usize::from(self.uevents.is_some()) + paths
     }
 
-    /// The conditions of the database. Nothing is opened yet.
-    pub fn new(database: &Database) -> Self {
+    /// The conditions of the database, of which the engine may know some. Nothing is opened yet.
+    pub fn new(database: &Database, engine: &Engine) -> Self {
         let mut asked = Vec::new();
         let mut patterns: Vec<Pattern> = Vec::new();
         let mut paths: Vec<Watched> = Vec::new();
@@ -117,7 +118,9 @@ impl Conditions {
                     // The engine knows outputs itself.
                     Fact::Output { .. } => continue,
                 };
-                asked.push(Asked { service, index, negated, told: false, what });
+                // Another program may have told it already.
+                let told = engine.conditions(service).nth(usize::from(index)) == Some(Met::Yes);
+                asked.push(Asked { service, index, negated, told, what });
             }
         }
         let has = |kind: fn(&What) -> bool| asked.iter().any(|one| kind(&one.what));

@@ -30,14 +30,26 @@ impl Control {
     /// Listens on `path`; what was there is replaced.
     ///
     /// Everybody may connect, since services under their own users publish outputs; what they may do
-    /// is decided per request.
-    pub fn open(path: &Path, poll: &Poll) -> io::Result<Self> {
-        super::disk::remove(path)?;
-        let mut listener = UnixListener::bind(path)?;
-        rustix::fs::chmod(path, Permissions::from_raw_mode(0o666))?;
+    /// is decided per request. The program before may have listened already, at this descriptor: then who
+    /// connects meanwhile just waits.
+    pub fn open(path: &Path, poll: &Poll, before: Option<i32>) -> io::Result<Self> {
+        let mut listener = match before.and_then(crate::inherit::adopt) {
+            Some(fd) => UnixListener::from_std(fd.into()),
+            None => {
+                super::disk::remove(path)?;
+                let listener = UnixListener::bind(path)?;
+                rustix::fs::chmod(path, Permissions::from_raw_mode(0o666))?;
+                listener
+            }
+        };
         poll.registry().register(&mut listener, CONTROL, Interest::READABLE)?;
         let clients = core::iter::repeat_with(|| None).take(PLACES).collect();
         Ok(Self { listener, clients, accept: true, busy: 0, victim: 0 })
+    }
+
+    /// The listening socket.
+    pub fn fd(&self) -> i32 {
+        std::os::fd::AsRawFd::as_raw_fd(&self.listener)
     }
 
     /// Somebody connects.
@@ -130,6 +142,11 @@ impl Control {
     /// The place has more to do in the next turn.
     pub fn again(&mut self, place: usize) {
         self.busy |= 1 << place;
+    }
+
+    /// All places.
+    pub fn places(&self) -> core::ops::Range<usize> {
+        0..PLACES
     }
 
     /// The client at a place.

@@ -1,6 +1,7 @@
 //! What clients are told about services, as it is now. Decides nothing and changes nothing.
 
 use super::Manager;
+use core::sync::atomic::Ordering::Relaxed;
 use rc::{
     engine::{Blocker, Met, NodeKind},
     model::{Fact, LinkIs, Service, ServiceId},
@@ -206,6 +207,8 @@ impl Manager {
             collector_pid: collector.and_then(number),
             ending: self.ending,
             watchdog: self.guard_told(),
+            reexecs: self.vault.header.reexecs.load(Relaxed),
+            crashes: self.vault.header.crashes.load(Relaxed),
         }
     }
 }

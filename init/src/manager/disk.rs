@@ -1,7 +1,11 @@
 //! Outputs and rendered files as the file system shows them. A reader sees a whole generation or the
 //! one before, never a mixture: everything is written aside and renamed, rename(2).
 
-use crate::file::{read, remove_tree};
+use crate::{
+    file::{names, read, remove_tree},
+    handover::point::point,
+};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::{
     fd::OwnedFd,
     fs::{FileType, Mode, OFlags, fchmod},
@@ -52,9 +56,11 @@ pub fn publish(
     let visible = outputs.join(name);
     let before = read_link(&visible).ok();
     let aside = outputs.join(format!(".{name}.new"));
-    let replaced = unlink_if_there(&aside)
-        .and_then(|()| symlink(Path::new(&label), &aside))
-        .and_then(|()| rename(&aside, &visible));
+    let replaced =
+        unlink_if_there(&aside).and_then(|()| symlink(Path::new(&label), &aside)).and_then(|()| {
+            point("publish-link");
+            rename(&aside, &visible)
+        });
     replaced.map_err(|error| (visible, error))?;
     if let Some(before) = before.filter(|before| *before != label) {
         remove_tree(&outputs.join(before));
@@ -73,22 +79,44 @@ pub fn withdraw(outputs: &Path, name: &str) {
     }
 }
 
-/// Writes `content` to `path` unless it is there already; answers whether it is new.
-pub fn render(path: &Path, content: &[u8], mode: u32) -> Result<bool, Errno> {
+/// Removes what a program that ended in the middle of publishing left: whatever no name leads to.
+pub fn sweep(outputs: &Path) {
+    let names = names(outputs).unwrap_or_default();
+    let mut used = Vec::new();
+    for name in names.iter().filter(|name| !name.starts_with('.')) {
+        used.extend(read_link(&outputs.join(name)));
+    }
+    for name in names.iter().filter(|name| name.starts_with('.')) {
+        let path = outputs.join(name);
+        if !used.iter().any(|one| one == name) && unlink_if_there(&path).is_err() {
+            remove_tree(&path);
+        }
+    }
+}
+
+/// Writes `content` to `path` unless it is there already; answers whether it is new. `renamed` is other than 0
+/// from before it gets there, and if it is so at first it counts as new: the program before got so far.
+pub fn render(path: &Path, content: &[u8], mode: u32, renamed: &AtomicU32) -> Result<bool, Errno> {
     if let Ok(stat) = lstat(path)
         && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_mode & 0o7777 == mode
         && u64::try_from(stat.st_size) == Ok(content.len() as u64)
         && read(path, content.len() + 1)? == content
     {
-        return Ok(false);
+        return Ok(renamed.load(Relaxed) != 0);
     }
     let (directory, name) = split(path);
     make_directories(directory)?;
     let aside = directory.join(format!(".{name}.jamb"));
     unlink_if_there(&aside)?;
-    let written = write_new(&aside, content, mode).and_then(|()| rename(&aside, path));
+    let written = write_new(&aside, content, mode).and_then(|()| {
+        point("render");
+        renamed.store(1, Relaxed);
+        rename(&aside, path)
+    });
+    point("rendered");
     if written.is_err() {
+        renamed.store(0, Relaxed);
         // The reason is already known; this only tidies up.
         unlink_if_there(&aside).ok();
     }
@@ -167,20 +195,44 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_names_is_swept() {
+        let dir = scratch("sweep");
+        publish(&dir, "wan", 7, &[value("a", "1")]).unwrap();
+        fs::create_dir(dir.join(".wan.6")).unwrap();
+        fs::write(dir.join(".wan.6/a"), "0").unwrap();
+        symlink(Path::new(".wan.8"), &dir.join(".wan.new")).unwrap();
+        sweep(&dir);
+        assert_eq!(names(&dir).unwrap(), [".wan.7", "wan"]);
+        assert_eq!(fs::read_to_string(dir.join("wan/a")).unwrap(), "1\n");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
     fn a_file_is_written_only_if_it_differs() {
         let dir = scratch("render");
         let path = dir.join("sub/file");
-        assert!(render(&path, b"one", 0o640).unwrap());
-        assert!(!render(&path, b"one", 0o640).unwrap());
-        assert!(render(&path, b"one", 0o600).unwrap(), "the mode differs");
-        assert!(render(&path, b"two", 0o600).unwrap());
+        let new = AtomicU32::new(0);
+        let put = |content: &[u8], mode| {
+            let written = render(&path, content, mode, &new);
+            assert!(!matches!(written, Ok(is_new) if is_new != (new.load(Relaxed) == 1)));
+            // As when the action is done.
+            new.store(0, Relaxed);
+            written
+        };
+        assert!(put(b"one", 0o640).unwrap());
+        assert!(!put(b"one", 0o640).unwrap());
+        assert!(put(b"one", 0o600).unwrap(), "the mode differs");
+        assert!(put(b"two", 0o600).unwrap());
         fs::write(&path, "touched by somebody").unwrap();
-        assert!(render(&path, b"two", 0o600).unwrap());
+        assert!(put(b"two", 0o600).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        // The program before put it there, and could not tell.
+        new.store(1, Relaxed);
+        assert!(render(&path, b"two", 0o600, &new).unwrap());
         remove(&path).unwrap();
         remove(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(render(&path, b"x", 0o600).is_err(), "a directory is in the way");
+        assert!(put(b"x", 0o600).is_err(), "a directory is in the way");
         assert_eq!(fs::read_dir(dir.join("sub")).unwrap().count(), 1, "nothing is left behind");
         fs::remove_dir_all(&dir).unwrap();
     }

@@ -2,6 +2,7 @@
 //! words mean to the engine, sd_notify(3). Nothing is believed of a process that is not the service's.
 
 use super::{CHANNELS, Manager, disk, prepare::Channel};
+use crate::handover::{point::point, state};
 use mio::{Interest, Poll, Token, unix::SourceFd};
 use rc::{
     engine::{Event, Incarnation},
@@ -11,11 +12,11 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use supervisor::{
     datagram::Sender,
-    notify::{Beat, Heard, Line, Message, hear_pipe, hear_socket},
+    notify::{Beat, Line, Message, drop_datagram, hear_pipe, hear_socket, take},
 };
 
-/// Datagrams of one service in one turn.
-const DATAGRAM_TURN: usize = 16;
+/// Messages of one service in one turn.
+const TURN: usize = 16;
 
 /// Where a process tells about itself.
 pub enum Ear {
@@ -65,9 +66,14 @@ impl Ears {
     }
 
     /// From now on listens to `ear` for `run`.
-    pub fn open(&mut self, run: Incarnation, ear: Ear, poll: &Poll) -> std::io::Result<()> {
-        self.close(run.service, poll);
-        let listening = Listening { ear, run, status: String::new() };
+    pub fn open(
+        &mut self,
+        run: Incarnation,
+        ear: Ear,
+        status: String,
+        poll: &Poll,
+    ) -> std::io::Result<()> {
+        let listening = Listening { ear, run, status };
         let fd = listening.fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&fd), token(run.service), Interest::READABLE)?;
         if let Some(slot) = self.0.get_mut(run.service.index()) {
@@ -76,15 +82,14 @@ impl Ears {
         Ok(())
     }
 
-    /// Closes a service's ear.
-    pub fn close(&mut self, id: ServiceId, poll: &Poll) {
-        let Some(listening) = self.0.get_mut(id.index()).and_then(Option::take) else { return };
-        let fd = listening.fd().as_raw_fd();
-        // It was registered; and closing it, which follows, takes it out of the set as well.
-        poll.registry().deregister(&mut SourceFd(&fd)).ok();
-        if let Ear::Socket(_, path, _) = &listening.ear {
-            disk::remove(path).ok();
-        }
+    /// What the next program has to know of a service's ear.
+    pub fn record(&self, id: ServiceId) -> Option<state::Ear> {
+        let Listening { ear, run, status } = self.0.get(id.index())?.as_deref()?;
+        let (fd, line, owner) = match ear {
+            Ear::Pipe(fd, line) => (fd, *line, None),
+            Ear::Socket(fd, _, owner) => (fd, Line::default(), Some(*owner)),
+        };
+        Some(state::Ear { fd: fd.as_raw_fd(), run: *run, owner, line, status: status.clone() })
     }
 }
 
@@ -96,46 +101,87 @@ const fn token(id: ServiceId) -> Token {
 type ChannelEnds = (Option<Ear>, Option<(OwnedFd, i32)>);
 
 impl Manager {
-    /// A service's ear has something.
-    pub(super) fn hear(&mut self, id: ServiceId) {
-        let Some(listening) = self.children.ears.get(id) else { return };
-        let run = listening.run;
-        if let Ear::Pipe(fd, line) = &mut listening.ear {
-            let heard = hear_pipe(&*fd, line);
-            return self.heard_pipe(run, heard);
+    /// Makes `ear` the one of its service, for the next program, too.
+    pub(super) fn listen(&mut self, run: Incarnation, ear: Ear, status: String) {
+        self.stop_listening(run.service);
+        let opened = self.children.ears.open(run, ear, status, &self.poll);
+        match (opened, self.children.ears.get(run.service)) {
+            (Ok(()), Some(listening)) => self.vault.keep(listening.fd().as_raw_fd(), true),
+            (Err(error), _) => {
+                let text = format!("cannot watch its readiness channel: {error}");
+                self.report.say(self.database.name(run.service), &text);
+            }
+            (Ok(()), None) => {}
         }
-        for _ in 0..DATAGRAM_TURN {
-            // What one message leads to may close the ear.
+    }
+
+    /// Closes a service's ear.
+    pub(super) fn stop_listening(&mut self, id: ServiceId) {
+        self.children.touched.push(id);
+        let slot = self.children.ears.0.get_mut(id.index());
+        let Some(listening) = slot.and_then(Option::take) else { return };
+        let fd = listening.fd().as_raw_fd();
+        self.vault.keep(fd, false);
+        // It was registered; and closing it, which follows, takes it out of the set as well.
+        self.poll.registry().deregister(&mut SourceFd(&fd)).ok();
+        if let Ear::Socket(_, path, _) = &listening.ear {
+            disk::remove(path).ok();
+        }
+    }
+
+    /// A service's ear has something. It is looked at first, and taken when what it led to is recorded.
+    pub(super) fn hear(&mut self, id: ServiceId) {
+        let Some(run) = self.children.ears.get(id).map(|listening| listening.run) else { return };
+        for _ in 0..TURN {
+            // What was said before may have closed the ear.
             let Some(listening) = self.children.ears.get(id).filter(|one| one.run == run) else {
                 return;
             };
-            let Ear::Socket(fd, _, owner) = &listening.ear else { return };
-            let owner = *owner;
-            let Some((message, sender)) = hear_socket(fd) else { return };
-            match self.stranger(run, owner, sender) {
-                None => self.heard_message(run, message),
-                Some(who) => {
-                    let name = self.database.name(id);
-                    self.report.say(name, &format!("{who} may not speak for it; not believed"));
+            match &mut listening.ear {
+                Ear::Pipe(fd, line) => {
+                    let heard = hear_pipe(&*fd, line, &self.glass);
+                    if heard.closed {
+                        self.stop_listening(id);
+                        return self.tell(Event::ReadyClosed(run));
+                    }
+                    if heard.bytes == 0 {
+                        return;
+                    }
+                    self.children.touched.push(id);
+                    match heard.ready {
+                        Some(true) => self.tell(Event::Ready(run)),
+                        Some(false) => self.tell(Event::Unready(run)),
+                        None => {}
+                    }
+                    self.taken(run, |fd| take(fd, heard));
+                }
+                Ear::Socket(fd, _, owner) => {
+                    let owner = *owner;
+                    let Some((message, sender)) = hear_socket(&*fd) else { return };
+                    match self.stranger(run, owner, sender) {
+                        None => self.heard_message(run, message),
+                        Some(who) => {
+                            let name = self.database.name(id);
+                            let text = format!("{who} may not speak for it; not believed");
+                            self.report.say(name, &text);
+                        }
+                    }
+                    self.taken(run, |fd| drop_datagram(fd));
                 }
             }
         }
+        // The poll is edge-triggered: what is left now is not reported again. Registering anew is, and gives
+        // everybody else their turn first.
         self.rearm(id);
     }
 
-    fn heard_pipe(&mut self, run: Incarnation, heard: Heard) {
-        match heard.ready {
-            Some(true) => self.tell(Event::Ready(run)),
-            Some(false) => self.tell(Event::Unready(run)),
-            None => {}
-        }
-        if heard.closed {
-            self.children.ears.close(run.service, &self.poll);
-            self.tell(Event::ReadyClosed(run));
-        } else if heard.more {
-            // The poll is edge-triggered: what is left now is not reported again. Registering anew is,
-            // and gives everybody else their turn first.
-            self.rearm(run.service);
+    /// What was heard has led to what it leads to: takes it off the ear.
+    fn taken(&mut self, run: Incarnation, take: impl FnOnce(BorrowedFd<'_>)) {
+        point("ear-heard");
+        self.commit();
+        point("ear-told");
+        if let Some(one) = self.children.ears.get(run.service).filter(|one| one.run == run) {
+            take(one.fd());
         }
     }
 
@@ -167,6 +213,7 @@ impl Manager {
             self.report
                 .say(name, "asks to keep descriptors (FDSTORE), which jamb does not; closed");
         }
+        self.children.touched.push(run.service);
         if let Some(listening) = self.children.ears.get(run.service) {
             if message.stopping {
                 "stopping".clone_into(&mut listening.status);

@@ -63,6 +63,11 @@ impl Guard {
         self.device
     }
 
+    /// The descriptor of the device, for the next program.
+    pub fn fd(&self) -> Option<i32> {
+        self.device.as_ref().map(Device::number)
+    }
+
     /// Whether the device is there.
     pub const fn is_open(&self) -> bool {
         self.device.is_some()
@@ -175,6 +180,9 @@ impl Manager {
         let now = self.clock.now();
         if let Some(guard) = &mut self.guard {
             guard.turn(now, self.ever_ready, &self.engine, &self.database, &mut self.report);
+            if let Some(fd) = guard.fd() {
+                self.vault.keep(fd, true);
+            }
         }
     }
 

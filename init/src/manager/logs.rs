@@ -4,7 +4,12 @@
 //! loses what is in one. The collector is handed the read ends, a map of their numbers and its spool,
 //! both memfds: a new one goes on exactly where the dead one was.
 
-use super::Resources;
+use super::{Resources, keep::number};
+use crate::{
+    clock::Clock,
+    handover::state::{Collector, Fixed},
+    inherit,
+};
 use core::ffi::CStr;
 use jamb_log::SPOOL_IDLE_LEN;
 use rc::model::System;
@@ -57,28 +62,36 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Makes the pipes of the services for which `names` has one, and jamb's own.
+    /// Makes the pipes of the services for which `names` has one, and jamb's own; or takes over those that the
+    /// program before had.
     ///
     /// # Errors
-    /// What pipe2(2) or memfd_create(2) say; EMFILE if there are more services than descriptors.
-    pub fn new(names: &[Option<String>], dir: &Path, system: &System) -> Result<Self, Errno> {
-        let own = pipe()?;
-        fcntl_setfl(&own.write, OFlags::NONBLOCK)?;
-        let mut map_text = format!("{} {OWN_NAME}\n", own.read.as_raw_fd());
+    /// What pipe2(2) or memfd_create(2) say; EMFILE if there are more services than descriptors; EBADF if
+    /// what is to be taken over is not there.
+    pub fn new(
+        names: &[Option<String>],
+        dir: &Path,
+        system: &System,
+        before: Option<&Fixed>,
+    ) -> Result<Self, Errno> {
+        let own = before.map_or_else(pipe, |fixed| Pipe::adopt(fixed.own))?;
         let mut pipes = Vec::with_capacity(names.len());
-        for name in names {
-            let one = name.as_ref().map(|_| pipe()).transpose()?;
-            if let (Some(pipe), Some(name)) = (&one, name) {
-                map_text.push_str(&format!("{} {name}\n", pipe.read.as_raw_fd()));
+        for (number, name) in names.iter().enumerate() {
+            let known = before.and_then(|fixed| fixed.pipes.get(number).copied().flatten());
+            pipes.push(match (name, known) {
+                (None, _) => None,
+                (Some(_), Some(fds)) => Some(Pipe::adopt(fds)?),
+                (Some(_), None) => Some(pipe()?),
+            });
+        }
+        let (map, spool) = match before {
+            Some(fixed) => (adopt(fixed.map)?, adopt(fixed.spool)?),
+            None => {
+                fcntl_setfl(&own.write, OFlags::NONBLOCK)?;
+                let spool = memfd_create("jamb-log-spool", MemfdFlags::CLOEXEC)?;
+                (map_of(names, &own, &pipes)?, spool)
             }
-            pipes.push(one);
-        }
-        let map = memfd_create("jamb-log-map", MemfdFlags::CLOEXEC)?;
-        let mut written = 0;
-        while written < map_text.len() {
-            written += pwrite(&map, &map_text.as_bytes()[written..], written as u64)?;
-        }
-        let spool = memfd_create("jamb-log-spool", MemfdFlags::CLOEXEC)?;
+        };
         let arguments = [
             "jamb",
             "log-collector",
@@ -106,6 +119,39 @@ impl Logs {
         })
     }
 
+    /// What of it the next program has to know and never changes.
+    pub fn fixed(&self, clock: &Clock) -> Fixed {
+        let (origin_ms, used_before_ms) = clock.origin();
+        Fixed {
+            origin_ms,
+            used_before_ms,
+            map: self.map.as_raw_fd(),
+            spool: self.spool.as_raw_fd(),
+            own: self.own.fds(),
+            pipes: self.pipes.iter().map(|pipe| pipe.as_ref().map(Pipe::fds)).collect(),
+            ..Fixed::default()
+        }
+    }
+
+    /// What of it changes.
+    pub fn record(&self) -> Collector {
+        let (pid, at) = match self.state {
+            State::Running { pid, since } => (Some(number(pid)), since),
+            State::Waiting { until } => (None, until),
+        };
+        Collector { pid, at, failures: self.failures, starts: self.starts }
+    }
+
+    /// The collector of the program before is this one's.
+    pub fn take_over(&mut self, collector: Collector) {
+        let Collector { pid, at, failures, starts } = collector;
+        self.state = match pid.and_then(Pid::from_raw) {
+            Some(pid) => State::Running { pid, since: at },
+            None => State::Waiting { until: at },
+        };
+        (self.failures, self.starts) = (failures, starts);
+    }
+
     /// Where a service's processes write.
     pub fn writer(&self, service: usize) -> BorrowedFd<'_> {
         let pipe = self.pipes.get(service).and_then(Option::as_ref);
@@ -117,7 +163,7 @@ impl Logs {
         rustix::io::fcntl_dupfd_cloexec(&self.own.write, 3)
     }
 
-    /// When [`Self::start_if_due`] has something to do.
+    /// When it is to be started, if it does not run.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Running { .. } => None,
@@ -125,9 +171,9 @@ impl Logs {
         }
     }
 
-    /// Starts the collector if it does not run and it is time to; an error is for people. It complains
-    /// to `console`, and copies all lines there if told so.
-    pub fn start_if_due(
+    /// Starts the collector; an error is for people. It complains to `console`, and copies all lines there
+    /// if told so.
+    pub fn start(
         &mut self,
         now: Instant,
         spawner: &mut Spawner,
@@ -135,9 +181,6 @@ impl Logs {
         console: Option<BorrowedFd<'_>>,
         copy: bool,
     ) -> Option<String> {
-        if self.deadline().is_none_or(|until| now < until) {
-            return None;
-        }
         let mut keep: Vec<_> = self.pipes.iter().flatten().map(|p| p.read.as_raw_fd()).collect();
         keep.extend([self.own.read.as_raw_fd(), self.map.as_raw_fd(), self.spool.as_raw_fd()]);
         let mut argv = self.arguments.clone();
@@ -212,6 +255,37 @@ impl Logs {
             .is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size > SPOOL_IDLE_LEN));
         empty(&self.own) && self.pipes.iter().flatten().all(empty) && !spooled
     }
+}
+
+impl Pipe {
+    /// One that the program before had.
+    fn adopt((read, write): (i32, i32)) -> Result<Self, Errno> {
+        Ok(Self { read: adopt(read)?, write: adopt(write)? })
+    }
+
+    fn fds(&self) -> (i32, i32) {
+        (self.read.as_raw_fd(), self.write.as_raw_fd())
+    }
+}
+
+fn adopt(fd: i32) -> Result<OwnedFd, Errno> {
+    inherit::adopt(fd).ok_or(Errno::BADF)
+}
+
+/// Tells the collector which pipe is whose.
+fn map_of(names: &[Option<String>], own: &Pipe, pipes: &[Option<Pipe>]) -> Result<OwnedFd, Errno> {
+    let mut text = format!("{} {OWN_NAME}\n", own.read.as_raw_fd());
+    for (name, pipe) in names.iter().zip(pipes) {
+        if let (Some(name), Some(pipe)) = (name, pipe) {
+            text.push_str(&format!("{} {name}\n", pipe.read.as_raw_fd()));
+        }
+    }
+    let map = memfd_create("jamb-log-map", MemfdFlags::CLOEXEC)?;
+    let mut written = 0;
+    while written < text.len() {
+        written += pwrite(&map, &text.as_bytes()[written..], written as u64)?;
+    }
+    Ok(map)
 }
 
 fn pipe() -> Result<Pipe, Errno> {

@@ -19,13 +19,16 @@ mod ears;
 mod feed;
 mod guard;
 mod isolate;
+mod keep;
 mod logs;
 mod messages;
 mod paths;
 mod prepare;
 mod report;
+mod resume;
 mod selfcheck;
 mod signals;
+mod upgrade;
 mod users;
 mod watch;
 
@@ -36,7 +39,16 @@ pub use prepare::NO_OOM_PROTECTION;
 pub use report::Report;
 pub use users::account;
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    handover::{
+        Handover,
+        area::spawning,
+        crash, number,
+        point::{arm, point},
+        state::Fixed,
+    },
+};
 use adopt::Heir;
 use cgroups::Cgroups;
 use children::Children;
@@ -44,11 +56,12 @@ use conditions::Conditions;
 use control::Control;
 use core::ffi::c_int;
 use feed::Feed;
+use keep::Vault;
 use logs::Logs;
-use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use mio::{Events, Poll, Token};
 use rc::{
     db::Database,
-    engine::{Engine, Event, Graph},
+    engine::{Action, Engine, Event, Graph},
     model::{Kind, ServiceId},
     proto::{Ending, Milestones, What},
 };
@@ -60,9 +73,11 @@ use selfcheck::Peaks;
 use signals::Signals;
 use std::{collections::VecDeque, io, time::Duration};
 use supervisor::{
+    notify::Glass,
     spawn::Spawner,
     time::{Instant, Millis},
 };
+use upgrade::Candidate;
 
 const SIGNAL: Token = Token(0);
 const CONTROL: Token = Token(1);
@@ -107,6 +122,8 @@ pub struct Setup {
     pub clock: Clock,
     /// The services.
     pub database: Database,
+    /// A memfd with the database as it was read.
+    pub stored: OwnedFd,
     /// The engine's half of them.
     pub graph: Graph,
     /// Where things are.
@@ -129,6 +146,10 @@ pub struct Setup {
     pub rescue: Option<Rescue>,
     /// The watchdog of the hardware, if it is used.
     pub guard: Option<Guard>,
+    /// How the next program is called, but for what it has to take over.
+    pub line: Vec<String>,
+    /// What the program before left.
+    pub handover: Option<Handover>,
 }
 
 /// Makes the attendant that rescues a machine, for the reason given.
@@ -139,6 +160,10 @@ pub trait Attendant {
     /// Called when it may be time to start it; answers when to ask again.
     fn tend(&mut self, now: Instant, spawner: &mut Spawner, report: &mut Report)
     -> Option<Instant>;
+    /// Its child, if one runs.
+    fn pid(&self) -> Option<rustix::process::Pid>;
+    /// The program before started this child for it.
+    fn take_over(&mut self, pid: rustix::process::Pid);
     /// A child died; answers whether it was this one's.
     fn exited(&mut self, now: Instant, pid: rustix::process::Pid, report: &mut Report) -> bool;
 }
@@ -167,8 +192,19 @@ pub struct Manager {
     cgroups: Cgroups,
     /// Daemons that fork, before it is known which process goes on.
     heirs: Vec<Heir>,
+    /// Looks into pipes.
+    glass: Glass,
+    vault: Vault,
+    /// What is left to be done of what the last event led to.
+    todo: VecDeque<Action>,
     /// Events that doing something led to.
     queue: VecDeque<Event>,
+    /// An event is being handled: what comes meanwhile waits.
+    is_telling: bool,
+    /// Another version that is asked whether it can take over.
+    candidate: Option<Candidate>,
+    /// The program to become, when the turn is over.
+    next_image: Option<OwnedFd>,
     /// Counts published generations; makes their names unique.
     publications: u64,
     settled_at: Option<Instant>,
@@ -194,10 +230,11 @@ impl Manager {
             let what = what.to_owned();
             move |error: io::Error| format!("cannot {what}: {error}")
         };
-        let Setup { database, graph, paths, mut report, .. } = setup;
-        let nofile = raise_nofile();
+        let Setup { database, graph, paths, mut report, handover, .. } = setup;
+        let before = handover.as_ref().map(|handover| &handover.fixed);
+        let nofile = before.map_or_else(raise_nofile, |fixed| fixed.nofile);
         // What every process gets, and what hands it over, should have low numbers; see there.
-        let spawner = Spawner::new();
+        let mut spawner = Spawner::new();
         let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
         paths.make().map_err(|(path, error)| cannot(&format!("make {}", path.display()))(error))?;
         let names: Vec<Option<String>> = database
@@ -209,24 +246,35 @@ impl Manager {
                 runs.then(|| database.name(id).to_owned())
             })
             .collect();
-        let logs = Logs::new(&names, &paths.log, &graph.system)
+        let logs = Logs::new(&names, &paths.log, &graph.system, before)
             .map_err(|errno| cannot("make the log pipes")(errno.into()))?;
         report.set_log(logs.own_writer().map_err(|e| cannot("make the log pipes")(e.into()))?);
+        let glass = Glass::new().map_err(|errno| cannot("make a pipe")(errno.into()))?;
         let poll = Poll::new().map_err(cannot("make the poll"))?;
-        let signals = Signals::catch(setup.signals).map_err(cannot("catch signals"))?;
-        poll.registry()
-            .register(&mut SourceFd(&signals.fd()), SIGNAL, Interest::READABLE)
-            .map_err(cannot("watch for signals"))?;
-        let control = Control::open(&paths.control, &poll)
+        let control = Control::open(&paths.control, &poll, before.map(|fixed| fixed.control))
             .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
+        let fixed = Fixed {
+            services: u16::try_from(database.len()).unwrap_or(u16::MAX),
+            database: number(&setup.stored),
+            control: control.fd(),
+            nofile,
+            ..logs.fixed(&setup.clock)
+        };
+        let vault = Vault::make(&fixed, setup.stored)
+            .map_err(|errno| cannot("make the state")(errno.into()))?;
+        spawner.note_pid_at(&vault.header.spawned);
+        let (engine, todo, queue) = match &handover {
+            None => (Engine::new(graph), VecDeque::new(), VecDeque::new()),
+            Some(handover) => resume::engine(graph, handover)?,
+        };
         let milestones = vec![Milestones::default(); database.len()];
         let mut manager = Self {
             clock: setup.clock,
             children: Children::new(database.len()),
-            conditions: Conditions::new(&database),
+            conditions: Conditions::new(&database, &engine),
             cgroups: Cgroups::default(),
             heirs: Vec::new(),
-            engine: Engine::new(graph),
+            engine,
             database,
             paths,
             report,
@@ -237,12 +285,18 @@ impl Manager {
             control,
             feed: Feed::new(),
             poll,
-            signals,
+            signals: Signals::default(),
             meaning: setup.meaning,
             attendant: setup.attendant,
             attend_at: Some(Instant::default()),
             rescue: setup.rescue,
-            queue: VecDeque::new(),
+            glass,
+            vault,
+            todo,
+            queue,
+            is_telling: false,
+            candidate: None,
+            next_image: None,
             publications: 0,
             settled_at: None,
             milestones,
@@ -253,13 +307,24 @@ impl Manager {
             stopped_at: None,
             more: false,
         };
+        if let Some(handover) = &handover {
+            manager.take_over(handover)?;
+        }
+        manager.keep_all(&fixed, &setup.line);
+        // From here on a crash is one of this program, whose state is complete.
+        manager.signals =
+            Signals::catch(setup.signals, &manager.poll).map_err(cannot("catch signals"))?;
+        let is_first = handover.is_none();
+        if let Some(handover) = handover {
+            manager.go_on_from(handover);
+        }
         manager.tend();
         // What is so at first is told before anything starts, so that nothing starts in vain.
         let now = manager.clock.now();
         let problem = manager.conditions.settle(now, manager.poll.registry());
         manager.tell_conditions(problem);
         manager.begin_selfcheck();
-        if let Some(target) = setup.target {
+        if let (Some(target), true) = (setup.target, is_first) {
             manager.tell(Event::Boot(target));
         }
         Ok(manager)
@@ -271,6 +336,7 @@ impl Manager {
         loop {
             if let (Some(ending), true) = (self.ending, self.is_over()) {
                 self.remove_control_groups();
+                point("over");
                 return ending;
             }
             let timeout = self.timeout();
@@ -281,6 +347,8 @@ impl Manager {
                 self.report.say("loop", &format!("cannot poll: {error}; it goes on"));
             }
             self.more = false;
+            arm(&self.paths.run, false);
+            point("poll");
             for event in &events {
                 self.turn_of(event.token());
             }
@@ -288,9 +356,11 @@ impl Manager {
             self.watch_conditions();
             self.tell(Event::Tick);
             self.tend();
+            self.end_slow_candidate();
             self.guard_turn();
             self.serve_clients();
             self.note_turn(self.has_more());
+            self.become_next();
         }
     }
 
@@ -316,6 +386,7 @@ impl Manager {
             self.attend_at,
             self.conditions.deadline(),
             self.guard.as_ref().and_then(|guard| guard.deadline(self.clock.now())),
+            self.candidate.as_ref().map(|candidate| candidate.until),
             drain,
         ];
         let at = candidates.into_iter().flatten().min()?;
@@ -336,8 +407,9 @@ impl Manager {
     }
 
     fn take_signals(&mut self) {
-        let pending: Vec<c_int> = self.signals.take().collect();
-        for signal in pending {
+        self.signals.quiet();
+        while let Some(signal) = crash::take_signal() {
+            point("signal");
             match (self.meaning)(signal) {
                 Some(Wish::Reap) => self.children.reap_later(),
                 Some(Wish::End(ending)) => self.end(ending, false),
@@ -357,6 +429,7 @@ impl Manager {
     }
 
     fn tell_conditions(&mut self, problem: Option<String>) {
+        point("condition");
         if let Some(problem) = problem {
             self.report.say("conditions", &problem);
         }
@@ -376,41 +449,68 @@ impl Manager {
     /// Hands an event to the engine, does what it says, and goes on with what came of that.
     fn tell(&mut self, event: Event) {
         self.queue.push_back(event);
+        if !core::mem::replace(&mut self.is_telling, true) {
+            self.go_on();
+            self.is_telling = false;
+        }
+    }
+
+    /// Does what is to be done, and handles what waits.
+    fn go_on(&mut self) {
         let mut actions = Vec::new();
-        while let Some(event) = self.queue.pop_front() {
-            self.engine.handle(self.clock.now(), event, &mut actions);
-            for action in core::mem::take(&mut actions) {
+        loop {
+            while let Some(action) = self.todo.pop_front() {
                 // Somebody may be waiting for just this.
                 self.control.serve_again();
                 self.act(action);
+                if !matches!(action, Action::Notice(_)) {
+                    self.done();
+                }
             }
             self.peaks.queued(self.queue.len());
+            let Some(event) = self.queue.pop_front() else { return self.commit() };
+            point("handle");
+            self.engine.handle(self.clock.now(), event, &mut actions);
+            point("handled");
+            self.begin(&actions);
+            self.todo.extend(actions.drain(..));
         }
     }
 
     /// Starts what is not a service: the collector, and what the machine has of its own.
     fn tend(&mut self) {
         let now = self.clock.now();
-        let problem = self.logs.start_if_due(
-            now,
-            &mut self.spawner,
-            &self.resources,
-            self.report.console(),
-            self.log_to_console,
-        );
-        if let Some(problem) = problem {
-            self.report.say("log", &problem);
+        if self.logs.deadline().is_some_and(|at| at <= now) {
+            point("collector");
+            self.vault.will_spawn(spawning::COLLECTOR);
+            let problem = self.logs.start(
+                now,
+                &mut self.spawner,
+                &self.resources,
+                self.report.console(),
+                self.log_to_console,
+            );
+            point("collector-started");
+            if let Some(problem) = problem {
+                self.report.say("log", &problem);
+            }
+            self.commit();
+            self.vault.has_spawned();
         }
         if self.attend_at.is_some_and(|at| at <= now) {
             let attendant = self.attendant.as_mut();
+            self.vault.will_spawn(spawning::ATTENDANT);
             self.attend_at =
                 attendant.and_then(|one| one.tend(now, &mut self.spawner, &mut self.report));
+            self.commit();
+            self.vault.has_spawned();
         }
     }
 
     /// Begins an orderly end; the first one who asks says which. With `now`, services are killed.
     fn end(&mut self, ending: Ending, now: bool) {
         if self.ending.is_none() {
+            point("stop");
             self.ending = Some(ending);
             let text = messages::ending(ending);
             self.report.say("shutdown", &format!("{text}; stopping the services"));

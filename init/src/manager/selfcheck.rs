@@ -3,6 +3,7 @@
 
 use super::Manager;
 use crate::file::{names, text};
+use core::sync::atomic::Ordering::Relaxed;
 use rc::proto::Figure;
 use std::path::Path;
 
@@ -45,7 +46,9 @@ impl Manager {
     /// Descriptors that come and go.
     fn passing_descriptors(&self) -> usize {
         let device = usize::from(self.guard.as_ref().is_some_and(super::Guard::is_open));
-        self.control.count() + self.children.ears.count() + self.conditions.descriptors() + device
+        let candidate = if self.candidate.is_some() { 2 } else { 0 };
+        let ears = self.children.ears.count();
+        self.control.count() + ears + self.conditions.descriptors() + device + candidate
     }
 
     /// All figures, in the order in which they are shown.
@@ -74,6 +77,8 @@ impl Manager {
             figure("stale-events", self.engine.stale_events(), None),
             figure("lines-dropped", self.report.dropped_ever(), None),
             figure("collector-starts", self.logs.collector().0.into(), None),
+            figure("reexecs", self.vault.header.reexecs.load(Relaxed).into(), None),
+            figure("crashes", self.vault.header.crashes.load(Relaxed).into(), None),
             figure("defects", self.engine.bugs(), Some(0)),
         ]
     }

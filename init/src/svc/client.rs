@@ -26,6 +26,15 @@ pub enum Error {
     Frame(proto::FrameError),
 }
 
+impl Error {
+    /// Whether jamb hung up, as it does when another program takes its place.
+    pub fn is_end(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let Self::Broken(error) = self else { return false };
+        matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,6 +5,7 @@ mod args;
 mod bootchart;
 mod change;
 mod client;
+mod handover;
 mod json;
 mod logs;
 mod outputs;
@@ -45,6 +46,8 @@ usage: svc COMMAND [OPTION]… [NAME]…
   bootchart               when services got ready             --json
   selfcheck               how jamb itself is; 1 if not well  --json
   version                 of this program and the running one --json
+  reexec                  execute jamb anew; services go on
+  upgrade PATH            the same with another version, if it can take over
 
   -t, --timeout SECONDS   give up after this time (exit code 2)
   -n, --no-wait           do not wait for the result
@@ -127,6 +130,12 @@ const COMMANDS: &[Command] = &[
         name: "bootchart",
         allowed: Allowed { json: true, most: 0, ..PLAIN },
         run: bootchart::bootchart,
+    },
+    Command { name: "reexec", allowed: Allowed { most: 0, ..PLAIN }, run: handover::reexec },
+    Command {
+        name: "upgrade",
+        allowed: Allowed { least: 1, most: 1, ..PLAIN },
+        run: handover::upgrade,
     },
     Command {
         name: "selfcheck",

@@ -4,7 +4,7 @@ use super::{Connection, Failure, args::Args, json::Json, query};
 use crate::{exit, file};
 use rc::{
     outputs::MAX_VALUE,
-    proto::{Reply, Request, What},
+    proto::{Reply, What},
 };
 use rustix::io::Errno;
 use std::path::Path;
@@ -22,10 +22,7 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
     // Following begins before reading: what changes in between is read twice, not missed.
     let mut events = Connection::open()?;
     if args.follow {
-        match events.ask(&Request::Events { from: 0 })? {
-            Reply::Done => {}
-            other => return Err(query::unexpected(other)),
-        }
+        events = query::follow(0)?;
     }
     query::one(&mut connection, name)?;
     let directory = query::info(&mut connection)?.outputs_dir;
@@ -44,7 +41,15 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         return Ok(exit::OK);
     }
     loop {
-        let concerns = match events.next(None)? {
+        let reply = match events.next(None) {
+            // Another program goes on; what changed meanwhile is seen by reading.
+            Err(error) if error.is_end() => {
+                events = query::follow(0)?;
+                Reply::Lost(0)
+            }
+            reply => reply?,
+        };
+        let concerns = match reply {
             Reply::Event(event) => event.service == *name && matches!(event.what, What::Outputs(_)),
             // Whatever was lost may have been about this.
             Reply::Lost(_) => true,

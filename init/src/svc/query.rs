@@ -125,14 +125,19 @@ pub fn list(args: &Args) -> Result<i32, Failure> {
 
 /// `svc events`
 pub fn events(args: &Args) -> Result<i32, Failure> {
-    let mut connection = Connection::open()?;
     // The first event has the number 1.
-    match connection.ask(&Request::Events { from: u64::from(args.all) })? {
-        Reply::Done => {}
-        other => return Err(unexpected(other)),
-    }
+    let mut connection = follow(u64::from(args.all))?;
     loop {
-        let line = match connection.next(None)? {
+        let reply = match connection.next(None) {
+            // Another program goes on, which tells so with its first event. One that is over cannot be
+            // connected to.
+            Err(error) if error.is_end() => {
+                connection = follow(1)?;
+                continue;
+            }
+            reply => reply?,
+        };
+        let line = match reply {
             Reply::Event(event) if args.json => show::event_json(&event),
             Reply::Event(event) => show::event_text(&event),
             Reply::Lost(count) if args.json => {
@@ -149,6 +154,15 @@ pub fn events(args: &Args) -> Result<i32, Failure> {
         if !exit::can_say(&(line + "\n")) {
             return Ok(exit::OK);
         }
+    }
+}
+
+/// A connection over which events come.
+pub fn follow(from: u64) -> Result<Connection, Failure> {
+    let mut connection = Connection::open()?;
+    match connection.ask(&Request::Events { from })? {
+        Reply::Done => Ok(connection),
+        other => Err(unexpected(other)),
     }
 }
 
@@ -169,6 +183,10 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
             show::span(info.up_ms),
             hexadecimal(&info.database),
         );
+        if info.reexecs + info.crashes > 0 {
+            let (reexecs, crashes) = (info.reexecs, info.crashes);
+            text.push_str(&format!("\nexecuted anew {reexecs} times, {crashes} crashes survived"));
+        }
         if let Some(ending) = info.ending {
             text.push_str(&format!("\n{} is in progress", show::ending(ending)));
         }
@@ -189,6 +207,8 @@ fn info_fields(json: &mut Json, info: &Info) {
     json.key("collector_starts").number(Some(info.collector_starts.into()));
     json.key("stale_events").number(Some(info.stale_events));
     json.key("bugs").number(Some(info.bugs));
+    json.key("reexecs").number(Some(info.reexecs.into()));
+    json.key("crashes").number(Some(info.crashes.into()));
     json.key("ending");
     match info.ending {
         Some(ending) => json.string(show::ending(ending)),

@@ -348,6 +348,11 @@ fn event_fields(json: &mut Json, event: &Event) {
             json.key("index").number(Some((*index).into()));
             json.key("holds").truth(*holds);
         }
+        What::Resumed { crashes, reexecs } => {
+            json.string("resumed");
+            json.key("crashes").number(Some((*crashes).into()));
+            json.key("reexecs").number(Some((*reexecs).into()));
+        }
         What::Shutdown(how) => {
             json.string("shutdown");
             json.key("how").string(ending(*how));
@@ -373,6 +378,9 @@ pub fn event_text(event: &Event) -> String {
         What::Outputs(keys) if keys.is_empty() => "outputs are withdrawn".to_owned(),
         What::Outputs(keys) => format!("outputs: {}", keys.join(" ")),
         What::Shutdown(how) => format!("{} begins", ending(*how)),
+        What::Resumed { crashes, reexecs } => {
+            format!("executed anew ({reexecs} times so far; {crashes} crashes); all goes on")
+        }
         What::Condition { index, holds } => {
             format!("condition {index} {}", if *holds { "holds" } else { "does not hold" })
         }

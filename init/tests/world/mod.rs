@@ -8,9 +8,9 @@
 use rc::{
     Backoff, Millis, StopPolicy,
     model::{
-        Back, Command as Argv, Condition, Edge, Exec, Fact, Failover, Kind, Longrun, OnChange,
-        OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation, Restart, Service,
-        ServiceId, System,
+        Back, Command as Argv, Condition, Edge, Exec, Fact, Failover, File, Kind, Longrun,
+        OnChange, OnFailure, Oneshot, OutputDecl, Policy, Read, Ready, ReadyWhen, Relation,
+        Restart, Service, ServiceId, System,
     },
     outputs::OutputType,
     text::{Piece, Text},
@@ -107,6 +107,12 @@ pub fn failover(
     one.service.outputs[0].from =
         (0..alternatives.len()).map(|n| u16::try_from(n).unwrap()).collect();
     one
+}
+
+/// A file with these contents.
+pub fn file(name: &'static str, path: &Path, content: &str) -> Def {
+    let path = path.to_str().unwrap().to_owned();
+    def(name, Kind::File(File { path, text: text(content), mode: 0o644 }))
 }
 
 /// A bundle that is ready with so many of its members.
@@ -406,12 +412,18 @@ impl World {
     }
 
     /// Ends it in order; answers how it exited.
-    pub fn end(mut self) -> std::process::ExitStatus {
+    pub fn end(self) -> std::process::ExitStatus {
+        let dir = self.dir.clone();
+        let status = self.end_keeping();
+        fs::remove_dir_all(dir).ok();
+        status
+    }
+
+    /// The same; what it wrote stays.
+    pub fn end_keeping(mut self) -> std::process::ExitStatus {
         kill(i64::from(self.child.id()), "TERM");
         self.ended = true;
-        let status = self.child.wait().unwrap();
-        fs::remove_dir_all(&self.dir).ok();
-        status
+        self.child.wait().unwrap()
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Engine, Graph, Shutdown, graph::id_of, state::Dynamic};
 use crate::{decode::decode, model::ServiceId};
 use serde::{Deserialize, Serialize};
 
-/// The version of what is saved. It changes whenever a type in it does.
+/// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
 pub const SAVED: u8 = 3;
 
 /// What is saved is damaged, or of another database or version.

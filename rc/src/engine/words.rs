@@ -111,7 +111,7 @@ impl Phase {
 }
 
 /// What the shell has to do. The order matters: outputs are on disk before their readers start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Action {
     /// Start the process of this incarnation; report `Spawned`, later `Exited`.
     Spawn(Incarnation),

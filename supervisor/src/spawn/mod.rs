@@ -13,6 +13,7 @@ use core::{
     ffi::{CStr, c_int, c_void},
     mem::MaybeUninit,
     ptr,
+    sync::atomic::AtomicI32,
 };
 use rustix::{
     fd::{AsRawFd, BorrowedFd, RawFd},
@@ -31,6 +32,9 @@ use child::{OWN_PID, PID_ROOM, Shared, child_main, last_errno, zero_action};
 use slots::Slots;
 
 pub use isolation::Isolation;
+/// The signals of a crash.
+const CRASHES: [c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP];
 
 /// The child's stack until execve(2). It calls a few shallow functions; 32 KiB is ample.
 const STACK: usize = 32 * 1024;
@@ -96,6 +100,8 @@ pub struct Spawner {
     slots: Option<Slots>,
     /// The signals that are not at their default here, known from the first spawn on.
     signals: Option<Vec<c_int>>,
+    /// Where the pid of a child is noted by the kernel before anything else can happen.
+    note: Option<&'static AtomicI32>,
 }
 
 impl Default for Spawner {
@@ -110,7 +116,13 @@ impl Spawner {
     #[must_use]
     pub fn new() -> Self {
         let stack = vec![MaybeUninit::uninit(); STACK].into_boxed_slice();
-        Self { stack, slots: Slots::new(), signals: None }
+        Self { stack, slots: Slots::new(), signals: None, note: None }
+    }
+
+    /// From now on the pid of each child is in `place` before the child or this process does anything: whoever
+    /// finds that memory knows whether there is a child.
+    pub fn note_pid_at(&mut self, place: &'static AtomicI32) {
+        self.note = Some(place);
     }
 
     /// Starts the process in a session and process group of its own, with all signals unblocked and
@@ -178,6 +190,8 @@ impl Spawner {
             refused: false,
         };
         let files = if unshare_from.is_some() { libc::CLONE_FILES } else { 0 };
+        let noted = if self.note.is_some() { libc::CLONE_PARENT_SETTID } else { 0 };
+        let note = self.note.map_or(ptr::null_mut(), AtomicI32::as_ptr);
         // A handler of ours must not run in the child, on memory that is ours. The child starts with
         // this mask and clears it when all dispositions are at their default.
         let blocked = Blocked::all();
@@ -186,13 +200,15 @@ impl Spawner {
         let back = top as usize - aligned;
         // SAFETY: `child_main` is a C function that never returns and runs on the stack below
         // `aligned`, which is 16-byte aligned, inside `self.stack` and used by nobody else, since the
-        // parent is suspended until execve or _exit (CLONE_VFORK). `shared` outlives the call.
+        // parent is suspended until execve or _exit (CLONE_VFORK). `shared` outlives the call, and `note` is
+        // null or lives for ever.
         let pid = unsafe {
             libc::clone(
                 child_main,
                 top.sub(back).cast::<c_void>(),
-                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | files,
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | files | noted,
                 (&raw mut shared).cast::<c_void>(),
+                note,
             )
         };
         let errno = last_errno();
@@ -212,7 +228,8 @@ impl Spawner {
     }
 }
 
-/// All signals are blocked for as long as this lives.
+/// All signals are blocked for as long as this lives, but for those of a crash: the kernel kills whoever
+/// causes one while it is blocked, and they have their own way to tell a child from its parent.
 struct Blocked(libc::sigset_t);
 
 impl Blocked {
@@ -223,6 +240,9 @@ impl Blocked {
         // all-zero sigset_t is a valid (empty) one should they fail.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
+            for crash in CRASHES {
+                libc::sigdelset(all.as_mut_ptr(), crash);
+            }
             libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
             Self(before.assume_init())
         }

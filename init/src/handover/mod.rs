@@ -1,0 +1,278 @@
+//! Hand-over: this program is followed by another one (a newer version, or itself after a crash), and the
+//! services do not notice. What the next one has to know is in memory that survives ([`area`]), written
+//! record by record ([`ledger`], [`state`]); [`crash`] is the way from one to the other.
+//!
+//! Nothing here decides what is recorded or when; the manager does, in `keep.rs` and `resume.rs`.
+
+pub mod area;
+mod check;
+pub mod crash;
+mod degraded;
+pub mod ledger;
+pub mod point;
+pub mod state;
+
+pub use check::{CAN, main as check_main};
+pub use degraded::{TIME as DEGRADED, end_children, wait as wait_degraded};
+
+use crate::{clock::Clock, inherit};
+use area::{Area, Header, phase};
+use core::sync::atomic::Ordering::Relaxed;
+use ledger::Legacy;
+use rc::{
+    db::Database,
+    engine::{Engine, Graph, SAVED},
+};
+use rustix::{fd::RawFd, io::Errno};
+use state::{Fixed, Shell};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The option behind which the next program is told the number of the memfd.
+pub const OPTION: &str = "--handover";
+/// Five crashes within this many seconds are a loop.
+pub const TOO_CLOSE_S: u32 = 60;
+
+/// Arguments without what [`take`] looks for.
+pub fn without_option(arguments: &[String]) -> Vec<String> {
+    let at = arguments.iter().position(|argument| argument == OPTION);
+    arguments[..at.unwrap_or(arguments.len())].to_vec()
+}
+
+/// What the program before left.
+pub struct Handover {
+    area: &'static Area,
+    /// What does not change.
+    pub fixed: Fixed,
+    /// Nothing can be taken over, or it crashed too often: why, for people.
+    pub degraded: Option<String>,
+    /// It crashed: how, for people.
+    pub crash: Option<String>,
+    /// Somebody who is no service had a place.
+    is_attended: bool,
+    /// The descriptor of the hardware's watchdog.
+    watchdog: Option<i32>,
+}
+
+/// Takes what the program before left, if the arguments say that there was one. From then on a crash of this
+/// one leads to `line` being called, which begins where this one did.
+pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
+    let at = arguments.iter().position(|argument| argument == OPTION)?;
+    let area = Area::open(supervisor::decimal::number(arguments.get(at + 1)?)?)?;
+    let header = area.header();
+    if header.owner.load(Relaxed) != area::own_pid() {
+        return None;
+    }
+    // Until there is another one, a crash is noted in its header.
+    let area: &'static Area = Box::leak(Box::new(area));
+    let header = area.header();
+    let crash = crash_text(header);
+    header.signal.store(0, Relaxed);
+    let is_degraded = header.phase.load(Relaxed) == phase::DEGRADED;
+    if !is_degraded {
+        header.phase.store(phase::RECOVERING, Relaxed);
+    }
+    crash::install(header, line);
+    for fd in area::numbers(area.kept()) {
+        if !inherit::closes_on_exec(fd) {
+            area::set(area.kept(), fd, false);
+        }
+    }
+    let mut found = Handover {
+        area,
+        fixed: Fixed::default(),
+        degraded: None,
+        crash,
+        is_attended: false,
+        watchdog: None,
+    };
+    let problem = found.check().err();
+    let often = || "it crashed too often, or could not take over".to_owned();
+    found.degraded = is_degraded.then(often).or(problem);
+    if found.degraded.is_some() {
+        header.phase.store(phase::DEGRADED, Relaxed);
+    }
+    Some(found)
+}
+
+impl Handover {
+    /// Reads what never changes; an error is for people.
+    fn check(&mut self) -> Result<(), String> {
+        let legacy = legacy(self.area)?;
+        self.fixed = state::decode(legacy.get(state::FIXED)).ok_or(DAMAGED)?;
+        let shell = shell(&legacy)?;
+        self.is_attended = shell.attendant.is_some();
+        self.watchdog = shell.watchdog;
+        Ok(())
+    }
+
+    /// The clock, which goes on.
+    pub const fn clock(&self) -> Clock {
+        Clock::since((self.fixed.origin_ms, self.fixed.used_before_ms))
+    }
+
+    /// Why there is a rescue shell, if there was one.
+    pub fn rescue(&self) -> Option<String> {
+        self.is_attended.then(|| "the rescue goes on".to_owned())
+    }
+
+    /// The hardware's watchdog, which has to be fed all the time.
+    pub fn take_watchdog(&mut self) -> Option<OwnedFd> {
+        self.watchdog.take().and_then(inherit::adopt)
+    }
+
+    /// Its numbers.
+    pub fn header(&self) -> &'static Header {
+        self.area.header()
+    }
+
+    /// The records that count.
+    ///
+    /// # Errors
+    /// What is wrong with them, for people.
+    pub fn legacy(&self) -> Result<Legacy<'static>, String> {
+        legacy(self.area)
+    }
+
+    /// The database that it used, and the memfd that has it. To be asked once.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn database(&self) -> Result<(Database, Graph, OwnedFd), String> {
+        let fd = inherit::adopt(self.fixed.database).ok_or(DAMAGED)?;
+        let (database, graph) = database(&fd)?;
+        if database.len() != usize::from(self.fixed.services) {
+            return Err(DAMAGED.to_owned());
+        }
+        Ok((database, graph, fd))
+    }
+
+    /// Everything was taken over: what it kept and nobody took is closed, and its memory given back.
+    pub fn finish(self, kept: &[core::sync::atomic::AtomicU32]) {
+        for fd in area::numbers(self.area.kept()).filter(|fd| !area::is_set(kept, *fd)) {
+            area::close(fd);
+        }
+        // The image itself was closed when it was executed.
+        let former = self.header().former.load(Relaxed);
+        if former >= 0 {
+            area::close(former);
+        }
+        // The mapping stays, as handlers might still look at it; nothing is behind it any more.
+        rustix::fs::ftruncate(self.area.fd(), 0).ok();
+    }
+}
+
+const DAMAGED: &str = "its state is damaged";
+
+fn legacy(area: &Area) -> Result<Legacy<'_>, String> {
+    let header = area.header();
+    let format = header.format.load(Relaxed);
+    if format != self::format() {
+        return Err(format!("its state has format {format}, this jamb reads format {SAVED}"));
+    }
+    let keys = state::keys(header.services.load(Relaxed) as usize);
+    Ok(Legacy::read(area.space(), header.counts.load(Relaxed), keys).ok_or(DAMAGED)?)
+}
+
+fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
+    let mut bytes = Vec::new();
+    let problem = |error: &dyn core::fmt::Display| format!("its database cannot be used: {error}");
+    let size = rustix::fs::fstat(fd).map_err(|error| problem(&error))?.st_size;
+    bytes.resize(usize::try_from(size).unwrap_or(0).min(rc::db::MAX_LENGTH), 0);
+    let mut read = 0;
+    while read < bytes.len() {
+        match rustix::io::pread(fd, &mut bytes[read..], read as u64) {
+            Ok(0) => break,
+            Ok(length) => read += length,
+            Err(error) => return Err(problem(&error)),
+        }
+    }
+    if bytes.is_empty() {
+        return Ok((Database::empty(), Graph::empty()));
+    }
+    let database = Database::new(bytes).map_err(|error| problem(&error))?;
+    let graph = Graph::load(&database).map_err(|error| problem(&error))?;
+    Ok((database, graph))
+}
+
+/// The engine that goes on from the records.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn engine(graph: Graph, legacy: &Legacy<'_>) -> Result<Engine, String> {
+    let head = legacy.get(state::ENGINE);
+    let engine = Engine::restore(graph, head, &mut |id| Some(legacy.get(state::of_engine(id))));
+    engine.map_err(|error| error.to_string())
+}
+
+/// The records of the manager itself.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn shell(legacy: &Legacy<'_>) -> Result<Shell, String> {
+    Ok(state::decode(legacy.get(state::SHELL)).ok_or(DAMAGED)?)
+}
+
+/// The format of the records that this program writes.
+pub const fn format() -> u32 {
+    SAVED as u32
+}
+
+/// Memory that has the database as it was read, for the next program.
+///
+/// # Errors
+/// As memfd_create(2) and write(2) have it.
+pub fn store(bytes: &[u8]) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let fd = memfd_create("jamb-database", MemfdFlags::CLOEXEC)?;
+    let mut written = 0;
+    while written < bytes.len() {
+        written += rustix::io::pwrite(&fd, &bytes[written..], written as u64)?;
+    }
+    Ok(fd)
+}
+
+/// How it crashed, if it did.
+fn crash_text(header: &Header) -> Option<String> {
+    let signal = i32::try_from(header.signal.load(Relaxed)).unwrap_or(0);
+    if signal == 0 {
+        return None;
+    }
+    let name = supervisor::signal::Signal::from_number(signal);
+    let name = name.map_or("?", supervisor::signal::Signal::name);
+    let place = crash::noted(&header.place);
+    // A signal that a process sent has a code that is not above 0, sigaction(2).
+    if header.code.load(Relaxed) <= 0 {
+        return Some(format!("SIG{name} at {place:#x}"));
+    }
+    Some(format!("SIG{name} at {place:#x}, address {:#x}", crash::noted(&header.about)))
+}
+
+/// This very program, so that it can be executed even if its file is replaced.
+///
+/// # Errors
+/// As open(2) has it, for the last of the places where it may be.
+pub fn own_image() -> Result<OwnedFd, Errno> {
+    let mut result = Err(Errno::NOENT);
+    for place in [c"/proc/self/exe", c"/init", c"/sbin/init"] {
+        result = open_image(place);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// A program to become.
+///
+/// # Errors
+/// As open(2) has it.
+pub fn open_image(path: &core::ffi::CStr) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// A number for a descriptor of ours.
+pub fn number(fd: &impl AsFd) -> RawFd {
+    use rustix::fd::AsRawFd as _;
+    fd.as_fd().as_raw_fd()
+}

@@ -1,0 +1,169 @@
+//! What survives this program, as records of the [`super::ledger`]: which there are, and their fields. Pure.
+//!
+//! They are written with postcard, in the format that the header names; another one is refused.
+
+use super::ledger::{FIRST, Key};
+use rc::{
+    engine::{Action, Event, Incarnation, Role},
+    model::ServiceId,
+    proto::{Ending, Milestones},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use supervisor::{exit::Exit, notify::Line, time::Instant};
+
+/// The engine's head.
+pub const ENGINE: Key = FIRST;
+/// [`Shell`].
+pub const SHELL: Key = FIRST + 1;
+/// [`Fixed`].
+pub const FIXED: Key = FIRST + 2;
+const SERVICES: Key = FIRST + 3;
+
+/// The engine's record of a service.
+pub fn of_engine(id: ServiceId) -> Key {
+    SERVICES + 2 * Key::from(id.0)
+}
+
+/// The manager's record of a service: [`Service`].
+pub fn of_service(id: ServiceId) -> Key {
+    of_engine(id) + 1
+}
+
+/// All keys are below this.
+pub fn keys(services: usize) -> usize {
+    SERVICES as usize + 2 * services
+}
+
+/// What does not change while the program runs.
+#[derive(Serialize, Deserialize, Default, Clone)]
+pub struct Fixed {
+    /// Services in the database.
+    pub services: u16,
+    /// Descriptor of the database, as it was read.
+    pub database: i32,
+    /// When the clock began, and how much processor time had been used by then, in milliseconds.
+    pub origin_ms: u64,
+    pub used_before_ms: u64,
+    /// The limit of open descriptors before jamb raised its own.
+    pub nofile: (Option<u64>, Option<u64>),
+    /// The listening socket.
+    pub control: i32,
+    /// The collector's map and spool.
+    pub map: i32,
+    pub spool: i32,
+    /// Both ends of jamb's own log pipe, then of those of the services that have one.
+    pub own: (i32, i32),
+    pub pipes: Vec<Option<(i32, i32)>>,
+}
+
+/// The log collector.
+#[derive(Serialize, Deserialize, Default, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Collector {
+    pub pid: Option<i32>,
+    /// Since when it runs, or until when its start is put off.
+    pub at: Instant,
+    pub failures: u32,
+    pub starts: u32,
+}
+
+/// What belongs to no service and changes.
+#[derive(Serialize, Deserialize, Default)]
+pub struct Shell {
+    pub publications: u64,
+    pub settled_at: Option<Instant>,
+    pub ending: Option<Ending>,
+    pub stopped_at: Option<Instant>,
+    pub collector: Collector,
+    /// There is somebody who is no service, and this is their process, if one runs.
+    pub attendant: Option<Option<i32>>,
+    /// The descriptor of the hardware's watchdog.
+    pub watchdog: Option<i32>,
+    /// Daemons that fork: `MAINPID`, or the file that is awaited.
+    pub heirs: Vec<(Incarnation, Option<i32>, String)>,
+}
+
+/// Where a service speaks up.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Ear {
+    pub fd: i32,
+    pub run: Incarnation,
+    /// The user who may send to it, if it is a socket.
+    pub owner: Option<u32>,
+    pub line: Line,
+    pub status: String,
+}
+
+/// What the manager knows of a service.
+#[derive(Serialize, Deserialize, Default)]
+pub struct Service {
+    /// Role and generation, pid and process group.
+    pub live: Vec<(Role, u32, i32, i32)>,
+    pub ear: Option<Ear>,
+    pub milestones: Milestones,
+}
+
+/// What the last event led to. Notices are left out: they are told once at most.
+#[derive(Serialize, Deserialize, Default)]
+pub struct Journal {
+    pub actions: Vec<Action>,
+    /// What is to be handled afterwards.
+    pub queue: Vec<Sequel>,
+}
+
+/// One action was done, or none, and these events came of it.
+#[derive(Serialize, Deserialize, Default)]
+pub struct Done {
+    pub is_one: bool,
+    pub queue: Vec<Sequel>,
+}
+
+/// An event that something which jamb did led to; it cannot be observed again.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sequel {
+    Spawned(Incarnation),
+    Exited(Incarnation, Exit),
+    Written(Incarnation, Result<bool, i32>),
+    Ready(Incarnation),
+    Shutdown,
+    ShutdownNow,
+}
+
+impl Sequel {
+    /// `None` for those that come from outside.
+    pub fn of(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::Spawned(run) => Self::Spawned(*run),
+            Event::Exited(run, exit) => Self::Exited(*run, *exit),
+            Event::Written(run, result) => Self::Written(*run, *result),
+            Event::Ready(run) => Self::Ready(*run),
+            Event::Shutdown => Self::Shutdown,
+            Event::ShutdownNow => Self::ShutdownNow,
+            _ => return None,
+        })
+    }
+}
+
+impl From<Sequel> for Event {
+    fn from(sequel: Sequel) -> Self {
+        match sequel {
+            Sequel::Spawned(run) => Self::Spawned(run),
+            Sequel::Exited(run, exit) => Self::Exited(run, exit),
+            Sequel::Written(run, result) => Self::Written(run, result),
+            Sequel::Ready(run) => Self::Ready(run),
+            Sequel::Shutdown => Self::Shutdown,
+            Sequel::ShutdownNow => Self::ShutdownNow,
+        }
+    }
+}
+
+/// A record as bytes.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Vectors take what they are given, so that it cannot fail; were it to, what is missing would be
+    // noticed by who reads it.
+    postcard::to_extend(value, Vec::new()).unwrap_or_default()
+}
+
+/// The record that the bytes are.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    rc::decode(bytes)
+}

@@ -1,0 +1,158 @@
+//! What the next program would need, kept up to date in memory that survives this one: after each event what
+//! that changed and what it led to, after each action that it is done. No system call is made for it.
+//!
+//! | what | when it counts | if the program ends before | and after |
+//! |---|---|---|---|
+//! | an event | with its actions, in one commit | it is as if it never was: a death or a message is found again, a client asks again | its actions are done |
+//! | an action | with what it led to, in one commit | it is done again; a process that was made already is found by its pid | the next one is done |
+//! | taking a death or message off the kernel | after the commit of its event | it is found again, and changes nothing | – |
+
+use super::{Guard, Manager, adopt::Heir};
+use crate::handover::{
+    area::{Header, set},
+    ledger::{DONE, JOURNAL, Ledger},
+    point::point,
+    state::{self, Done, Journal, Sequel, Shell, encode},
+};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use rc::{engine::Action, model::ServiceId};
+use rustix::{fd::RawFd, process::Pid};
+
+/// The memory, and what of it is up to date.
+pub struct Vault {
+    pub header: &'static Header,
+    kept: &'static [AtomicU32],
+    pub ledger: Ledger,
+    /// The memfd with the database.
+    pub database: RawFd,
+    /// Events of the queue that it has.
+    queued: usize,
+    /// Something of the journal is not done, or of the queue not handled.
+    is_open: bool,
+    /// It was said that there is no room.
+    is_full: bool,
+}
+
+impl Vault {
+    pub fn new(
+        header: &'static Header,
+        kept: &'static [AtomicU32],
+        ledger: Ledger,
+        database: RawFd,
+    ) -> Self {
+        Self { header, kept, ledger, database, queued: 0, is_open: true, is_full: false }
+    }
+
+    /// From now on the next program gets this descriptor, too, or no longer.
+    pub fn keep(&self, fd: RawFd, is_kept: bool) {
+        // One without a bit is lost to the next program, which makes another.
+        set(self.kept, fd, is_kept);
+    }
+
+    /// One bit for each that is kept.
+    pub const fn kept(&self) -> &'static [AtomicU32] {
+        self.kept
+    }
+
+    /// Whether what it has is out of date for good.
+    pub const fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Something that [`crate::handover::area::spawning`] names is about to be started.
+    pub fn will_spawn(&self, what: u32) {
+        self.header.spawned.store(0, Relaxed);
+        self.header.spawning.store(what, Relaxed);
+    }
+
+    /// What was started is in the records.
+    pub fn has_spawned(&self) {
+        self.header.spawning.store(0, Relaxed);
+    }
+}
+
+impl Manager {
+    /// An event was handled and led to these actions.
+    pub(super) fn begin(&mut self, actions: &[Action]) {
+        let is_news = |action: &&Action| !matches!(action, Action::Notice(_));
+        let actions: Vec<Action> = actions.iter().filter(is_news).copied().collect();
+        if actions.is_empty() && self.queue.is_empty() && !self.vault.is_open {
+            return self.commit();
+        }
+        self.vault.is_open = !actions.is_empty() || !self.queue.is_empty();
+        let queue: Vec<Sequel> = self.queue.iter().filter_map(Sequel::of).collect();
+        self.vault.queued = self.queue.len();
+        self.vault.ledger.stage(JOURNAL, &encode(&Journal { actions, queue }));
+        self.commit();
+    }
+
+    /// One action of the journal is done.
+    pub(super) fn done(&mut self) {
+        self.stage_done(true);
+        point("done");
+        self.commit();
+        self.vault.has_spawned();
+        self.vault.header.renamed.store(0, Relaxed);
+    }
+
+    fn stage_done(&mut self, is_one: bool) {
+        let new = self.queue.iter().skip(self.vault.queued).filter_map(Sequel::of).collect();
+        self.vault.queued = self.queue.len();
+        self.vault.is_open = true;
+        self.vault.ledger.stage(DONE, &encode(&Done { is_one, queue: new }));
+    }
+
+    /// Makes everything that changed count.
+    pub(super) fn commit(&mut self) {
+        if self.queue.len() > self.vault.queued {
+            self.stage_done(false);
+        }
+        while let Some(id) = self.engine.next_touched() {
+            let bytes = self.engine.save_record(id, Vec::new());
+            self.vault.ledger.stage(state::of_engine(id), &bytes);
+        }
+        self.vault.ledger.stage(state::ENGINE, &self.engine.save_head(Vec::new()));
+        while let Some(id) = self.children.touched.pop() {
+            let bytes = encode(&self.service_record(id));
+            self.vault.ledger.stage(state::of_service(id), &bytes);
+        }
+        self.vault.ledger.stage(state::SHELL, &self.shell_record());
+        point("commit");
+        if !self.vault.ledger.commit() && !self.vault.is_full {
+            self.vault.is_full = true;
+            let text = "the state has outgrown its memory; after a crash all services start anew";
+            self.report.say("handover", text);
+        }
+        point("committed");
+    }
+
+    fn service_record(&self, id: ServiceId) -> state::Service {
+        state::Service {
+            live: self.children.of(id),
+            ear: self.children.ears.record(id),
+            milestones: self.milestones.get(id.index()).copied().unwrap_or_default(),
+        }
+    }
+
+    fn shell_record(&self) -> Vec<u8> {
+        let heir = |heir: &Heir| match heir {
+            Heir::Named(run, pid) => (*run, Some(*pid), String::new()),
+            Heir::Awaited(run, path) => (*run, None, path.clone()),
+        };
+        encode(&Shell {
+            publications: self.publications,
+            settled_at: self.settled_at,
+            ending: self.ending,
+            stopped_at: self.stopped_at,
+            collector: self.logs.record(),
+            attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
+            watchdog: self.guard.as_ref().and_then(Guard::fd),
+            heirs: self.heirs.iter().map(heir).collect(),
+        })
+    }
+}
+
+/// A pid as a plain number.
+pub fn number(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
+}

@@ -1,0 +1,207 @@
+//! What the program before left becomes what this one has: processes, descriptors, the engine's state, and
+//! what was still to be done. Nothing is started here that was running.
+
+use super::{
+    Manager,
+    adopt::Heir,
+    ears::Ear,
+    keep::{Vault, number},
+};
+use crate::{
+    applet::VERSION,
+    handover::{
+        self, Handover,
+        area::{Area, spawning},
+        crash,
+        ledger::{JOURNAL, Ledger, Legacy},
+        point::{arm, point},
+        state::{self, Done, Fixed, Journal, Shell},
+    },
+    inherit,
+};
+use core::sync::atomic::Ordering::Relaxed;
+use rc::{
+    engine::{Action, Engine, Event, Graph, Incarnation},
+    model::ServiceId,
+    proto::What,
+};
+use rustix::{fd::OwnedFd, io::Errno, process::Pid};
+use std::{collections::VecDeque, os::fd::IntoRawFd};
+
+const DAMAGED: &str = "the state of the program before is damaged";
+
+/// The engine, what was still to be done, and the events that wait.
+pub type GoesOn = (Engine, VecDeque<Action>, VecDeque<Event>);
+
+/// What the program before was in the middle of.
+///
+/// # Errors
+/// What is wrong with what it left, for people.
+pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
+    let legacy = handover.legacy()?;
+    let engine = handover::engine(graph, &legacy)?;
+    let (todo, queue) = rest(&legacy).ok_or(DAMAGED)?;
+    Ok((engine, todo, queue))
+}
+
+/// The actions of the journal that are not done, and the events that wait.
+fn rest(legacy: &Legacy<'_>) -> Option<(VecDeque<Action>, VecDeque<Event>)> {
+    let journal: Journal = state::decode(legacy.get(JOURNAL))?;
+    let mut todo = VecDeque::from(journal.actions);
+    let mut queue: VecDeque<Event> = journal.queue.into_iter().map(Event::from).collect();
+    for bytes in &legacy.done {
+        let done: Done = state::decode(bytes)?;
+        if done.is_one {
+            todo.pop_front()?;
+        }
+        queue.extend(done.queue.into_iter().map(Event::from));
+    }
+    Some((todo, queue))
+}
+
+impl Vault {
+    /// Memory for the next program, with nothing in it yet. It has the database, which it keeps.
+    ///
+    /// # Errors
+    /// As memfd_create(2) and mmap(2) have it.
+    pub fn make(fixed: &Fixed, database: OwnedFd) -> Result<Self, Errno> {
+        let services = usize::from(fixed.services);
+        let area = Area::new(services)?;
+        let (header, kept, space) = area.begin();
+        header.format.store(handover::format(), Relaxed);
+        // Without it, the file will have to do.
+        if let Ok(image) = handover::own_image() {
+            header.image.store(image.into_raw_fd(), Relaxed);
+        }
+        let ledger = Ledger::new(space, &header.counts, state::keys(services));
+        let vault = Self::new(header, kept, ledger, database.into_raw_fd());
+        let single = [fixed.database, fixed.control, fixed.map, fixed.spool];
+        let pairs = fixed.pipes.iter().flatten().chain([&fixed.own]);
+        for fd in single.into_iter().chain(pairs.flat_map(|&(read, write)| [read, write])) {
+            vault.keep(fd, true);
+        }
+        Ok(vault)
+    }
+}
+
+impl Manager {
+    /// Takes over what belongs to the services, and what was being started.
+    pub(super) fn take_over(&mut self, handover: &Handover) -> Result<(), String> {
+        arm(&self.paths.run, true);
+        point("take-over");
+        let legacy = handover.legacy()?;
+        self.take_shell(handover::shell(&legacy)?);
+        for id in self.database.ids() {
+            let service: state::Service =
+                state::decode(legacy.get(state::of_service(id))).ok_or(DAMAGED)?;
+            self.take_service(id, service);
+        }
+        self.take_child(handover);
+        let (from, to) = (handover.header(), self.vault.header);
+        to.reexecs.store(from.reexecs.load(Relaxed), Relaxed);
+        to.crashes.store(from.crashes.load(Relaxed), Relaxed);
+        for (from, to) in from.times.iter().zip(&to.times) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+        to.renamed.store(from.renamed.load(Relaxed), Relaxed);
+        Ok(())
+    }
+
+    fn take_shell(&mut self, shell: Shell) {
+        // One generation may have been on its way: its number is not used again.
+        self.publications = shell.publications + 1;
+        self.settled_at = shell.settled_at;
+        self.ending = shell.ending;
+        self.stopped_at = shell.stopped_at;
+        self.logs.take_over(shell.collector);
+        let heir = |(run, pid, path): (Incarnation, Option<i32>, String)| match pid {
+            Some(pid) => Heir::Named(run, pid),
+            None => Heir::Awaited(run, path),
+        };
+        self.heirs = shell.heirs.into_iter().map(heir).collect();
+        let pid = shell.attendant.flatten().and_then(Pid::from_raw);
+        if let (Some(attendant), Some(pid)) = (&mut self.attendant, pid) {
+            attendant.take_over(pid);
+        }
+    }
+
+    fn take_service(&mut self, service: ServiceId, known: state::Service) {
+        for (role, generation, pid, group) in known.live {
+            if let (Some(pid), Some(group)) = (Pid::from_raw(pid), Pid::from_raw(group)) {
+                self.children.born(pid, group, Incarnation { service, generation, role });
+            }
+        }
+        if let Some(milestones) = self.milestones.get_mut(service.index()) {
+            *milestones = known.milestones;
+            self.ever_ready += u32::from(known.milestones.ready.is_some());
+        }
+        let Some(state::Ear { fd, run, owner, line, status }) = known.ear else { return };
+        let Some(fd) = inherit::adopt(fd) else { return };
+        let ear = match owner {
+            None => Ear::Pipe(fd, line),
+            Some(owner) => Ear::Socket(fd, self.paths.notify(service.0), owner),
+        };
+        self.listen(run, ear, status);
+    }
+
+    /// A child that the program before had made, and not recorded yet.
+    fn take_child(&mut self, handover: &Handover) {
+        let header = handover.header();
+        let spawning = header.spawning.load(Relaxed);
+        let pid = Pid::from_raw(header.spawned.load(Relaxed).max(0));
+        let Some(pid) = pid.filter(|pid| !self.children.knows(*pid)) else { return };
+        match (spawning, self.todo.front()) {
+            (spawning::SERVICE, Some(&Action::Spawn(run))) => {
+                self.children.born(pid, pid, run);
+                self.todo.pop_front();
+                self.queue.push_back(Event::Spawned(run));
+            }
+            (spawning::COLLECTOR, _) => {
+                let mut collector = self.logs.record();
+                collector.starts += u32::from(collector.pid != Some(number(pid)));
+                collector.pid = Some(number(pid));
+                collector.at = self.clock.now();
+                self.logs.take_over(collector);
+            }
+            (spawning::ATTENDANT, _) => {
+                if let Some(attendant) = &mut self.attendant {
+                    attendant.take_over(pid);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Records everything for the first time. From then on the next program goes on from here.
+    pub(super) fn keep_all(&mut self, fixed: &Fixed, line: &[String]) {
+        self.vault.ledger.stage(state::FIXED, &state::encode(fixed));
+        self.children.touched = self.database.ids().collect();
+        if let Some(fd) = self.guard.as_ref().and_then(super::Guard::fd) {
+            self.vault.keep(fd, true);
+        }
+        let todo: Vec<Action> = self.todo.iter().copied().collect();
+        self.begin(&todo);
+        let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
+        crash::install(self.vault.header, &arguments);
+    }
+
+    /// Does what was left to be done.
+    pub(super) fn go_on_from(&mut self, handover: Handover) {
+        point("recover");
+        let header = self.vault.header;
+        let (crashes, reexecs) = (header.crashes.load(Relaxed), header.reexecs.load(Relaxed));
+        let text = match &handover.crash {
+            Some(crash) => format!("jamb crashed ({crash}), {crashes} times so far; "),
+            None => format!("jamb was executed anew, {reexecs} times so far; "),
+        };
+        self.report.say("handover", &format!("{text}{VERSION} goes on, all services as they were"));
+        self.feed.push(self.clock.now(), "", What::Resumed { crashes, reexecs });
+        handover.finish(self.vault.kept());
+        super::disk::sweep(&self.paths.outputs);
+        self.children.reap_later();
+        self.watch_pidfiles();
+        self.is_telling = true;
+        self.go_on();
+        self.is_telling = false;
+    }
+}

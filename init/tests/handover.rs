@@ -1,0 +1,179 @@
+//! Hand-over with the real binary and real processes: jamb is executed anew, is replaced by another version,
+//! and crashes at every place where it can be made to, and the services do not notice.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+
+use rc::{
+    Signal,
+    model::{Fact, OnChange, Ready, Relation},
+};
+use std::{fs, path::Path};
+use world::{Def, JAMB, World, bundle, file, longrun, oneshot, script};
+
+#[test]
+fn executed_anew_it_goes_on() {
+    let world = World::start(vec![
+        script("talks", "echo $$ up; trap 'echo hup' HUP; while :; do sleep 1000 & wait; done"),
+        longrun("sleeps", &["sleep", "1000"]),
+        bundle("default", &["talks", "sleeps"]),
+    ]);
+    world.ready("default");
+    let pids = [world.pid("talks"), world.pid("sleeps")];
+    for count in 1..=3 {
+        let said = world.ok(&["reexec"]);
+        assert!(said.contains("goes on"), "{said}");
+        assert_eq!(pids, [world.pid("talks"), world.pid("sleeps")]);
+        assert_eq!(world.status("talks")["generation"], 1);
+        let version = world.ok(&["version"]);
+        assert!(version.contains(&format!("executed anew {count} times, 0 crashes")), "{version}");
+    }
+    world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
+    assert_ne!(pids[1], world.pid("sleeps"));
+    world.ok(&["signal", "HUP", "talks"]);
+    world.until_logged("talks", "hup");
+    assert_eq!(world.end().code(), Some(0));
+}
+
+/// Every start of a process is a line in `starts` of the state directory; the steady one counts in its log.
+fn busy(dir: &Path) -> Vec<Def> {
+    let note = |rest: &str| format!("echo $$ >> $JAMB_STATE_DIR/starts; {rest}");
+    let wait = "while :; do sleep 1000 & wait; done";
+    let count = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done";
+    let gate = dir.join("gate").to_str().unwrap().to_owned();
+    let mut rendered = file("rendered", &dir.join("rendered"), "value %0\n").reads("source", "v");
+    rendered = rendered.edge("source", Relation::Needs, OnChange::Render);
+    vec![
+        script("steady", &note(&format!("echo >&3; {count}"))).ready(Ready::Fd(3)),
+        script("ready-fd", &note(&format!("echo READY=1 >&3; {wait}"))).ready(Ready::Fd(3)),
+        script("says", &note(&format!("{JAMB} notify STATUS=well READY=1; {wait}")))
+            .ready(Ready::Notify),
+        script("source", &note(&format!("{JAMB} output v=$$; {wait}")))
+            .output("v", "string")
+            .ready(Ready::Outputs),
+        script("reader", &note(&format!("trap 'echo changed' HUP; echo got %0; echo >&3; {wait}")))
+            .ready(Ready::Fd(3))
+            .edge("source", Relation::Needs, OnChange::Signal(Signal::Hup))
+            .reads("source", "v"),
+        rendered,
+        script("gated", &note(&format!("echo >&3; {wait}")))
+            .ready(Ready::Fd(3))
+            .when(Fact::Path(gate), false),
+        oneshot("once", &note("true"), Some(&note("true"))),
+    ]
+}
+
+/// Numbers of the lines that the steady one wrote: each once, none missing.
+fn contiguous(log: &str) -> usize {
+    let mut last = 0;
+    for line in log.lines() {
+        let Some((_, number)) = line.rsplit_once("line ") else { continue };
+        let number: usize = number.parse().unwrap();
+        assert_eq!(number, last + 1, "a line is lost or doubled:\n{log}");
+        last = number;
+    }
+    last
+}
+
+/// How often jamb crashed; asked as often as it takes to be answered.
+fn crashes(world: &World) -> u64 {
+    for _ in 0..100 {
+        let output = world.svc(&["version", "--json"]);
+        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
+            return value["crashes"].as_u64().unwrap();
+        }
+    }
+    panic!("nobody answers");
+}
+
+/// What makes jamb come by every place. A command may meet a crash, and is given again then.
+fn stir(world: &World, dir: &Path) {
+    let retry = |words: &[&str]| {
+        let first = world.svc(words);
+        if !first.status.success() {
+            world.ok(words);
+        }
+    };
+    for name in ["ready-fd", "says", "once", "source"] {
+        retry(&["restart", name, "-t", world::LIMIT]);
+    }
+    fs::write(dir.join("gate"), "").unwrap();
+    retry(&["wait", "gated", "ready", "-t", world::LIMIT]);
+    fs::remove_file(dir.join("gate")).unwrap();
+    retry(&["wait", "gated", "down", "-t", world::LIMIT]);
+    let version = world.svc(&["version", "--json"]).stdout;
+    let version: serde_json::Value = serde_json::from_slice(&version).unwrap_or_default();
+    if let Some(collector) = version["collector_pid"].as_i64() {
+        world::kill(collector, "KILL");
+    }
+    let generation = world.status("source")["generation"].to_string();
+    for value in ["v=one", "v=two"] {
+        // Again, if the first was not answered.
+        if !world.output("source", &generation, &[value]).status.success() {
+            world.publish("source", &[value]);
+        }
+    }
+    retry(&["stop", "source", "-t", world::LIMIT]);
+    retry(&["start", "reader", "rendered", "-t", world::LIMIT]);
+}
+
+/// A crash at one place, in one way.
+fn crash_at(point: &str, way: &str) {
+    let dir = world::scratch();
+    let bytes = {
+        let mut defs = busy(&dir);
+        let all: Vec<&'static str> = defs.iter().map(|def| def.name).collect();
+        defs.push(bundle("default", &all));
+        world::database(defs)
+    };
+    let world = World::start_in(dir.clone(), &bytes, |_| {});
+    world.ready("default");
+    let pid = world.pid("steady");
+    fs::write(world.run().join("crash"), format!("{point} {way}")).unwrap();
+    if matches!(point, "recover" | "reexec") {
+        world.svc(&["reexec"]);
+    }
+    let ends = matches!(point, "stop" | "over");
+    if !ends {
+        stir(&world, &dir);
+        // The collector is replaced a little later.
+        let crashed = (0..500).any(|_| crashes(&world) == 1);
+        assert!(crashed, "it does not come by {point}");
+    }
+    assert_eq!(world.pid("steady"), pid, "{point}");
+    world.ok(&["wait", "default", "ready", "-t", world::LIMIT]);
+    let mut starts = Vec::new();
+    for name in ["steady", "ready-fd", "says", "source", "reader", "gated", "once"] {
+        let generation = world.status(name)["generation"].as_u64().unwrap();
+        starts.push((name, generation));
+    }
+    let rendered = world::content(&dir.join("rendered"));
+    let value = world.ok(&["outputs", "source", "v"]);
+    assert_eq!(rendered, format!("value {}", value.trim()), "{point}");
+    let outputs = fs::read_dir(world.run().join("services/outputs")).unwrap();
+    assert_eq!(outputs.count(), 2, "{point}: something was left behind");
+    let state = world.run().join("services/state");
+    let end = world.end_keeping();
+    assert_eq!(end.code(), Some(0), "{point}");
+    for (name, generation) in starts {
+        let text = fs::read_to_string(state.join(name).join("starts")).unwrap_or_default();
+        // A oneshot is stopped once in each generation.
+        let want = generation * if name == "once" { 2 } else { 1 };
+        // One that was stopped at once may not have come to it.
+        assert!(text.lines().count() as u64 <= want, "{point}: {name} ran too often:\n{text}");
+    }
+    let log = fs::read_to_string(dir.join("run/log/steady/current")).unwrap();
+    let own = fs::read_to_string(dir.join("run/log/jamb/current")).unwrap();
+    assert!(own.contains("jamb crashed (SIG"), "{point}: {own}");
+    assert!(contiguous(&log) > 1, "{point}: {log}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn it_goes_on_from_a_crash_anywhere() {
+    for (number, point) in jamb::CRASH_POINTS.iter().enumerate() {
+        println!("{point}");
+        crash_at(point, ["abort", "segv", "ill", "overflow"][number % 4]);
+    }
+}
