@@ -71,7 +71,10 @@ impl Manager {
             move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() }
         };
         let channel = self.make_channel(run, prepared.channel, owner);
-        let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
+        let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors)).inspect_err(|failure| {
+            let program = prepared.argv[0].to_string_lossy();
+            self.report.say(&name, &messages::not_started(*failure, &program));
+        })?;
         if let Some(ear) = ear {
             // Before there is a process that could speak: should this program end now, the next one hears it.
             self.listen(run, ear, String::new());

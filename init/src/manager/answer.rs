@@ -38,8 +38,11 @@ impl From<Refusal> for Reply {
 impl Manager {
     /// Gives every client that has something to do its turn.
     pub(super) fn serve_clients(&mut self) {
-        if let Err(error) = self.control.accept(&self.poll) {
-            self.report.say("control", &format!("cannot accept a client: {error}; it waits"));
+        if let Err(error) = self.control.accept(self.clock.now(), &self.poll) {
+            self.report.say(
+                "control",
+                &format!("cannot accept a client: {error}; tried again every second"),
+            );
         }
         for place in self.control.take_busy() {
             self.serve(place);

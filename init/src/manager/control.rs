@@ -9,6 +9,10 @@ use mio::{Interest, Poll, Token, net::UnixListener};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::fs::Mode as Permissions;
 use std::{io, path::Path};
+use supervisor::time::{Instant, Millis};
+
+/// Without a descriptor for one more client, it is tried again after this.
+const AGAIN: Millis = Millis::from_secs(1);
 
 /// Clients at a time.
 pub const PLACES: usize = 32;
@@ -20,6 +24,10 @@ pub struct Control {
     listener: UnixListener,
     clients: Vec<Option<Client>>,
     accept: bool,
+    /// When to try again to accept.
+    again_at: Option<Instant>,
+    /// It has been told that this does not work.
+    is_short: bool,
     /// Places that have something to do, by bit; there are at most 32.
     busy: u32,
     /// The place that gives way next.
@@ -44,7 +52,15 @@ impl Control {
         };
         poll.registry().register(&mut listener, CONTROL, Interest::READABLE)?;
         let clients = core::iter::repeat_with(|| None).take(PLACES).collect();
-        Ok(Self { listener, clients, accept: true, busy: 0, victim: 0 })
+        Ok(Self {
+            listener,
+            clients,
+            accept: true,
+            again_at: None,
+            is_short: false,
+            busy: 0,
+            victim: 0,
+        })
     }
 
     /// The listening socket.
@@ -75,6 +91,11 @@ impl Control {
         self.accept || self.busy != 0
     }
 
+    /// When those who could not be accepted have their next chance.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.again_at
+    }
+
     /// Clients that wait for an event or a service may have something to hear.
     pub fn serve_again(&mut self) {
         for (place, client) in self.clients.iter().enumerate() {
@@ -85,7 +106,11 @@ impl Control {
     }
 
     /// Accepts some of those who connect.
-    pub fn accept(&mut self, poll: &Poll) -> io::Result<()> {
+    pub fn accept(&mut self, now: Instant, poll: &Poll) -> io::Result<()> {
+        if self.again_at.is_some_and(|at| at <= now) {
+            self.again_at = None;
+            self.accept = true;
+        }
         if !self.accept {
             return Ok(());
         }
@@ -98,11 +123,14 @@ impl Control {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    // EMFILE and the like: they stay in the backlog until somebody else connects.
+                    // EMFILE and the like: they stay in the backlog, and nobody tells when there is room.
                     self.accept = false;
-                    return Err(error);
+                    self.again_at = Some(now.after(AGAIN));
+                    let is_told = core::mem::replace(&mut self.is_short, true);
+                    return if is_told { Ok(()) } else { Err(error) };
                 }
             };
+            self.is_short = false;
             // Who cannot be identified is nobody. Not by rustix 1.1, for which a peer in an outer PID
             // namespace, whose pid is 0 here, is an error.
             let uid = getsockopt(&stream, PeerCredentials).map_or(u32::MAX, |peer| peer.uid());

@@ -385,6 +385,7 @@ impl Manager {
             self.logs.deadline(),
             self.attend_at,
             self.conditions.deadline(),
+            self.control.deadline(),
             self.guard.as_ref().and_then(|guard| guard.deadline(self.clock.now())),
             self.candidate.as_ref().map(|candidate| candidate.until),
             drain,

@@ -5,6 +5,8 @@
 //! `SERVICE GENERATION ROLE PID`, and then obeys one command a line, each answered by `ok [VALUE]` or
 //! `failed PROBLEM`. When the test hangs up it ends, so nothing of it outlives a test. A caught signal
 //! is told at any time as `signal NUMBER`.
+//!
+//! As `scripted-child orphans N` it talks to nobody: it leaves N children behind that die all at once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a child that cannot go on dies of it")]
 
@@ -27,6 +29,9 @@ fn main() {
     let role = env::args().nth(1).unwrap_or_else(|| "run".to_owned());
     // The arguments that jamb adds for `finish`: what the test wants to see.
     let rest: Vec<String> = env::args().skip(2).collect();
+    if role == "orphans" {
+        return leave_orphans(rest[0].parse().expect("a number"));
+    }
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| "-".to_owned());
     let run = variable("JAMB_RUN_DIR");
     let path = Path::new(&run).parent().expect("the run directory has a parent").join("children");
@@ -164,6 +169,23 @@ extern "C" fn caught(signal: libc::c_int) {
     text[8] = b'0' + u8::try_from(signal % 10).unwrap_or(0);
     // SAFETY: write(2) is async-signal-safe, and the buffer is as long as said.
     unsafe { libc::write(TEST.load(Ordering::Relaxed), text.as_ptr().cast(), text.len()) };
+}
+
+/// Forks so often. Who was forked waits for the end of this process.
+fn leave_orphans(count: u32) {
+    let (wait, hold) = rustix::pipe::pipe().expect("a pipe");
+    for _ in 0..count {
+        // SAFETY: there is one thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                drop(hold);
+                rustix::io::read(&wait, &mut [0]).ok();
+                exit(0);
+            }
+            -1 => panic!("cannot fork: {}", std::io::Error::last_os_error()),
+            _ => {}
+        }
+    }
 }
 
 fn kill_self(signal: i32) {

@@ -13,7 +13,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Prepares the file systems that PID 1 finds, then becomes it.
@@ -71,6 +71,13 @@ impl Guest {
 
     /// The same in a directory that is there already, after these commands of a shell.
     pub fn boot_in(dir: PathBuf, database: Option<&[u8]>, more: &str) -> Self {
+        let mut guest = Self::boot_deaf(dir, database, more);
+        guest.said = listen(guest.console.try_clone().unwrap());
+        guest
+    }
+
+    /// The same, but nobody reads what the console says.
+    pub fn boot_deaf(dir: PathBuf, database: Option<&[u8]>, more: &str) -> Self {
         if let Some(bytes) = database {
             fs::write(dir.join("services.db"), bytes).unwrap();
         }
@@ -97,8 +104,7 @@ impl Guest {
             .stdin(Stdio::null());
         let outer = command.spawn().unwrap();
         let console = File::from(console);
-        let said = listen(console.try_clone().unwrap());
-        Self { dir, outer, console, said, seen: String::new() }
+        Self { dir, outer, console, said: channel().1, seen: String::new() }
     }
 
     /// Reads the console until it has said `text`.
@@ -113,6 +119,19 @@ impl Guest {
         self.seen.drain(..after);
     }
 
+    /// Waits until `svc` with these words prints `text`; for what no event tells.
+    pub fn until_svc(&self, words: &[&str], text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let told = self.svc(words);
+            if told.contains(text) {
+                return told;
+            }
+            assert!(Instant::now() < end, "svc {words:?} did not say {text:?}:\n{told}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Types a line.
     pub fn type_line(&mut self, line: &str) {
         self.console.write_all(format!("{line}\n").as_bytes()).unwrap();
@@ -121,8 +140,16 @@ impl Guest {
     /// Its pid as seen from here.
     pub fn pid(&self) -> i64 {
         let id = self.outer.id();
-        let children = world::content(format!("/proc/{id}/task/{id}/children").as_ref());
-        children.parse().unwrap()
+        let children = format!("/proc/{id}/task/{id}/children");
+        // unshare(1) may be about to fork.
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(pid) = world::content(children.as_ref()).parse() {
+                return pid;
+            }
+            assert!(Instant::now() < end, "there is no PID 1");
+            thread::yield_now();
+        }
     }
 
     pub fn svc(&self, words: &[&str]) -> String {
