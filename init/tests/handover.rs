@@ -130,6 +130,7 @@ fn crash_at(point: &str, way: &str) {
     let world = World::start_in(dir.clone(), &bytes, |_| {});
     world.ready("default");
     let pid = world.pid("steady");
+    world.until_logged("steady", "line 2");
     fs::write(world.run().join("crash"), format!("{point} {way}")).unwrap();
     if matches!(point, "recover" | "reexec") {
         world.svc(&["reexec"]);
@@ -176,4 +177,94 @@ fn it_goes_on_from_a_crash_anywhere() {
         println!("{point}");
         crash_at(point, ["abort", "segv", "ill", "overflow"][number % 4]);
     }
+}
+
+/// The binary under test under another name: `NAME.next` writes the format after this one.
+fn version(dir: &Path, name: &str) -> String {
+    let path = dir.join(name);
+    fs::copy(JAMB, &path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn two() -> Vec<Def> {
+    vec![
+        script("talks", "echo >&3; while :; do echo on; sleep 0.05; done").ready(Ready::Fd(3)),
+        longrun("sleeps", &["sleep", "1000"]).needs("talks"),
+    ]
+}
+
+#[test]
+fn another_version_takes_over_and_an_older_one_does_not() {
+    let world = World::start(two());
+    world.ready("default");
+    let pids = || [world.pid("talks"), world.pid("sleeps")];
+    let before = pids();
+    let (next, own) = (version(&world.dir, "jamb.next"), version(&world.dir, "jamb"));
+    for count in 1..=2 {
+        world.ok(&["upgrade", &next]);
+        world.until_logged("jamb", &format!("the next format's field is {count}"));
+    }
+    assert_eq!(before, pids());
+    // The file is not needed: what runs is what was opened.
+    fs::remove_file(&next).unwrap();
+    world.ok(&["reexec"]);
+
+    for (path, why) in [
+        (own.as_str(), "this jamb reads up to"),
+        ("/bin/true", "the new version"),
+        ("/bin/sleep", "the new version"),
+        ("/etc/passwd", "cannot use /etc/passwd"),
+        ("/nowhere", "No such file"),
+        ("relative", "absolute"),
+    ] {
+        let refused = world.svc(&["upgrade", path]);
+        let told = world::lossy(&refused.stderr);
+        assert!(!refused.status.success() && told.contains(why), "{path}: {told}");
+    }
+    assert_eq!(before, pids());
+    world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
+    let version = world.ok(&["version"]);
+    assert!(version.contains("executed anew 3 times, 0 crashes"), "{version}");
+    assert_eq!(world.end().code(), Some(0));
+}
+
+/// A new version that crashes while it takes over is followed by the one before; without one, jamb only reaps
+/// from then on, and ends in order.
+#[test]
+fn a_version_that_crashes_at_once_is_followed_by_the_one_before() {
+    let world = World::start(two());
+    world.ready("default");
+    let pid = world.pid("talks");
+    let next = version(&world.dir, "jamb.next");
+    fs::write(world.run().join("crash"), "take-over segv").unwrap();
+    assert!(!world.svc(&["upgrade", &next]).status.success() || crashes(&world) == 1);
+    assert_eq!(crashes(&world), 1);
+    assert_eq!(world.pid("talks"), pid);
+    // It is the one before: the next one would say so again.
+    assert!(!world.log("jamb").contains("the next format"));
+
+    fs::write(world.run().join("crash"), "take-over abort").unwrap();
+    world::kill(i64::from(world.child.id()), "SEGV");
+    let process = format!("/proc/{pid}");
+    assert!(Path::new(&process).exists(), "services go on");
+    assert_eq!(world.end().code(), Some(111));
+    assert!(!Path::new(&process).exists(), "and end with it");
+}
+
+#[test]
+fn five_crashes_in_a_minute_are_a_loop() {
+    let world = World::start(two());
+    world.ready("default");
+    let pid = world.pid("talks");
+    for count in 1..=4 {
+        world::kill(i64::from(world.child.id()), "SEGV");
+        while crashes(&world) < count {}
+    }
+    world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
+    assert_eq!(world.pid("talks"), pid);
+    world::kill(i64::from(world.child.id()), "SEGV");
+    let process = format!("/proc/{pid}");
+    assert!(Path::new(&process).exists());
+    assert_eq!(world.end().code(), Some(111));
+    assert!(!Path::new(&process).exists());
 }

@@ -37,6 +37,7 @@ fn a_small_router_boots_and_follows_its_line() {
         assert_eq!(service.state, "ready", "{}", service.name);
     }
 
+    wan::another_pid_1(&mut lab);
     wan::restart_by_command(&mut lab, NEUTRAL);
     wan::kill_client(&mut lab, NEUTRAL);
     wan::another_address(&mut lab, NEUTRAL);

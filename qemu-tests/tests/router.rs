@@ -67,6 +67,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     let back = lab.peers.isp.run("ping -c 1 -W 1 192.168.77.1", LIMIT).unwrap();
     assert_ne!(back.code, 0, "{}", back.output);
 
+    wan::another_pid_1(&mut lab);
     wan::restart_by_command(&mut lab, NEUTRAL);
     wan::kill_client(&mut lab, NEUTRAL);
     wan::another_address(&mut lab, NEUTRAL);

@@ -38,7 +38,7 @@ fn check(args: &[String]) -> Result<(), String> {
     let number = |at: usize| args.get(at).and_then(|text| decimal::number(text));
     let area = number(0).and_then(Area::open).ok_or("there is no state to take over")?;
     let legacy = legacy(&area)?;
-    let fixed: state::Fixed = state::decode(legacy.get(state::FIXED)).ok_or(super::DAMAGED)?;
+    let fixed: state::Fixed = state::read(&legacy, state::FIXED).ok_or(super::DAMAGED)?;
     let fd = number(1).and_then(inherit::adopt).ok_or("there is no database to take over")?;
     let (database, graph) = database(&fd)?;
     if database.len() != usize::from(fixed.services) {
@@ -47,7 +47,7 @@ fn check(args: &[String]) -> Result<(), String> {
     engine(graph, &legacy)?;
     shell(&legacy)?;
     for id in database.ids() {
-        let known: Option<state::Service> = state::decode(legacy.get(state::of_service(id)));
+        let known: Option<state::Service> = state::read(&legacy, state::of_service(id));
         known.ok_or(super::DAMAGED)?;
     }
     Ok(())

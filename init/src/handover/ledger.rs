@@ -184,6 +184,8 @@ fn entry(entries: &[u8], at: usize) -> Option<(Key, usize, &[u8])> {
 
 /// What the program before committed.
 pub struct Legacy<'a> {
+    /// The format of the records.
+    pub format: u32,
     latest: Vec<&'a [u8]>,
     /// What was done of the journal, one entry after the other.
     pub done: Vec<&'a [u8]>,
@@ -191,10 +193,10 @@ pub struct Legacy<'a> {
 
 impl<'a> Legacy<'a> {
     /// Reads what counts, for keys below `keys`; `None` if it is damaged.
-    pub fn read(space: &'a [u8], counts: u32, keys: usize) -> Option<Self> {
+    pub fn read(space: &'a [u8], counts: u32, keys: usize, format: u32) -> Option<Self> {
         let start = if counts & SECOND == 0 { 0 } else { space.len() / 2 };
         let entries = space.get(start..start + (counts & !SECOND) as usize * 4)?;
-        let mut found = Self { latest: vec![&[]; keys], done: Vec::new() };
+        let mut found = Self { format, latest: vec![&[]; keys], done: Vec::new() };
         let mut at = 0;
         while at < entries.len() {
             let (key, length, bytes) = entry(entries, at)?;
@@ -230,7 +232,7 @@ mod tests {
     /// What counts in it: the latest records, and what was done.
     fn look(ledger: &Ledger) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let found =
-            Legacy::read(ledger.space, ledger.counts.load(Ordering::Acquire), KEYS).unwrap();
+            Legacy::read(ledger.space, ledger.counts.load(Ordering::Acquire), KEYS, 0).unwrap();
         let owned = |list: &[&[u8]]| list.iter().map(|bytes| bytes.to_vec()).collect();
         (owned(&found.latest), owned(&found.done))
     }
@@ -316,16 +318,16 @@ mod tests {
         assert!(ledger.commit());
         let counts = ledger.counts.load(Ordering::Relaxed);
         let good = ledger.space.to_vec();
-        assert!(Legacy::read(&good, counts, KEYS).is_some());
-        assert!(Legacy::read(&good, counts, 3).is_none(), "a key that there is not");
-        assert!(Legacy::read(&good, counts - 1, KEYS).is_none());
-        assert!(Legacy::read(&good, 1 << 30, KEYS).is_none());
+        assert!(Legacy::read(&good, counts, KEYS, 0).is_some());
+        assert!(Legacy::read(&good, counts, 3, 0).is_none(), "a key that there is not");
+        assert!(Legacy::read(&good, counts - 1, KEYS, 0).is_none());
+        assert!(Legacy::read(&good, 1 << 30, KEYS, 0).is_none());
         for at in 0..ledger.end {
             for bit in 0..8 {
                 let mut damaged = good.clone();
                 damaged[at] ^= 1 << bit;
                 // Whatever it is, it does not panic.
-                drop(Legacy::read(&damaged, counts, KEYS));
+                drop(Legacy::read(&damaged, counts, KEYS, 0));
             }
         }
     }

@@ -9,6 +9,7 @@ mod check;
 pub mod crash;
 mod degraded;
 pub mod ledger;
+pub mod next;
 pub mod point;
 pub mod state;
 
@@ -98,8 +99,8 @@ impl Handover {
     /// Reads what never changes; an error is for people.
     fn check(&mut self) -> Result<(), String> {
         let legacy = legacy(self.area)?;
-        self.fixed = state::decode(legacy.get(state::FIXED)).ok_or(DAMAGED)?;
-        let shell = shell(&legacy)?;
+        self.fixed = state::read(&legacy, state::FIXED).ok_or(DAMAGED)?;
+        let (shell, _) = shell(&legacy)?;
         self.is_attended = shell.attendant.is_some();
         self.watchdog = shell.watchdog;
         Ok(())
@@ -165,12 +166,13 @@ const DAMAGED: &str = "its state is damaged";
 
 fn legacy(area: &Area) -> Result<Legacy<'_>, String> {
     let header = area.header();
-    let format = header.format.load(Relaxed);
-    if format != self::format() {
-        return Err(format!("its state has format {format}, this jamb reads format {SAVED}"));
+    let found = header.format.load(Relaxed);
+    if !(state::OLDEST..=format()).contains(&found) {
+        return Err(format!("its state has format {found}, this jamb reads up to {}", format()));
     }
     let keys = state::keys(header.services.load(Relaxed) as usize);
-    Ok(Legacy::read(area.space(), header.counts.load(Relaxed), keys).ok_or(DAMAGED)?)
+    let counts = header.counts.load(Relaxed);
+    Ok(Legacy::read(area.space(), counts, keys, found).ok_or(DAMAGED)?)
 }
 
 fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
@@ -199,22 +201,26 @@ fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
 /// # Errors
 /// What is wrong with them, for people.
 pub fn engine(graph: Graph, legacy: &Legacy<'_>) -> Result<Engine, String> {
-    let head = legacy.get(state::ENGINE);
-    let engine = Engine::restore(graph, head, &mut |id| Some(legacy.get(state::of_engine(id))));
-    engine.map_err(|error| error.to_string())
+    let mut head = Vec::new();
+    state::copy(legacy, state::ENGINE, &mut head);
+    let record = &mut |id, bytes: &mut Vec<u8>| state::copy(legacy, state::of_engine(id), bytes);
+    Engine::restore(graph, &head, record).map_err(|error| error.to_string())
 }
 
-/// The records of the manager itself.
+/// The records of the manager itself, and [`next`]'s field.
 ///
 /// # Errors
 /// What is wrong with them, for people.
-pub fn shell(legacy: &Legacy<'_>) -> Result<Shell, String> {
-    Ok(state::decode(legacy.get(state::SHELL)).ok_or(DAMAGED)?)
+pub fn shell(legacy: &Legacy<'_>) -> Result<(Shell, u8), String> {
+    let mut bytes = Vec::new();
+    state::copy(legacy, state::SHELL, &mut bytes);
+    let count = next::split(&mut bytes);
+    Ok((rc::decode(&bytes).ok_or(DAMAGED)?, count))
 }
 
 /// The format of the records that this program writes.
-pub const fn format() -> u32 {
-    SAVED as u32
+pub fn format() -> u32 {
+    u32::from(SAVED) + u32::from(next::is_next())
 }
 
 /// Memory that has the database as it was read, for the next program.

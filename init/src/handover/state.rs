@@ -1,10 +1,13 @@
 //! What survives this program, as records of the [`super::ledger`]: which there are, and their fields. Pure.
 //!
-//! They are written with postcard, in the format that the header names; another one is refused.
+//! They are written with postcard, in the format that the header names. A newer format may only append fields
+//! to a record, whose value in older ones is what a zero byte means: nothing, false, 0, an empty list. So an
+//! older record is read by appending as many zero bytes as it lacks fields ([`lacking`]). A newer one is
+//! refused: what it says more would be lost.
 
-use super::ledger::{FIRST, Key};
+use super::ledger::{FIRST, Key, Legacy};
 use rc::{
-    engine::{Action, Event, Incarnation, Role},
+    engine::{Action, Event, Incarnation, Role, SAVED},
     model::ServiceId,
     proto::{Ending, Milestones},
 };
@@ -163,7 +166,24 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, Vec::new()).unwrap_or_default()
 }
 
-/// The record that the bytes are.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    rc::decode(bytes)
+/// The oldest format that is read.
+pub const OLDEST: u32 = SAVED as u32;
+
+/// How many fields a record of an older format lacks. Whoever appends a field raises the format, and adds it
+/// here.
+fn lacking(format: u32, key: Key) -> usize {
+    usize::from(super::next::is_next() && format == OLDEST && key == SHELL)
+}
+
+/// Appends the latest record of a kind, as this program would have written it.
+pub fn copy(legacy: &Legacy<'_>, key: Key, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(legacy.get(key));
+    bytes.resize(bytes.len() + lacking(legacy.format, key), 0);
+}
+
+/// The latest record of a kind.
+pub fn read<T: DeserializeOwned>(legacy: &Legacy<'_>, key: Key) -> Option<T> {
+    let mut bytes = Vec::new();
+    copy(legacy, key, &mut bytes);
+    rc::decode(&bytes)
 }

@@ -11,6 +11,7 @@ use super::{Guard, Manager, adopt::Heir};
 use crate::handover::{
     area::{Header, set},
     ledger::{DONE, JOURNAL, Ledger},
+    next,
     point::point,
     state::{self, Done, Journal, Sequel, Shell, encode},
 };
@@ -139,7 +140,7 @@ impl Manager {
             Heir::Named(run, pid) => (*run, Some(*pid), String::new()),
             Heir::Awaited(run, path) => (*run, None, path.clone()),
         };
-        encode(&Shell {
+        let mut bytes = encode(&Shell {
             publications: self.publications,
             settled_at: self.settled_at,
             ending: self.ending,
@@ -148,7 +149,9 @@ impl Manager {
             attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
             watchdog: self.guard.as_ref().and_then(Guard::fd),
             heirs: self.heirs.iter().map(heir).collect(),
-        })
+        });
+        next::append(&mut bytes, self.next_count);
+        bytes
     }
 }
 

@@ -205,6 +205,8 @@ pub struct Manager {
     candidate: Option<Candidate>,
     /// The program to become, when the turn is over.
     next_image: Option<OwnedFd>,
+    /// See [`crate::handover::next`].
+    next_count: u8,
     /// Counts published generations; makes their names unique.
     publications: u64,
     settled_at: Option<Instant>,
@@ -297,6 +299,7 @@ impl Manager {
             is_telling: false,
             candidate: None,
             next_image: None,
+            next_count: 1,
             publications: 0,
             settled_at: None,
             milestones,

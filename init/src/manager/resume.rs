@@ -46,11 +46,11 @@ pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
 
 /// The actions of the journal that are not done, and the events that wait.
 fn rest(legacy: &Legacy<'_>) -> Option<(VecDeque<Action>, VecDeque<Event>)> {
-    let journal: Journal = state::decode(legacy.get(JOURNAL))?;
+    let journal: Journal = state::read(legacy, JOURNAL)?;
     let mut todo = VecDeque::from(journal.actions);
     let mut queue: VecDeque<Event> = journal.queue.into_iter().map(Event::from).collect();
     for bytes in &legacy.done {
-        let done: Done = state::decode(bytes)?;
+        let done: Done = rc::decode(bytes)?;
         if done.is_one {
             todo.pop_front()?;
         }
@@ -90,10 +90,12 @@ impl Manager {
         arm(&self.paths.run, true);
         point("take-over");
         let legacy = handover.legacy()?;
-        self.take_shell(handover::shell(&legacy)?);
+        let (shell, count) = handover::shell(&legacy)?;
+        self.take_shell(shell);
+        self.next_count = count.wrapping_add(1);
         for id in self.database.ids() {
             let service: state::Service =
-                state::decode(legacy.get(state::of_service(id))).ok_or(DAMAGED)?;
+                state::read(&legacy, state::of_service(id)).ok_or(DAMAGED)?;
             self.take_service(id, service);
         }
         self.take_child(handover);
@@ -196,6 +198,10 @@ impl Manager {
         };
         self.report.say("handover", &format!("{text}{VERSION} goes on, all services as they were"));
         self.feed.push(self.clock.now(), "", What::Resumed { crashes, reexecs });
+        if handover::next::is_next() {
+            let text = format!("the next format's field is {}", self.next_count);
+            self.report.say("handover", &text);
+        }
         handover.finish(self.vault.kept());
         super::disk::sweep(&self.paths.outputs);
         self.children.reap_later();

@@ -152,3 +152,30 @@ pub fn another_address(lab: &mut Lab, neutral: &str) {
         ],
     );
 }
+
+/// PID 1 is executed anew, and then sent a signal that means a crash: nobody notices, and the line still does
+/// what it does.
+pub fn another_pid_1(lab: &mut Lab) {
+    let before = Status::of(&lab.ssh).unwrap();
+    let same = |what: &str| {
+        let after = Status::of(&lab.ssh).unwrap();
+        for service in after.services() {
+            let known = before.service(&service.name).unwrap();
+            assert_eq!(service.pid, known.pid, "{}: {what}", service.name);
+            assert_eq!(service.state, known.state, "{}: {what}", service.name);
+        }
+        assert!(after.restarted_since(&before).is_empty(), "{what}");
+    };
+    let said = lab.ssh.must("svc reexec").unwrap();
+    assert!(said.contains("(pid 1) goes on"), "{said}");
+    same("executed anew");
+    lab.ssh.must("svc upgrade /init").unwrap();
+    same("another version");
+    assert_ne!(lab.ssh.run("svc upgrade /bin/busybox").unwrap().status.code(), Some(0));
+    // The kernel drops signals that PID 1 has no handler for, kill(2).
+    lab.ssh.must("kill -SEGV 1").unwrap();
+    lab.router.console.wait_for("handover: jamb crashed .SIGSEGV", LIMIT).unwrap();
+    same("a crash");
+    let version = lab.ssh.must("svc version").unwrap();
+    assert!(version.contains("executed anew 2 times, 1 crashes survived"), "{version}");
+}

@@ -60,19 +60,23 @@ impl Engine {
     }
 
     /// An engine that goes on where the one that was saved stood. The graph has to be of the same
-    /// database, and time has to go on, too. `record` answers what [`Self::save_record`] wrote.
+    /// database, and time has to go on, too. `record` appends what [`Self::save_record`] wrote to an empty
+    /// buffer.
     ///
     /// # Errors
     /// If the bytes are damaged or do not fit the graph.
-    pub fn restore<'a>(
+    pub fn restore(
         graph: Graph,
         head: &[u8],
-        record: &mut dyn FnMut(ServiceId) -> Option<&'a [u8]>,
+        record: &mut dyn FnMut(ServiceId, &mut Vec<u8>),
     ) -> Result<Self, RestoreError> {
         let head: Head = decode(head).ok_or(RestoreError)?;
         let mut engine = Self::new(graph);
+        let mut bytes = Vec::new();
         for index in 0..engine.dynamic.len() {
-            let saved: Option<Dynamic> = record(id_of(index)).and_then(decode);
+            bytes.clear();
+            record(id_of(index), &mut bytes);
+            let saved: Option<Dynamic> = decode(&bytes);
             let fresh = &mut engine.dynamic[index];
             *fresh = saved.filter(|saved| saved.has_shape_of(fresh)).ok_or(RestoreError)?;
         }

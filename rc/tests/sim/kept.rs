@@ -29,8 +29,8 @@ impl Kept {
 
     /// An engine that goes on from it.
     pub fn restore(&self, graph: &Graph) -> Result<Engine, RestoreError> {
-        let record = &mut |service: rc::model::ServiceId| {
-            self.records.get(service.index()).map(Vec::as_slice)
+        let record = &mut |service: rc::model::ServiceId, bytes: &mut Vec<u8>| {
+            bytes.extend(self.records.get(service.index()).into_iter().flatten());
         };
         Engine::restore(graph.clone(), &self.head, record)
     }

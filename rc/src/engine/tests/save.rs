@@ -23,7 +23,9 @@ fn save(engine: &Engine) -> Saved {
 }
 
 fn restore(graph: &Graph, (head, records): &Saved) -> Result<Engine, RestoreError> {
-    let record = &mut |id: ServiceId| records.get(id.index()).map(Vec::as_slice);
+    let record = &mut |id: ServiceId, bytes: &mut Vec<u8>| {
+        bytes.extend(records.get(id.index()).into_iter().flatten());
+    };
     Engine::restore(graph.clone(), head, record)
 }
 
