@@ -248,7 +248,10 @@ fn run(
     match Manager::new(setup) {
         Ok(mut manager) => {
             let ending = manager.run();
-            (ending, manager.take_guard().and_then(Guard::into_device))
+            let device = manager.take_guard().and_then(Guard::into_device);
+            // Should what follows crash, the next program finds everything open and comes to the same end.
+            core::mem::forget(manager);
+            (ending, device)
         }
         // Nobody feeds the watchdog from here on, so it resets the machine if the reboot does not.
         Err(problem) => (rescue::without_manager(&problem, cmdline), None),
