@@ -55,9 +55,11 @@ pub fn plan(dice: &mut Dice) -> Plan {
     for at in (1..count).rev() {
         places.swap(at, dice.below(at + 1));
     }
+    // In some systems everybody reads everybody and acts upon changes.
+    let avid = dice.chance(25);
     let mut services = vec![PLAIN; count];
     for at in 0..count {
-        services[places[at]] = service(dice, &services, &places[..at]);
+        services[places[at]] = service(dice, &services, &places[..at], avid);
     }
     quarrel(dice, &mut services);
     Plan { services, shutdown_ms: dice.of(&[0, 1000, 5000, 30_000]) }
@@ -119,7 +121,7 @@ fn extras(dice: &mut Dice, svc: &mut Svc, count: usize) {
     }
 }
 
-fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
+fn service(dice: &mut Dice, services: &[Svc], below: &[usize], avid: bool) -> Svc {
     let mut svc = PLAIN;
     svc.what = match dice.below(100) {
         0..52 => What::Longrun,
@@ -141,7 +143,7 @@ fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
     ]);
     svc.first = dice.chance(50);
     svc.patience_ms = dice.of(&[0, 1, 2000, 30_000]);
-    svc.actions = if dice.chance(30) { 2 } else { 0 };
+    svc.actions = if dice.chance(if avid { 80 } else { 30 }) { 2 } else { 0 };
     svc.up = dice.chance(75);
     svc.end = dice.chance(35);
     svc.again = dice.of(&[Again::Always, Again::Always, Again::Failing, Again::NotAtAll]);
@@ -151,12 +153,12 @@ fn service(dice: &mut Dice, services: &[Svc], below: &[usize]) -> Svc {
     svc.grace_ms = dice.of(&[0, 1, 500, 10_000]);
     svc.finish_ms = dice.of(&[0, 1, 5000]);
     svc.stop = dice.of(&[Signal::Term, Signal::Term, Signal::Int, Signal::Kill]);
-    relate(dice, &mut svc, services, below);
+    relate(dice, &mut svc, services, below, avid);
     if svc.what == What::Failover && svc.alternatives() == 0 {
         svc.what = What::Bundle;
     }
     if matches!(svc.what, What::Longrun | What::Oneshot) {
-        for _ in 0..dice.of(&[0, 0, 1, 1, 2, 3]) {
+        for _ in 0..dice.of(if avid { &[1, 1, 1, 2, 2, 3] } else { &[0, 0, 1, 1, 2, 3] }) {
             let copy = (!svc.looks.is_empty()).then(|| dice.below16(svc.looks.len()));
             let out = match (dice.below(6), copy) {
                 (0, _) => Out::Fixed(dice.below(VALUES.len())),
@@ -206,7 +208,7 @@ fn export(dice: &mut Dice, svc: &mut Svc, services: &[Svc]) {
     }
 }
 
-fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
+fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize], avid: bool) {
     let group = matches!(svc.what, What::Bundle | What::Failover);
     let wish = if group { 1 + dice.below(5) } else { dice.below(4) };
     for _ in 0..wish.min(below.len()) {
@@ -225,7 +227,8 @@ fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
             60..85 => Tie::Wants,
             _ => Tie::After,
         };
-        let on = match (dice.below(100), svc.what) {
+        let roll = if avid { 40 + dice.below(60) } else { dice.below(100) };
+        let on = match (roll, svc.what) {
             _ if tie == Tie::Alternative => On::Follow,
             (0..60, _) => On::Stop,
             (60..75, What::Longrun | What::Oneshot) if svc.actions > 0 => {
@@ -239,7 +242,7 @@ fn relate(dice: &mut Dice, svc: &mut Svc, services: &[Svc], below: &[usize]) {
         svc.links.push(Link { to, tie, on });
         let outputs = services[number].outs.len();
         if tie == Tie::Needs && outputs > 0 && !group {
-            for _ in 0..dice.below(3) {
+            for _ in 0..dice.below(3) + usize::from(avid) {
                 let output = dice.below16(outputs);
                 svc.looks.push(Look { of: to, output, must: dice.chance(70) });
             }

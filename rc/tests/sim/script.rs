@@ -5,7 +5,7 @@ use super::{
     dice::Dice,
     kept::Kept,
     laws::{Laws, Verdict, violation},
-    plan::{Plan, VALUES, What, id},
+    plan::{Link, On, Plan, VALUES, What, id},
     world::{End, World, is_side},
 };
 use rc::{
@@ -422,15 +422,7 @@ impl<'p> Run<'p> {
                 2 => Op::Tick,
                 _ => Op::ToDeadline(0),
             },
-            82..92 => match dice.below(13) {
-                0..3 => Op::Stop(any),
-                3..5 => Op::Restart(any),
-                5 => Op::Hold(any, dice.chance(50)),
-                6 => Op::Release(any),
-                7 => Op::Reload(any),
-                8 => Op::Reset(any),
-                _ => Op::Start(any),
-            },
+            82..92 => self.command(dice, any),
             92..95 => Op::FailSpawn(any),
             95..98 => {
                 let services = self.plan.services.iter().enumerate();
@@ -444,6 +436,47 @@ impl<'p> Run<'p> {
             }
             _ => self.publication(dice, any),
         }
+    }
+
+    /// A command, mostly to somebody to whom it means something.
+    fn command(&self, dice: &mut Dice, any: u16) -> Op {
+        let is_up = |service: u16| {
+            let view = self.engine.view(id(usize::from(service)));
+            view.is_some_and(|view| matches!(view.phase, Phase::Starting | Phase::Ready))
+        };
+        let is_held = |service: u16| {
+            self.engine.view(id(usize::from(service))).is_some_and(|view| view.pinned.is_some())
+        };
+        let reloads = |service: u16| {
+            let svc = &self.plan.services[usize::from(service)];
+            svc.reload != On::Nothing && is_up(service)
+        };
+        // Who is held up misses what happens to these.
+        let is_needed_by_held = |service: u16| {
+            let mut services = (0u16..).zip(&self.plan.services);
+            is_up(service)
+                && services.any(|(other, svc)| {
+                    is_held(other) && svc.on(service).is_some_and(Link::is_hard)
+                })
+        };
+        match dice.below(15) {
+            0..3 => Op::Stop(any),
+            3 => Op::Restart(any),
+            4 => Op::Restart(self.fitting(dice, any, &is_needed_by_held)),
+            5 => Op::Hold(any, dice.chance(50)),
+            6 => Op::Hold(self.fitting(dice, any, &is_up), true),
+            7 | 8 => Op::Release(self.fitting(dice, any, &is_held)),
+            9 => Op::Reload(self.fitting(dice, any, &reloads)),
+            10 => Op::Reset(any),
+            _ => Op::Start(any),
+        }
+    }
+
+    /// One of the services that fit; any, if there is none, or now and then.
+    fn fitting(&self, dice: &mut Dice, any: u16, fits: &dyn Fn(u16) -> bool) -> u16 {
+        let services = (0..self.plan.services.len()).filter_map(|at| u16::try_from(at).ok());
+        let fitting: Vec<u16> = services.filter(|service| fits(*service)).collect();
+        if fitting.is_empty() || dice.chance(20) { any } else { dice.of(&fitting) }
     }
 
     fn act_of(&self, dice: &mut Dice, service: u16, told: bool) -> Op {

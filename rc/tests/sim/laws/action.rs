@@ -70,6 +70,8 @@ impl Laws<'_> {
         );
         self.cleaned_up(number)?;
         self.generation[number] = generation;
+        let links = self.plan.services[number].links.iter();
+        self.known[number] = links.map(|link| self.news[usize::from(link.to)]).collect();
         self.turn.begun.insert(number);
         self.done[number].clear();
         self.was_ready[number] = false;
@@ -327,6 +329,7 @@ impl Laws<'_> {
         self.leaving(now, number, from, to)?;
         if to == Phase::Ready {
             self.was_ready[number] = true;
+            self.news[number] += u32::from(svc.what != What::File);
         }
         if let (Phase::Ready | Phase::Stopping, Some(live)) = (to, &mut self.live[number]) {
             live.timeout = None;

@@ -148,7 +148,26 @@ impl Laws<'_> {
             let reach = all.iter().position(|one| id(*one) == reach).unwrap_or(0);
             self.before[number] =
                 core::mem::replace(&mut self.choice[number], Choice { selected, reach, patience });
+            if self.turned_alive(number) {
+                self.news[number] += 1;
+                // Failovers turn before those who depend on them begin.
+                for (dependent, _) in &self.dependents[number] {
+                    if self.turn.begun.contains(dependent) {
+                        let links = self.plan.services[*dependent].links.iter();
+                        let news = links.map(|link| self.news[usize::from(link.to)]);
+                        self.known[*dependent] = news.collect();
+                    }
+                }
+            }
         }
+    }
+
+    /// Whether a failover turned to another alternative without leaving ready.
+    pub(super) fn turned_alive(&self, number: usize) -> bool {
+        let (was, is) = (self.before[number].selected, self.choice[number].selected);
+        let stayed = self.turn.at_first[number] == Phase::Ready
+            && !self.turn.entered.contains(&(number, Phase::Ready));
+        stayed && self.is_ready(number) && was != is
     }
 
     /// Judges what failovers chose.

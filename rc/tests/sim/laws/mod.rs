@@ -147,6 +147,8 @@ struct Turn {
     bounced: BTreeSet<usize>,
     /// Who was asked to restart by command while up.
     restarts: Vec<usize>,
+    /// Who has to restart for what it missed while it was held up.
+    released: Option<usize>,
     /// Whose start was to be forgiven.
     forgiven: BTreeSet<usize>,
     /// The end of something beside a service, and whether it had to be killed.
@@ -283,6 +285,10 @@ pub struct Laws<'p> {
     before: Vec<Choice>,
     /// The members that a bundle counts on, by link.
     counted: Vec<Vec<bool>>,
+    /// How often what a service stands for has been new, and what each knew of those it relates to when it
+    /// began, by link.
+    news: Vec<u32>,
+    known: Vec<Vec<u32>>,
     /// Who is settled and who is blocked at the end of the turn.
     settled_now: Vec<bool>,
     blocked: Vec<bool>,
@@ -372,6 +378,8 @@ impl<'p> Laws<'p> {
             choice: vec![Choice::default(); count],
             before: vec![Choice::default(); count],
             counted: plan.services.iter().map(|svc| vec![false; svc.links.len()]).collect(),
+            news: vec![0; count],
+            known: plan.services.iter().map(|svc| vec![0; svc.links.len()]).collect(),
             settled_now: vec![true; count],
             blocked: vec![false; count],
             own: values.clone(),
@@ -409,8 +417,10 @@ impl<'p> Laws<'p> {
                 let up = matches!(self.phase[number], Phase::Starting | Phase::Ready);
                 self.turn.fresh = up && self.generation[number] == run.generation;
                 self.stale += u64::from(!self.turn.fresh);
-                if self.turn.fresh && result.is_err() {
-                    self.write_failed(number, *result);
+                match result {
+                    Ok(new) if self.turn.fresh => self.news[number] += u32::from(*new),
+                    Err(_) if self.turn.fresh => self.write_failed(number, *result),
+                    _ => {}
                 }
             }
             Event::Published { service, generation, values } => {

@@ -80,6 +80,10 @@ impl Laws<'_> {
             let stopped = self.turn.stopped.iter().any(|(at, _)| *at == number);
             law!("4 a restart by command restarts", stopped, "service {number}");
         }
+        if let Some(number) = self.turn.released {
+            let stopped = self.turn.stopped.iter().any(|(at, _)| *at == number);
+            law!("13 what was missed while held up is made up for", stopped, "service {number}");
+        }
         for &number in &self.turn.forgiven {
             let delayed = matches!(self.phase[number], Phase::Backoff | Phase::Failed);
             law!(

@@ -28,6 +28,7 @@ impl Laws<'_> {
         for (number, before) in before.iter().enumerate() {
             self.published_right(number, before)?;
             self.bound_right(number)?;
+            self.kept_right(number, &bound_before[number])?;
             self.file_right(number, world)?;
             self.reacted_right(number, &bound_before[number])?;
             self.actions_right(number, &bound_before[number])?;
@@ -94,13 +95,7 @@ impl Laws<'_> {
         match self.plan.services[number].what {
             What::File => written && self.is_ready(number),
             // Another alternative is news even to those who read nothing.
-            What::Failover
-                if self.turn.at_first[number] == Phase::Ready
-                    && !self.turn.entered.contains(&(number, Phase::Ready)) =>
-            {
-                let (was, is) = (self.before[number].selected, self.choice[number].selected);
-                self.is_ready(number) && was != is
-            }
+            What::Failover if self.turned_alive(number) => true,
             _ => self.turn.entered.contains(&(number, Phase::Ready)) && self.is_ready(number),
         }
     }
@@ -218,6 +213,28 @@ impl Laws<'_> {
                     || *bound == self.present[of][usize::from(look.output)],
                 "service {number} has {bound:?}, service {of} publishes {:?}",
                 self.present[of][usize::from(look.output)]
+            );
+        }
+        Ok(())
+    }
+
+    /// Who goes on while a publisher is away keeps what it read there last.
+    fn kept_right(&self, number: usize, bound_before: &Values) -> Verdict {
+        let svc = &self.plan.services[number];
+        let follows = matches!(svc.what, What::Bundle | What::Failover);
+        if follows || !self.stayed_up(number) {
+            return Ok(());
+        }
+        for (at, look) in svc.looks.iter().enumerate() {
+            let of = usize::from(look.of);
+            let away = !self.is_ready(of) && self.turn.at_first[of] != Phase::Ready;
+            let passing = self.turn.entered.contains(&(of, Phase::Ready));
+            law!(
+                "8 who stays up keeps what it read from who is away",
+                !away || passing || self.bound[number][at] == bound_before[at],
+                "service {number} has {:?} of {of}, not {:?}",
+                self.bound[number][at],
+                bound_before[at]
             );
         }
         Ok(())

@@ -60,10 +60,11 @@ impl Laws<'_> {
                 }
             }
             Event::Release(service) => {
-                // It may have missed something for which it restarts now.
-                let held = self.pins[service.index()].take() == Some(true);
-                if held {
-                    self.turn.bounced.insert(service.index());
+                let number = service.index();
+                let held = self.pins[number].take() == Some(true);
+                if held && self.has_missed(number) {
+                    self.turn.bounced.insert(number);
+                    self.turn.released = Some(number);
                 }
             }
             Event::Shutdown if self.ending == Ending::No => {
@@ -116,6 +117,22 @@ impl Laws<'_> {
             }
         }
         self.asks[number] = Ask::Up;
+    }
+
+    /// Whether something that it would have restarted for is other than it knows, as it was held up.
+    fn has_missed(&self, number: usize) -> bool {
+        let svc = &self.plan.services[number];
+        let changed = |to: u16| {
+            svc.looks.iter().zip(&self.bound[number]).any(|(look, bound)| {
+                let of = &self.present[usize::from(look.of)];
+                look.of == to && *bound != of[usize::from(look.output)]
+            })
+        };
+        self.is_up(number)
+            && svc.links.iter().zip(&self.known[number]).any(|(link, known)| {
+                let to = usize::from(link.to);
+                link.is_hard() && self.is_ready(to) && (*known != self.news[to] || changed(link.to))
+            })
     }
 
     fn reached(&self, from: usize, ties: &[Tie]) -> BTreeSet<usize> {
