@@ -184,7 +184,9 @@ impl Engine {
         let group = &mut self.dynamic[id.index()].group;
         group.counted.fill(false);
         group.patience = None;
-        if let Some((first, _)) = first {
+        // What a retired one uses is kept for another database.
+        if let Some((first, _)) = first.filter(|_| !self.dynamic[id.index()].retired) {
+            let group = &mut self.dynamic[id.index()].group;
             let lost = group.selected.take().unwrap_or(group.reach);
             group.reach = if wanted { lost } else { first };
             self.wants_stale = true;

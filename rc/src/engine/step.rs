@@ -41,6 +41,8 @@ impl Engine {
                 self.let_go(id);
                 self.set_state(now, id, State::Down, out);
             }
+            // It came from another database with an alternative, and nobody wants it in this one.
+            State::Down if self.dynamic[index].group.selected.is_some() => self.let_go(id),
             _ => {}
         }
         self.arm(id);

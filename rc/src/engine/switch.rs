@@ -36,6 +36,19 @@ impl Engine {
         !self.dynamic.iter().any(|one| one.retired && one.state.is_active())
     }
 
+    /// A failover that is defined otherwise goes on with the alternative that it used, if that is kept.
+    fn take_over_selection(&mut self, id: ServiceId, used: Option<ServiceId>, origins: &[Origin]) {
+        let Some(used) = used else { return };
+        let is_used = |to: ServiceId| origins.get(to.index()) == Some(&Origin::Kept(used));
+        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        if let Some((position, _)) = alternatives.find(|(_, to)| is_used(*to)) {
+            drop(alternatives);
+            let group = &mut self.dynamic[id.index()].group;
+            group.selected = Some(position);
+            group.reach = position;
+        }
+    }
+
     /// The same engine over another graph. `origins` says for each service of it where it comes from;
     /// what is kept must not be retired, and everything else of the old graph must be.
     #[must_use]
@@ -60,6 +73,7 @@ impl Engine {
                         dynamic.generation = was.generation;
                         dynamic.revision = was.revision.wrapping_add(1);
                     }
+                    new.take_over_selection(id_of(index), old.selected(from), origins);
                 }
             }
         }
@@ -77,8 +91,8 @@ impl Engine {
         }
         new.wants_stale = true;
         for index in 0..new.dynamic.len() {
+            // Its deadline is armed when it is looked at.
             new.dynamic[index].armed = None;
-            new.arm(id_of(index));
             new.look_at(id_of(index));
         }
         new

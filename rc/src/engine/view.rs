@@ -124,7 +124,7 @@ impl Engine {
         edges.get(usize::from(group.reach)).map(|edge| (edge.to, group.patience))
     }
 
-    fn selected(&self, id: ServiceId) -> Option<ServiceId> {
+    pub(super) fn selected(&self, id: ServiceId) -> Option<ServiceId> {
         let position = self.dynamic[id.index()].group.selected?;
         let edges = &self.graph.nodes[id.index()].edges;
         edges.get(usize::from(position)).map(|edge| edge.to)

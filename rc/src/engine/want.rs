@@ -57,11 +57,15 @@ impl Engine {
         dismissed
     }
 
-    /// Whether nobody asked for it to be down, or it is held up all the same.
+    /// Whether it is not on its way out, and allowed.
     fn may_be_up(&self, index: usize) -> bool {
+        !self.dynamic[index].retired && self.is_allowed(index)
+    }
+
+    /// Whether nobody asked for it to be down, or it is held up all the same.
+    fn is_allowed(&self, index: usize) -> bool {
         let dynamic = &self.dynamic[index];
         match dynamic.pin {
-            _ if dynamic.retired => false,
             Some(want) => want == Want::Up,
             None => dynamic.ask != Ask::Down,
         }
@@ -71,7 +75,8 @@ impl Engine {
     fn uses(&self, index: usize, position: u16) -> bool {
         let group = &self.dynamic[index].group;
         let NodeKind::Failover(failover) = self.graph.nodes[index].kind else { return false };
-        self.may_be_up(index)
+        // One that is retired may go on in another database with what it uses.
+        self.is_allowed(index)
             && match (group.selected, failover.back) {
                 (Some(selected), Back::Sticky) => position == selected,
                 (Some(selected), Back::PreferFirst) => position <= selected,

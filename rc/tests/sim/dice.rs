@@ -62,7 +62,11 @@ pub fn plan(dice: &mut Dice) -> Plan {
         services[places[at]] = service(dice, &services, &places[..at], avid);
     }
     quarrel(dice, &mut services);
-    Plan { services, shutdown_ms: dice.of(&[0, 1000, 5000, 30_000]) }
+    let mut plan = Plan { services, shutdown_ms: dice.of(&[0, 1000, 5000, 30_000]), next: None };
+    if dice.chance(60) {
+        plan.next = Some(Box::new(super::switch::next(dice, &plan)));
+    }
+    plan
 }
 
 /// Some pairs conflict; a need on something that conflicts is no possible database.
@@ -121,7 +125,7 @@ fn extras(dice: &mut Dice, svc: &mut Svc, count: usize) {
     }
 }
 
-fn service(dice: &mut Dice, services: &[Svc], below: &[usize], avid: bool) -> Svc {
+pub fn service(dice: &mut Dice, services: &[Svc], below: &[usize], avid: bool) -> Svc {
     let mut svc = PLAIN;
     svc.what = match dice.below(100) {
         0..52 => What::Longrun,

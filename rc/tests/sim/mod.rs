@@ -8,4 +8,5 @@ pub mod reference;
 pub mod script;
 pub mod shrink;
 pub mod small;
+pub mod switch;
 pub mod world;

@@ -2,6 +2,7 @@
 //! prints. Its `Debug` form, with `[` read as `vec![`, is the Rust expression that makes it again; of a
 //! service it tells only what [`PLAIN`] does not say.
 
+use super::switch::Next;
 use rc::{
     Backoff, Millis, Signal, StopPolicy,
     db::{Database, encode},
@@ -217,6 +218,8 @@ impl fmt::Debug for Svc {
 pub struct Plan {
     pub services: Vec<Svc>,
     pub shutdown_ms: u32,
+    /// What it can be switched to.
+    pub next: Option<Box<Next>>,
 }
 
 pub fn id(number: usize) -> ServiceId {
@@ -458,11 +461,29 @@ impl Plan {
         order
     }
 
+    /// With a service that is nothing special at this place.
+    pub fn make_room(&mut self, at: usize) {
+        let Ok(at16) = u16::try_from(at) else { return };
+        let move_on = |number: &mut u16| *number += u16::from(*number >= at16);
+        for svc in &mut self.services {
+            svc.links.iter_mut().for_each(|link| move_on(&mut link.to));
+            svc.looks.iter_mut().for_each(|look| move_on(&mut look.of));
+            svc.conflicts.iter_mut().for_each(move_on);
+            if let Fail::Start(other) = &mut svc.fail {
+                move_on(other);
+            }
+        }
+        self.services.insert(at, PLAIN);
+    }
+
     /// Without one service.
     pub fn without(&self, gone: usize) -> Self {
         let Ok(gone16) = u16::try_from(gone) else { return self.clone() };
         let mut plan = self.clone();
         plan.services.remove(gone);
+        if let Some(next) = &mut plan.next {
+            next.without_old(gone16);
+        }
         let moved = |number: u16| if number > gone16 { number - 1 } else { number };
         for svc in &mut plan.services {
             while let Some(at) = svc.looks.iter().position(|look| look.of == gone16) {

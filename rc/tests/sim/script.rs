@@ -10,7 +10,7 @@ use super::{
 };
 use rc::{
     Instant, Millis,
-    engine::{Engine, Event, Phase, Want},
+    engine::{Engine, Event, Origin, Phase, Want},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +63,10 @@ pub enum Op {
     Release(u16),
     /// The state of the engine is written out, and another engine goes on from it.
     HandOver,
+    /// Another database is to take over: what is other in it goes.
+    Switch,
+    /// It takes over, if what had to go is gone.
+    Adopt,
     /// All facts stay as they are, services whose bit is set (of 16) die whenever they run, and all others
     /// behave, until nothing but that happens any more.
     Settle(u16),
@@ -81,6 +85,8 @@ pub struct Run<'p> {
     now: Instant,
     /// Calls of the engine so far.
     pub steps: u64,
+    /// Another database is about to take over.
+    switching: bool,
     /// Prints every event and action.
     trace: bool,
 }
@@ -100,6 +106,7 @@ impl<'p> Run<'p> {
             laws: Laws::new(plan),
             now: Instant::from_ms(1000),
             steps: 0,
+            switching: false,
             trace: std::env::var_os("SIM_TRACE").is_some(),
         })
     }
@@ -116,6 +123,7 @@ impl<'p> Run<'p> {
             laws: self.laws.clone(),
             now: self.now,
             steps: self.steps,
+            switching: self.switching,
             trace: self.trace,
         }
     }
@@ -167,6 +175,10 @@ impl<'p> Run<'p> {
 
     pub fn apply(&mut self, op: Op) -> Verdict {
         let plan = self.plan;
+        // Another database may have fewer.
+        if op.service().is_some_and(|service| usize::from(service) >= plan.services.len()) {
+            return Ok(());
+        }
         let event = match op {
             Op::Boot(service) => Event::Boot(id(usize::from(service))),
             Op::Start(service) => Event::Start(id(usize::from(service))),
@@ -205,6 +217,8 @@ impl<'p> Run<'p> {
             }
             Op::Release(service) => Event::Release(id(usize::from(service))),
             Op::HandOver => return self.hand_over(),
+            Op::Switch => return self.begin_switch(),
+            Op::Adopt => return self.adopt(),
             Op::ArriveAll => return self.all_arrive(),
             Op::GoWell => {
                 self.world.behave();
@@ -304,6 +318,46 @@ impl<'p> Run<'p> {
         self.laws.same(self.now, &self.engine, &self.world)
     }
 
+    /// Everything that another database has otherwise, or not at all, is retired.
+    fn begin_switch(&mut self) -> Verdict {
+        let plan = self.plan;
+        let Some(next) = plan.next.as_ref().filter(|_| !self.switching) else { return Ok(()) };
+        self.switching = true;
+        let origins = next.origins(plan);
+        for number in (0..plan.services.len()).map(id) {
+            if !origins.contains(&Origin::Kept(number)) {
+                self.handle(Event::Retire(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The other database takes over, once nothing is left of what is other in it.
+    fn adopt(&mut self) -> Verdict {
+        let plan = self.plan;
+        let Some(next) = plan.next.as_ref().filter(|_| self.switching) else { return Ok(()) };
+        // A machine that goes down takes over nothing.
+        if !self.laws.are_retired(&self.engine)? || self.laws.is_ending() {
+            return Ok(());
+        }
+        let Some(new) = next.plan.engine() else { return Ok(()) };
+        self.laws.left_cleanly()?;
+        let graph = new.graph().clone();
+        let origins = next.origins(plan);
+        let target = self.laws.target().and_then(|at| next.of(u16::try_from(at).ok()?));
+        let old = core::mem::replace(&mut self.engine, new);
+        self.engine = old.adopt(graph, &origins, target.map(rc::model::ServiceId));
+        let world = core::mem::replace(&mut self.world, World::new(&next.plan));
+        self.world = world.switch(next, &origins);
+        self.laws.switch(next, &origins, target.map(usize::from));
+        (self.plan, self.switching, self.kept) = (&next.plan, false, Kept::default());
+        if self.trace {
+            println!("{:6} another database: {origins:?}", self.now.ms);
+        }
+        self.laws.switched(&self.engine, &origins)?;
+        self.handle(Event::Tick)
+    }
+
     /// The world behaves until nothing more happens: then all that is wanted and can be must be up.
     fn go_well(&mut self) -> Verdict {
         for _ in 0..=5 * self.plan.services.len() {
@@ -332,6 +386,9 @@ impl<'p> Run<'p> {
             if !self.world.pending.is_empty() {
                 self.apply(Op::Arrive(0))?;
             } else if self.world.do_something_good(self.plan, &self.engine, &is_bad) {
+            } else if self.laws.is_quiet(&is_bad) && self.switching && !self.laws.is_ending() {
+                self.adopt()?;
+                return if self.switching { Ok(()) } else { self.come_to_rest(bad) };
             } else if self.laws.is_quiet(&is_bad) {
                 return self.laws.is_as_reference(&is_bad);
             } else if self.engine.next_deadline().is_some() {
@@ -392,6 +449,9 @@ impl<'p> Run<'p> {
             6 => return Op::ShutdownNow,
             7..10 => return Op::Settle(dice.below16(1 << 15) & dice.below16(1 << 15)),
             10..40 => return Op::HandOver,
+            40..60 if self.plan.next.is_some() && !self.switching => return Op::Switch,
+            60..140 if self.uses_an_alternative() && !self.switching => return Op::Switch,
+            40..400 if self.switching && self.engine.is_retired() => return Op::Adopt,
             _ => {}
         }
         if dice.chance(12)
@@ -477,6 +537,13 @@ impl<'p> Run<'p> {
         let services = (0..self.plan.services.len()).filter_map(|at| u16::try_from(at).ok());
         let fitting: Vec<u16> = services.filter(|service| fits(*service)).collect();
         if fitting.is_empty() || dice.chance(20) { any } else { dice.of(&fitting) }
+    }
+
+    /// Whether another database would find a failover at work.
+    fn uses_an_alternative(&self) -> bool {
+        let services = 0..self.plan.services.len();
+        let mut views = services.filter_map(|at| self.engine.view(id(at)));
+        self.plan.next.is_some() && views.any(|view| view.selected.is_some())
     }
 
     fn act_of(&self, dice: &mut Dice, service: u16, told: bool) -> Op {

@@ -40,6 +40,7 @@ pub fn shrink(plan: Plan, ops: Vec<Op>, broken: Violation) -> (Plan, Vec<Op>, Vi
     loop {
         let size = format!("{:?}{:?}", best.0, best.1).len();
         shorten(&mut best);
+        no_switch(&mut best);
         fewer_services(&mut best);
         simpler_services(&mut best);
         fewer_conflicts(&mut best);
@@ -90,11 +91,35 @@ fn fewer_services(best: &mut Case) {
     }
 }
 
+/// Without the second database, or with fewer services in it.
+fn no_switch(best: &mut Case) {
+    let Some(next) = best.0.next.clone() else { return };
+    let without = Plan { next: None, ..best.0.clone() };
+    let ops = best.1.clone();
+    if try_take(best, without, ops) {
+        return;
+    }
+    for gone in (0..next.from.len()).rev() {
+        let mut plan = best.0.clone();
+        let ops = best.1.clone();
+        if let Some(next) = plan.next.as_mut().filter(|next| next.from.len() > 1) {
+            next.without_new(gone);
+            try_take(best, plan, ops);
+        }
+    }
+}
+
 fn simpler_services(best: &mut Case) {
     for number in 0..best.0.services.len() {
         let mut change = |change: &dyn Fn(&mut super::plan::Svc)| {
             let mut plan = best.0.clone();
             change(&mut plan.services[number]);
+            // In a second database it is as simple.
+            let next = plan.next.as_mut().and_then(|next| {
+                let at = next.of(u16::try_from(number).ok()?)?;
+                next.plan.services.get_mut(usize::from(at))
+            });
+            next.into_iter().for_each(change);
             if plan != best.0 {
                 let ops = best.1.clone();
                 return try_take(best, plan, ops);
@@ -204,6 +229,17 @@ fn bad_without(bad: u16, gone: usize) -> u16 {
 }
 
 impl Op {
+    /// The service that it is about.
+    pub fn service(self) -> Option<u16> {
+        let about = core::cell::Cell::new(None);
+        let seen = |service: u16| {
+            about.set(Some(service));
+            Some(service)
+        };
+        self.renumbered(&seen);
+        about.get()
+    }
+
     /// The same among services without one; `None` if it was about that one.
     fn without(self, gone: usize) -> Option<Self> {
         let moved = |service: u16| match usize::from(service).cmp(&gone) {
@@ -211,6 +247,14 @@ impl Op {
             core::cmp::Ordering::Equal => None,
             core::cmp::Ordering::Greater => Some(service - 1),
         };
+        match self {
+            Self::Settle(bad) => Some(Self::Settle(bad_without(bad, gone))),
+            other => other.renumbered(&moved),
+        }
+    }
+
+    /// The same about another service; `None` if that is nobody.
+    fn renumbered(self, moved: &dyn Fn(u16) -> Option<u16>) -> Option<Self> {
         Some(match self {
             Self::Boot(s) => Self::Boot(moved(s)?),
             Self::Start(s) => Self::Start(moved(s)?),
@@ -239,7 +283,6 @@ impl Op {
             Self::Reset(s) => Self::Reset(moved(s)?),
             Self::Hold(s, up) => Self::Hold(moved(s)?, up),
             Self::Release(s) => Self::Release(moved(s)?),
-            Self::Settle(bad) => Self::Settle(bad_without(bad, gone)),
             other => other,
         })
     }

@@ -45,14 +45,14 @@ pub fn systems() -> Vec<Plan> {
                 let pair = vec![bottom.clone(), middle];
                 for top in tops(&ties) {
                     let services = pair.iter().cloned().chain([top]).collect();
-                    plans.push(Plan { services, shutdown_ms: 1000 });
+                    plans.push(Plan { services, shutdown_ms: 1000, next: None });
                 }
                 if pair[1].links.is_empty() {
                     // Two that conflict, and one above that may need either.
                     let mut services = pair;
                     services[0].conflicts.push(1);
                     services[1].conflicts.push(0);
-                    plans.push(Plan { services, shutdown_ms: 1000 });
+                    plans.push(Plan { services, shutdown_ms: 1000, next: None });
                 }
             }
         }

@@ -95,3 +95,45 @@ fn what_was_asked_survives() {
     assert_eq!(up, "spawn wan, spawn route", "clock was stopped by command");
     assert_eq!(m.engine.view(m.id("wan")).unwrap().pinned, Some(Want::Up));
 }
+
+/// Only the patience with them is other: the line that is up stays so, and the one that failed is not
+/// started in its place.
+#[test]
+fn a_failover_goes_on_with_what_it_used() {
+    let lines = |back| {
+        vec![
+            bundle("default", ReadyWhen::All, &["wan"]),
+            daemon("fibre"),
+            longrun("lte"),
+            failover("wan", back, &["fibre", "lte"]),
+        ]
+    };
+    let mut m = Machine::new(lines(Back::Sticky));
+    m.boot("default");
+    assert_eq!(m.exits("fibre", 1), "spawn lte, settled");
+    assert_eq!(m.states(), "default ready, fibre down, lte ready, wan ready");
+    m.pass(1000);
+    let words = m.switch(lines(Back::Sticky), &["wan"]);
+    assert_eq!(
+        words,
+        (String::new(), String::new()),
+        "fibre could be started, but nobody needs it"
+    );
+    assert_eq!(m.states(), "default ready, fibre down, lte ready, wan ready");
+    let words = m.switch(lines(Back::PreferFirst), &["wan"]);
+    assert_eq!(words, (String::new(), "spawn fibre".into()), "what is better is tried now");
+    assert_eq!(m.generation("lte"), 1);
+}
+
+#[test]
+fn what_a_failover_used_and_nobody_wants_any_more_stops() {
+    let line = || longrun("lte");
+    let mut m = Machine::new(vec![
+        bundle("default", ReadyWhen::All, &["wan"]),
+        line(),
+        failover("wan", Back::Sticky, &["lte"]),
+    ]);
+    m.boot("default");
+    let next = vec![bundle("default", ReadyWhen::All, &["z"]), line(), longrun("z")];
+    assert_eq!(m.switch(next, &["default"]), (String::new(), "spawn z, TERM lte".into()));
+}

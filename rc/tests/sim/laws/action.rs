@@ -10,7 +10,7 @@ use rc::{
 /// What survives SIGKILL for this long is not waited for.
 const KILL_GRACE: Millis = Millis(3000);
 
-const fn number_of(role: Role) -> u8 {
+pub(super) const fn number_of(role: Role) -> u8 {
     match role {
         Role::Run => 0,
         Role::Up => 1,
@@ -82,7 +82,7 @@ impl Laws<'_> {
     }
 
     /// Between two runs lies what cleans up after the first.
-    fn cleaned_up(&self, number: usize) -> Verdict {
+    pub(super) fn cleaned_up(&self, number: usize) -> Verdict {
         let svc = &self.plan.services[number];
         let role = match svc.what {
             What::Longrun if svc.end => Role::Finish,

@@ -23,7 +23,7 @@ impl Laws<'_> {
 
     /// Whether a pin keeps it up whatever happens around it.
     pub(super) fn is_held_up(&self, number: usize) -> bool {
-        self.pins[number] == Some(true) && self.ending == Ending::No
+        self.pins[number] == Some(true) && !self.retired[number] && self.ending == Ending::No
     }
 
     /// Whether a condition is met; `None`: it is about a service that is not ready.
@@ -182,6 +182,13 @@ impl Laws<'_> {
             let Choice { selected, reach, patience } = is;
             let ready = |at: usize| all.get(at).is_some_and(|one| self.is_ready(*one));
             let name = format!("service {number}: {is:?}, before {was:?}");
+            let retiring = self.retired[number] && self.phase[number] != Phase::Ready;
+            let before = self.turn.at_first[number];
+            law!(
+                "16 what a failover used is kept for another database",
+                !retiring || before == Phase::Waiting || was.selected.is_none() || is == was,
+                "{name}"
+            );
             match self.phase[number] {
                 Phase::Ready => {
                     law!(

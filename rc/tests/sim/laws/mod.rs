@@ -18,12 +18,14 @@
 //! | 13 pins hold | `group`, `wanted` |
 //! | 14 what conflicts is never up together | `group`, `action` |
 //! | 15 at rest everything is as the reference says | `wanted`, [`super::reference`] |
+//! | 16 another database disturbs only who is other in it | `switch`, and all laws over the second plan |
 
 mod action;
 mod group;
 mod rest;
 mod retry;
 mod side;
+mod switch;
 mod values;
 mod wanted;
 
@@ -184,7 +186,7 @@ struct Turn {
 
 const PHASES: [&str; 7] = ["down", "waiting", "starting", "ready", "stopping", "backoff", "failed"];
 
-const EVENTS: [&str; 24] = [
+const EVENTS: [&str; 25] = [
     "boot",
     "start",
     "stop",
@@ -209,6 +211,7 @@ const EVENTS: [&str; 24] = [
     "reset",
     "hold",
     "release",
+    "retire",
 ];
 
 /// Which pairs of phase and event were met; see the coverage test.
@@ -242,6 +245,10 @@ pub struct Laws<'p> {
     dependents: Vec<Vec<Dependent>>,
     asks: Vec<Ask>,
     pins: Vec<Option<bool>>,
+    /// On its way out, for another database.
+    retired: Vec<bool>,
+    /// In the turn after a switch: failovers that are other now and go on with an alternative that is up.
+    adopted: Vec<usize>,
     wants: Vec<bool>,
     target: Option<usize>,
     settled: bool,
@@ -348,6 +355,8 @@ impl<'p> Laws<'p> {
             dependents,
             asks: vec![Ask::Nothing; count],
             pins: vec![None; count],
+            retired: vec![false; count],
+            adopted: Vec::new(),
             wants: vec![false; count],
             target: None,
             settled: false,
@@ -548,6 +557,7 @@ impl<'p> Laws<'p> {
         self.turn.blocked_before = core::mem::take(&mut self.blocked);
         (self.settled_now, self.blocked) = self.settlement();
         self.choices_right(now)?;
+        self.adopted_right()?;
         self.rest(now, engine, world)?;
         self.soft_needs_were_waited_for()?;
         self.settling(engine)

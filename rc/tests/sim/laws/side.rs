@@ -325,7 +325,12 @@ impl Laws<'_> {
             let On::Run(action) = link.on else { continue };
             let mut looks = svc.looks.iter().enumerate().filter(|(_, look)| look.of == link.to);
             let back = looks.clone().count() == 0 && self.is_new(usize::from(link.to));
-            let changed = looks.any(|(at, _)| bound_before[at] != self.bound[number][at]);
+            let present = &self.present[usize::from(link.to)];
+            let whole = looks
+                .clone()
+                .all(|(_, look)| !look.must || present[usize::from(look.output)].is_some());
+            // What is not whole is not told of; something else made it look.
+            let changed = whole && looks.any(|(at, _)| bound_before[at] != self.bound[number][at]);
             if (back || changed) && !due.insert(action) {
                 // Asked for twice: it runs once more after the first.
                 again.insert(action);

@@ -67,6 +67,11 @@ impl Laws<'_> {
                     self.turn.released = Some(number);
                 }
             }
+            Event::Retire(service) => {
+                self.retired[service.index()] = true;
+                self.pardoned[service.index()] = false;
+                self.turn.bounced.insert(service.index());
+            }
             Event::Shutdown if self.ending == Ending::No => {
                 self.ending = Ending::Orderly(now.after(Millis(self.plan.shutdown_ms)));
             }
@@ -84,7 +89,8 @@ impl Laws<'_> {
         }
         let wants = self.wanted();
         let before = core::mem::replace(&mut self.wants, wants);
-        if matches!(event, Event::Shutdown | Event::ShutdownNow) || self.turn.crossing {
+        let others = matches!(event, Event::Shutdown | Event::ShutdownNow | Event::Retire(_));
+        if others || self.turn.crossing {
             return;
         }
         // Who is not wanted any longer by command is forgiven.
@@ -203,7 +209,8 @@ impl Laws<'_> {
                 reached[usize::from(link.to)] |= pulls;
             }
         }
-        (0..reached.len()).map(|number| reached[number] && allowed(number)).collect()
+        let up = |number: usize| reached[number] && allowed(number) && !self.retired[number];
+        (0..reached.len()).map(up).collect()
     }
 
     /// Whether each service is ready, or will not be so soon; and whether what it waits for has failed.
@@ -407,6 +414,11 @@ impl Laws<'_> {
         Ok(())
     }
 
+    /// How it is held; who is on its way out comes down whatever is asked.
+    fn pin(&self, number: usize) -> Option<bool> {
+        if self.retired[number] { Some(false) } else { self.pins[number] }
+    }
+
     /// At rest everything is as the reference says.
     pub fn is_as_reference(&self, bad: &dyn Fn(u16) -> bool) -> Verdict {
         let asked = |ask: &Ask| match ask {
@@ -417,7 +429,7 @@ impl Laws<'_> {
         let given = reference::Given {
             plan: self.plan,
             asks: self.asks.iter().map(asked).collect(),
-            pins: self.pins.clone(),
+            pins: (0..self.pins.len()).map(|at| self.pin(at)).collect(),
             facts: &self.holds,
             bad: (0..self.phase.len()).map(|at| u16::try_from(at).is_ok_and(bad)).collect(),
             shutdown: self.ending != Ending::No,
@@ -436,7 +448,8 @@ impl Laws<'_> {
                 phase.name(),
                 expected.iter().map(|phase| phase.name()).collect::<Vec<_>>().join(" or ")
             );
-            if self.plan.services[number].what == What::Failover {
+            // One on its way out keeps for another database what it used.
+            if self.plan.services[number].what == What::Failover && !self.retired[number] {
                 law!(
                     "15 at rest a failover uses what the reference says",
                     reference::choice_is_right(&given, &history, number),
