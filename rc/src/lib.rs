@@ -1,6 +1,6 @@
 //! Services: what they are, how they depend on each other, and what to do next.
 //!
-//! [`model`] and [`isolation`] are what the host compiler writes and the device reads, [`boot`] the part of
+//! [`model`], [`isolation`] and [`kept`] are what the host compiler writes and the device reads, [`boot`] the part of
 //! it that is done before services, [`db`] the file they travel in,
 //! [`text`] the substitution of output values, [`outputs`] their types, [`engine`] the reconciling
 //! dependency engine, [`proto`] the words that clients and PID 1 exchange, and [`watchdog`] whether the hardware's
@@ -16,6 +16,7 @@ pub mod db;
 mod decode;
 pub mod engine;
 pub mod isolation;
+pub mod kept;
 pub mod model;
 pub mod outputs;
 pub mod proto;

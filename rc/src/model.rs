@@ -1,7 +1,7 @@
 //! What a compiled service is: the records of the database, as the compiler writes them and the
 //! device reads them. No behaviour lives here, and no reference is by name: services are numbers.
 
-use crate::{boot::Step, isolation::Isolation, outputs::OutputType, text::Text};
+use crate::{boot::Step, isolation::Isolation, kept::Kept, outputs::OutputType, text::Text};
 use serde::{Deserialize, Serialize};
 use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
 
@@ -239,6 +239,8 @@ pub struct Longrun {
     pub pidfile: Option<String>,
     /// It must say `WATCHDOG=1` at least this often while it is ready; see sd_notify(3).
     pub watchdog: Option<Millis>,
+    /// What is kept for it while its process comes and goes; boxed, as most have nothing.
+    pub kept: Option<Box<Kept>>,
     /// Times and retries.
     pub policy: Policy,
 }
@@ -254,6 +256,7 @@ impl Longrun {
             check: None,
             pidfile: None,
             watchdog: None,
+            kept: None,
             policy: Policy::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! One datagram with what the kernel says about it: who sent it. Descriptors that came along are closed.
+//! One datagram with what the kernel says about it: who sent it, and the descriptors that came along.
 //!
 //! Written with libc, as rustix takes a sender's pid for one that cannot be 0, and it is 0 if the sender
 //! is in a pid namespace that is not visible from here (unix(7), pid_namespaces(7)).
@@ -7,7 +7,7 @@
 
 use core::{mem::MaybeUninit, ptr};
 use rustix::{
-    fd::{AsRawFd, BorrowedFd},
+    fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     io::Errno,
 };
 
@@ -30,6 +30,7 @@ struct Control([MaybeUninit<u8>; CONTROL]);
 
 /// Receives one datagram without waiting: its length, which is at most that of `buffer`, and its sender
 /// if the socket was told to pass credentials. If it `stays` it is received again the next time.
+/// Descriptors that came along are added to `fds`, each time.
 ///
 /// # Errors
 /// As recvmsg(2) has it; EAGAIN if there is none.
@@ -37,6 +38,7 @@ pub fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     stays: bool,
+    fds: &mut Vec<OwnedFd>,
 ) -> Result<(usize, Option<Sender>), Errno> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -57,14 +59,14 @@ pub fn receive(
         return Err(Errno::from_raw_os_error(errno));
     };
     // SAFETY: recvmsg succeeded, so the header describes well-formed control messages in `control`.
-    Ok((length, unsafe { take_control(&header) }))
+    Ok((length, unsafe { take_control(&header, fds) }))
 }
 
-/// Closes the descriptors among the control messages, and finds the credentials.
+/// Takes the descriptors among the control messages, and finds the credentials.
 ///
 /// # Safety
 /// `header` must be as recvmsg(2) filled it, and its control buffer alive.
-unsafe fn take_control(header: &libc::msghdr) -> Option<Sender> {
+unsafe fn take_control(header: &libc::msghdr, fds: &mut Vec<OwnedFd>) -> Option<Sender> {
     let mut sender = None;
     // SAFETY: as promised by the caller; CMSG_NXTHDR stays within the buffer.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(header) };
@@ -79,7 +81,8 @@ unsafe fn take_control(header: &libc::msghdr) -> Option<Sender> {
                 (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                     for place in 0..length / size_of::<i32>() {
                         // The kernel made this descriptor for us a moment ago; nobody else has it.
-                        libc::close(ptr::read_unaligned(data.cast::<i32>().add(place)));
+                        let fd = ptr::read_unaligned(data.cast::<i32>().add(place));
+                        fds.push(OwnedFd::from_raw_fd(fd));
                     }
                 }
                 (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {

@@ -182,6 +182,10 @@ pub struct Message {
     pub extend: Option<Millis>,
     /// `FDSTORE=1`.
     pub stores: bool,
+    /// `FDSTOREREMOVE=1`.
+    pub removes: bool,
+    /// `FDNAME=`, if it is one that `LISTEN_FDNAMES` can hold.
+    pub fd_name: Option<String>,
 }
 
 impl Message {
@@ -214,6 +218,8 @@ impl Message {
             "WATCHDOG_USEC" => self.watchdog = span(value),
             "EXTEND_TIMEOUT_USEC" => self.extend = span(value),
             "FDSTORE" => self.stores |= is_one,
+            "FDSTOREREMOVE" => self.removes |= is_one,
+            "FDNAME" => self.fd_name = fd_name(value),
             _ => {}
         }
     }
@@ -226,6 +232,13 @@ fn signed(value: &[u8]) -> Option<i32> {
 fn span(value: &[u8]) -> Option<Millis> {
     let usec: u64 = decimal::number(core::str::from_utf8(value).ok()?)?;
     Some(Millis(u32::try_from(usec.div_ceil(1000)).unwrap_or(u32::MAX)))
+}
+
+/// sd_pid_notify_with_fds(3): at most 255 printable ASCII characters, none of them a colon.
+fn fd_name(value: &[u8]) -> Option<String> {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b':';
+    let fits = (1..=255).contains(&value.len()) && value.iter().all(is_plain);
+    fits.then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// The text that people see: of bounded length, and without anything that moves a cursor.
@@ -241,10 +254,10 @@ fn status(value: &[u8]) -> String {
 }
 
 /// Looks at the next datagram, which stays there until [`drop_datagram`]; `None` if there is none now.
-/// Descriptors that come with it are closed.
-pub fn hear_socket(fd: impl AsFd) -> Option<(Message, Option<Sender>)> {
+/// Copies of the descriptors that come with it are added to `fds`.
+pub fn hear_socket(fd: impl AsFd, fds: &mut Vec<OwnedFd>) -> Option<(Message, Option<Sender>)> {
     let mut buffer = [0; MAX_DATAGRAM];
-    let (length, sender) = receive(fd.as_fd(), &mut buffer, true)?;
+    let (length, sender) = receive(fd.as_fd(), &mut buffer, true, fds)?;
     let text = buffer.get(..length).unwrap_or_default();
     Some((Message::parse(text), sender))
 }
@@ -252,12 +265,17 @@ pub fn hear_socket(fd: impl AsFd) -> Option<(Message, Option<Sender>)> {
 /// Takes the next datagram off the socket, with its descriptors: this is what the sender of `BARRIER=1` waits
 /// for.
 pub fn drop_datagram(fd: impl AsFd) {
-    receive(fd.as_fd(), &mut [0; 1], false);
+    receive(fd.as_fd(), &mut [0; 1], false, &mut Vec::new());
 }
 
-fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], stays: bool) -> Option<(usize, Option<Sender>)> {
+fn receive(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    stays: bool,
+    fds: &mut Vec<OwnedFd>,
+) -> Option<(usize, Option<Sender>)> {
     loop {
-        match datagram::receive(fd, buffer, stays) {
+        match datagram::receive(fd, buffer, stays, fds) {
             Ok(received) => return Some(received),
             Err(Errno::INTR) => {}
             // Nothing there, or nothing to be had: both end the turn.
@@ -328,7 +346,8 @@ mod tests {
         assert_eq!(Message::parse(b"STATUS=READY=1").ready, None);
         let all = Message::parse(
             b"READY=1\nRELOADING=1\nMONOTONIC_USEC=5\nSTOPPING=1\nSTATUS=a\tb\nERRNO=2\n\
-            MAINPID=77\nWATCHDOG=1\nWATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=2500000\nFDSTORE=1\n",
+            MAINPID=77\nWATCHDOG=1\nWATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=2500000\nFDSTORE=1\n\
+            FDSTOREREMOVE=1\nFDNAME=a b\n",
         );
         let want = Message {
             ready: Some(true),
@@ -341,7 +360,12 @@ mod tests {
             watchdog: Some(Millis(1)),
             extend: Some(Millis(2500)),
             stores: true,
+            removes: true,
+            fd_name: Some("a b".to_owned()),
         };
+        for bad in ["FDNAME=", "FDNAME=a:b", "FDNAME=a\tb", "FDNAME=é"] {
+            assert_eq!(Message::parse(bad.as_bytes()).fd_name, None, "{bad}");
+        }
         assert_eq!(all, want);
         let other = Message::parse(b"READY=0\nWATCHDOG=trigger\nWATCHDOG_USEC=0");
         assert_eq!((other.ready, other.beat), (Some(false), Some(Beat::Trigger)));
@@ -353,15 +377,16 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_comes_with_its_sender_and_its_descriptors_are_closed() {
+    fn a_datagram_comes_with_its_sender_and_its_descriptors() {
         let path = std::env::temp_dir().join(format!("jamb-notify-{}", std::process::id()));
         let ours = socket(&path, None).unwrap();
         let theirs = UnixDatagram::unbound().unwrap();
-        assert!(hear_socket(&ours).is_none());
+        let mut fds = Vec::new();
+        assert!(hear_socket(&ours, &mut fds).is_none());
         theirs.send_to(b"STATUS=fine\nREADY=1\n", &path).unwrap();
         theirs.send_to(b"", &path).unwrap();
-        assert!(hear_socket(&ours).is_some(), "it stays");
-        let (message, sender) = hear_socket(&ours).unwrap();
+        assert!(hear_socket(&ours, &mut fds).is_some(), "it stays");
+        let (message, sender) = hear_socket(&ours, &mut fds).unwrap();
         drop_datagram(&ours);
         assert_eq!((message.ready, message.status.as_deref()), (Some(true), Some("fine")));
         let me = Sender {
@@ -369,25 +394,30 @@ mod tests {
             uid: rustix::process::geteuid().as_raw(),
         };
         assert_eq!(sender, Some(me));
-        assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        assert_eq!(hear_socket(&ours, &mut fds), Some((Message::default(), Some(me))));
         drop_datagram(&ours);
-        assert!(hear_socket(&ours).is_none());
+        assert!(hear_socket(&ours, &mut fds).is_none() && fds.is_empty());
 
         // sd_notify_barrier(3): the sender waits for the other end of a pipe to be closed.
         let (reader, writer) = pipe().unwrap();
         theirs.connect(&path).unwrap();
         let mut space = [core::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(40))];
         let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
-        // More than there is room for.
-        let fds = [writer.as_fd(); 40];
-        assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
+        // Those that there is no room for are closed by the kernel.
+        let many = [writer.as_fd(); 40];
+        assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&many)));
         let text = [IoSlice::new(b"BARRIER=1")];
         let flags = rustix::net::SendFlags::empty();
         rustix::net::sendmsg(&theirs, &text, &mut ancillary, flags).unwrap();
         drop(writer);
         assert_eq!(read(&reader, &mut [0; 1][..]), Err(Errno::AGAIN), "it is on its way");
-        assert_eq!(hear_socket(&ours), Some((Message::default(), Some(me))));
+        assert_eq!(hear_socket(&ours, &mut fds), Some((Message::default(), Some(me))));
         drop_datagram(&ours);
+        assert!((1..=40).contains(&fds.len()), "{}", fds.len());
+        let flags = |fd| rustix::io::fcntl_getfd(fd).unwrap();
+        assert!(fds.iter().all(|fd| flags(fd).contains(rustix::io::FdFlags::CLOEXEC)));
+        assert_eq!(read(&reader, &mut [0; 1][..]), Err(Errno::AGAIN), "there are copies");
+        fds.clear();
         assert_eq!(read(&reader, &mut [0; 1][..]), Ok(0), "a descriptor is still open");
         std::fs::remove_file(&path).unwrap();
     }

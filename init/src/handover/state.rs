@@ -102,6 +102,8 @@ pub struct Service {
     /// Role and generation, pid and process group.
     pub live: Vec<(Role, u32, i32, i32)>,
     pub ear: Option<Ear>,
+    /// Descriptors that are held for it: name, whether it stored it, number.
+    pub held: Vec<(String, bool, i32)>,
     pub milestones: Milestones,
 }
 

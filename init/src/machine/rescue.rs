@@ -83,6 +83,7 @@ impl Attendant for Shell {
             identity: None,
             stdio: [fd.as_fd(), fd.as_fd(), fd.as_fd()],
             pass: None,
+            listen: &[],
             keep: &[],
             terminal: Terminal::Stdin,
             oom_score_adj: Some(CHILD_OOM_SCORE),

@@ -56,7 +56,8 @@ impl Manager {
         let prepared = self.database.service(run.service).map_err(|e| e.to_string());
         let prepared = prepared.and_then(|service| {
             let nofile = self.resources.nofile;
-            prepare::prepare(&service, &name, run, &self.engine, &self.paths, nofile)
+            let held = self.hold_for(run, &service)?;
+            prepare::prepare(&service, &name, run, &self.engine, &self.paths, nofile, held)
         });
         let prepared = prepared.map_err(|problem| {
             self.report.say(&name, &format!("cannot be started: {problem}"));
@@ -84,6 +85,7 @@ impl Manager {
         let output = self.logs.writer(run.service.index());
         let protected = self.resources.oom_protected;
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
+        let listen = if run.role == Role::Run { self.held.fds(run.service) } else { Vec::new() };
         let isolation = prepared.isolation.as_ref();
         let wanted = prepared.cgroup.as_ref();
         let cgroup = wanted.and_then(|wanted| self.cgroups.enter(&name, wanted, &mut self.report));
@@ -97,6 +99,7 @@ impl Manager {
             identity: prepared.identity.as_ref(),
             stdio: [self.resources.nothing.as_fd(), output, output],
             pass: pass.as_ref().map(|(fd, number)| (fd.as_fd(), *number)),
+            listen: &listen,
             keep: &[],
             terminal: Terminal::None,
             oom_score_adj: score,
@@ -251,6 +254,12 @@ impl Manager {
         match notice {
             Notice::Changed { service, from, to } => {
                 self.milestone(service, to);
+                // A restart only passes through: what counts is where it is by now.
+                let is_over = |phase| matches!(phase, Phase::Down | Phase::Failed);
+                if is_over(to) && self.engine.view(service).is_some_and(|view| is_over(view.phase))
+                {
+                    self.let_go(service);
+                }
                 let view = self.engine.view(service);
                 let cause = view.filter(|_| to == Phase::Stopping).and_then(|view| view.cause);
                 if let Some(text) = cause.and_then(messages::cause) {

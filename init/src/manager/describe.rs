@@ -102,6 +102,7 @@ impl Manager {
     /// What is not as the definition alone would have it.
     fn notes(&self, id: ServiceId, service: &Service) -> Vec<String> {
         let mut notes: Vec<String> = self.control_group(id, service).into_iter().collect();
+        notes.extend(self.held_note(id));
         notes.iter_mut().for_each(|note| cut(note, MAX_TEXT));
         notes
     }

@@ -157,9 +157,10 @@ impl Manager {
                 }
                 Ear::Socket(fd, _, owner) => {
                     let owner = *owner;
-                    let Some((message, sender)) = hear_socket(&*fd) else { return };
+                    let mut fds = Vec::new();
+                    let Some((message, sender)) = hear_socket(&*fd, &mut fds) else { return };
                     match self.stranger(run, owner, sender) {
-                        None => self.heard_message(run, message),
+                        None => self.heard_message(run, message, fds),
                         Some(who) => {
                             let name = self.database.name(id);
                             let text = format!("{who} may not speak for it; not believed");
@@ -185,7 +186,12 @@ impl Manager {
         }
     }
 
-    fn heard_message(&mut self, run: Incarnation, message: Message) {
+    fn heard_message(&mut self, run: Incarnation, message: Message, fds: Vec<OwnedFd>) {
+        // Before anything that may end it: it may store as its last act.
+        if message.removes || message.stores {
+            let name = message.fd_name.as_deref();
+            self.told_to_store(run.service, message.removes, name, fds);
+        }
         if let Some(span) = message.extend {
             self.tell(Event::Extend(run, span));
         }
@@ -207,11 +213,6 @@ impl Manager {
             Some(Beat::Alive) => self.tell(Event::Keepalive(run)),
             Some(Beat::Trigger) => self.tell(Event::Trigger(run)),
             None => {}
-        }
-        if message.stores {
-            let name = self.database.name(run.service);
-            self.report
-                .say(name, "asks to keep descriptors (FDSTORE), which jamb does not; closed");
         }
         self.children.touched.push(run.service);
         if let Some(listening) = self.children.ears.get(run.service) {

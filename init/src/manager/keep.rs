@@ -131,6 +131,7 @@ impl Manager {
         state::Service {
             live: self.children.of(id),
             ear: self.children.ears.record(id),
+            held: self.held.record(id),
             milestones: self.milestones.get(id.index()).copied().unwrap_or_default(),
         }
     }

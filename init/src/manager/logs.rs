@@ -201,6 +201,7 @@ impl Logs {
             identity: None,
             stdio: [resources.nothing.as_fd(), stderr, stderr],
             pass: None,
+            listen: &[],
             keep: &keep,
             terminal: Terminal::None,
             oom_score_adj: None,

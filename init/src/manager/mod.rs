@@ -18,6 +18,7 @@ mod disk;
 mod ears;
 mod feed;
 mod guard;
+mod held;
 mod isolate;
 mod keep;
 mod logs;
@@ -56,6 +57,7 @@ use conditions::Conditions;
 use control::Control;
 use core::ffi::c_int;
 use feed::Feed;
+use held::Held;
 use keep::Vault;
 use logs::Logs;
 use mio::{Events, Poll, Token};
@@ -190,6 +192,7 @@ pub struct Manager {
     rescue: Option<Rescue>,
     conditions: Conditions,
     cgroups: Cgroups,
+    held: Held,
     /// Daemons that fork, before it is known which process goes on.
     heirs: Vec<Heir>,
     /// Looks into pipes.
@@ -275,6 +278,7 @@ impl Manager {
             children: Children::new(database.len()),
             conditions: Conditions::new(&database, &engine),
             cgroups: Cgroups::default(),
+            held: Held::default(),
             heirs: Vec::new(),
             engine,
             database,

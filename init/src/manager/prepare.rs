@@ -64,6 +64,7 @@ pub fn prepare(
     engine: &Engine,
     paths: &Paths,
     nofile: (Option<u64>, Option<u64>),
+    held: (usize, String),
 ) -> Result<Prepared, String> {
     let starts = engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
     let command = command(service, run.role, starts).ok_or("it has no such program")?;
@@ -91,6 +92,10 @@ pub fn prepare(
     };
     if let Some(Millis(ms)) = watchdog {
         env.push(format!("WATCHDOG_USEC={}", u64::from(ms) * 1000));
+    }
+    if let (count @ 1.., names) = held {
+        env.push(format!("LISTEN_FDS={count}"));
+        env.push(format!("LISTEN_FDNAMES={names}"));
     }
     if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
         env.push(format!("HOME={home}"));

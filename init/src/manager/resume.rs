@@ -5,6 +5,7 @@ use super::{
     Manager,
     adopt::Heir,
     ears::Ear,
+    held::One,
     keep::{Vault, number},
 };
 use crate::{
@@ -25,7 +26,11 @@ use rc::{
     model::ServiceId,
     proto::What,
 };
-use rustix::{fd::OwnedFd, io::Errno, process::Pid};
+use rustix::{
+    fd::{AsRawFd, OwnedFd},
+    io::Errno,
+    process::Pid,
+};
 use std::{collections::VecDeque, os::fd::IntoRawFd};
 
 const DAMAGED: &str = "the state of the program before is damaged";
@@ -136,6 +141,12 @@ impl Manager {
         if let Some(milestones) = self.milestones.get_mut(service.index()) {
             *milestones = known.milestones;
             self.ever_ready += u32::from(known.milestones.ready.is_some());
+        }
+        for (name, is_stored, fd) in known.held {
+            if let Some(fd) = inherit::adopt(fd) {
+                self.vault.keep(fd.as_raw_fd(), true);
+                self.held.take_over(One { service, name, is_stored, fd });
+            }
         }
         let Some(state::Ear { fd, run, owner, line, status }) = known.ear else { return };
         let Some(fd) = inherit::adopt(fd) else { return };

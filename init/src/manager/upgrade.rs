@@ -63,6 +63,7 @@ impl Manager {
             identity: None,
             stdio: [nothing, output.as_fd(), nothing],
             pass: None,
+            listen: &[],
             keep: &[copy, database],
             terminal: Terminal::None,
             oom_score_adj: None,

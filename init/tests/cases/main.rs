@@ -18,6 +18,7 @@ mod conditions;
 mod dependencies;
 mod forking;
 mod groups;
+mod kept;
 mod lifecycle;
 mod notify;
 mod pins;

@@ -215,9 +215,11 @@ fn passed_descriptors_are_closed() {
     }
     let open = std::fs::read_dir(format!("/proc/{}/fd", rig.world.child.id())).unwrap().count();
     assert!(open < 50, "{open} descriptors are open");
-    child.tell("notify FDSTORE=1\nREADY=1");
+    // Its definition has no store.
+    child.tell("store file");
+    child.tell("notify READY=1");
     rig.state("daemon", "ready");
-    rig.world.until_logged("jamb", "daemon: asks to keep descriptors");
+    rig.world.until_logged("jamb", "daemon: 1 descriptors more than its fd-store (0) has room for");
     kill(child.pid, "KILL");
     rig.end();
 }

@@ -73,6 +73,9 @@ fn obey(command: &str, rest: &str) -> Result<String, String> {
         "close" => drop(owned(number(rest)?)),
         "notify" => notify(rest.as_bytes(), None)?,
         "barrier" => barrier()?,
+        "store" => store(rest)?,
+        "content" => return content(number(rest)?),
+        "greet" => greet(number(rest)?)?,
         "spawn" => spawn(&words)?,
         "run" => {
             let status = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).status();
@@ -149,6 +152,34 @@ fn barrier() -> Result<(), String> {
         Ok(0) => Ok(()),
         other => Err(format!("{other:?}")),
     }
+}
+
+/// Gives a file away that holds its own name, sd_pid_notify_with_fds(3).
+fn store(name: &str) -> Result<(), String> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    let file = rustix::fs::memfd_create(name, flags).map_err(|error| error.to_string())?;
+    rustix::io::write(&file, name.as_bytes()).map_err(|error| error.to_string())?;
+    notify(format!("FDSTORE=1\nFDNAME={name}").as_bytes(), Some(&file))
+}
+
+/// What is in a file that it was given.
+fn content(fd: RawFd) -> Result<String, String> {
+    let file = owned(fd);
+    let mut bytes = [0; 100];
+    let length = rustix::io::pread(&file, &mut bytes, 0).map_err(|error| error.to_string());
+    // It stays open.
+    core::mem::forget(file);
+    Ok(String::from_utf8_lossy(&bytes[..length?]).into_owned())
+}
+
+/// Takes one connection off a socket that it was given, and says which run of what it is.
+fn greet(fd: RawFd) -> Result<(), String> {
+    let socket = owned(fd);
+    let taken = rustix::net::accept(&socket).map_err(|error| error.to_string());
+    core::mem::forget(socket);
+    let variable = |name: &str| env::var(name).unwrap_or_default();
+    let text = format!("{} {}", variable("JAMB_SERVICE"), variable("JAMB_GENERATION"));
+    rustix::io::write(&taken?, text.as_bytes()).map(drop).map_err(|error| error.to_string())
 }
 
 /// Starts itself once more, in another role; nobody waits for it.

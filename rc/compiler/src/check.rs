@@ -3,15 +3,20 @@
 use crate::{
     definition::{Body, Definition, Definitions},
     diag::{Code, Diagnostic, Report, Severity},
+    parse::address_text,
     source::Located,
 };
-use rc::model::{DEFAULT_TARGET, Policy, System};
+use rc::{
+    kept::SocketKind,
+    model::{DEFAULT_TARGET, Policy, System},
+};
 use std::collections::HashMap;
 
 /// Reports two services that write one file, times that a shutdown does not leave, and a machine that
 /// would start nothing.
 pub fn check(definitions: &Definitions, report: &Report) {
     owners(definitions, report);
+    listeners(definitions, report);
     shutdown(definitions, report);
     let has_default = definitions.services.iter().any(|d| d.name.value == DEFAULT_TARGET);
     if definitions.system.default.is_none() && !has_default {
@@ -41,6 +46,29 @@ fn owners(definitions: &Definitions, report: &Report) {
                 .related(other.place, format!("`{one}` writes it too"))
                 .help("a file belongs to one service"),
         );
+    }
+}
+
+/// Where a socket listens, no other does: the second one could not be opened, or would take the path away.
+fn listeners(definitions: &Definitions, report: &Report) {
+    let mut listeners = HashMap::new();
+    for definition in &definitions.services {
+        for socket in &definition.kept.sockets {
+            let (kind, address) = (socket.value.kind, address_text(&socket.value.address));
+            let is_path = address.starts_with('/');
+            // A path is one file, whatever travels over it.
+            let key = (address.clone(), (!is_path).then_some(kind == SocketKind::Stream));
+            let Some((first, place)) = listeners.insert(key, (definition, socket.place)) else {
+                continue;
+            };
+            let one = &first.name.value;
+            let message = format!("`{address}` is listened on twice");
+            report.push(
+                Diagnostic::error(Code::PathTwice, socket.place, message)
+                    .related(place, format!("`{one}` has a socket there"))
+                    .help("an address belongs to one socket"),
+            );
+        }
     }
 }
 

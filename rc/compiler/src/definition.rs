@@ -10,6 +10,7 @@ use rc::{
     Millis, Signal,
     boot::Step,
     isolation::{Capabilities, Cgroup},
+    kept::Socket,
     model::{Back, Limit, LinkIs, Policy, Ready, ReadyWhen, Relation},
     outputs::OutputType,
 };
@@ -51,6 +52,17 @@ pub struct Definition {
     pub outputs: Vec<Output>,
     /// Who it runs as, and in what surroundings.
     pub exec: Exec,
+    /// What is kept for it over its restarts.
+    pub kept: Kept,
+}
+
+/// What is kept for a longrun over its restarts.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Its sockets, each at its address.
+    pub sockets: Vec<Located<Socket>>,
+    /// How many descriptors it may store.
+    pub store: Option<Located<u16>>,
 }
 
 /// What a service does.
@@ -325,6 +337,7 @@ impl Definition {
             timeout_down: None,
             outputs: Vec::new(),
             exec: Exec::default(),
+            kept: Kept::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use rc::{
     boot::{FIRMWARE, Op, Step},
     db::Database,
     isolation::{Capabilities, Cgroup, Isolation},
+    kept::{Address, Kept, Socket, SocketKind},
     model::{
         Command, Edge, Exec, File, Kind, Limit, Longrun, OnChange, Oneshot, OutputDecl, Policy,
         Read, Ready, ReadyWhen, Relation, Resource, Restart, Service, System, Watchdog,
@@ -96,7 +97,7 @@ kind = "longrun"
 description = "a daemon"
 run = ["daemon", "--listen=${other.address}:${self.port}", "${other.names.1:-x}", "$${a.b} ${c} $(d.e)"]
 finish = ["tidy", "now"]
-ready = { fd = 5 }
+ready = { fd = 7 }
 needs = ["base"]
 wants = ["extra", "base"]
 after = ["early", "extra"]
@@ -117,6 +118,10 @@ nice = -5
 oom-score = 300
 capabilities = { bounding = ["net_raw", "net_admin"], ambient = ["net_raw"] }
 no-new-privileges = true
+sockets.http = { stream = 80, backlog = 7 }
+sockets.local = { datagram = "/run/d.socket", mode = "0600", user = "nobody", group = 5 }
+sockets.six = { datagram = "[::1]:53" }
+sockets.four = { stream = "192.0.2.1:443" }
 cgroup = { memory = "32M", cpu = 50, pids = 20 }
 restart = { policy = "on-failure", backoff = "250ms..2m", max = 7 }
 timeout-start = "20s"
@@ -249,11 +254,31 @@ fn a_longrun() {
             literal("${a.b} ${c} $(d.e)"),
         ],
     };
+    let socket = |name: &str, kind, address| Socket {
+        name: name.into(),
+        kind,
+        address,
+        backlog: 128,
+        mode: 0o666,
+        user: None,
+        group: None,
+    };
+    let (stream, datagram) = (SocketKind::Stream, SocketKind::Datagram);
+    let local = socket("local", datagram, Address::Unix("/run/d.socket".into()));
+    let mut loopback = [0; 16];
+    loopback[15] = 1;
+    let sockets = vec![
+        socket("four", stream, Address::V4([192, 0, 2, 1], 443)),
+        Socket { backlog: 7, ..socket("http", stream, Address::Every(80)) },
+        Socket { mode: 0o600, user: Some("nobody".into()), group: Some("5".into()), ..local },
+        socket("six", datagram, Address::V6(loopback, 53)),
+    ];
     let expected = Service {
         description: "a daemon".into(),
         kind: Kind::Longrun(Longrun {
             finish: Some(argv(&["tidy", "now"])),
-            ready: Ready::Fd(5),
+            ready: Ready::Fd(7),
+            kept: Some(Box::new(Kept { sockets, store: 0 })),
             policy: Policy {
                 restart: Restart::OnFailure,
                 backoff: Backoff { min: Millis(250), max: Millis(120_000) },

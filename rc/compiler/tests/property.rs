@@ -112,6 +112,10 @@ fn line(at: usize, kind: &str) -> BoxedStrategy<String> {
             let ready =
                 &["'started'", "'outputs'", "'notify'", "{ fd = 3 }", "{ pidfile = '/run/p' }"];
             lines.push(pair("ready", ready));
+            lines.push(pair(
+                "sockets.a",
+                &["{ stream = 80 }", "{ datagram = '/run/a', mode = '0600' }"],
+            ));
             lines.push(pair("health", &["{ run = ['x'], every = '1s' }"]));
         }
         "oneshot" => {

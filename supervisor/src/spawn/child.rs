@@ -4,7 +4,7 @@
 use super::{Spec, Terminal, isolation};
 use crate::exit::{SpawnFailure, SpawnStep};
 use core::{
-    ffi::{c_char, c_int, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
     mem::MaybeUninit,
     ptr,
 };
@@ -22,9 +22,11 @@ pub(super) struct Shared<'a> {
     pub env: *const *const c_char,
     pub groups: &'a [Gid],
     /// `NAME=` and room for the child's pid, which only the child knows; null if it is not told.
-    pub own_pid: *mut u8,
+    pub own_pids: [*mut u8; 2],
     pub stdio: [RawFd; 3],
     pub pass: Option<(RawFd, RawFd)>,
+    /// What it gets from descriptor 3 on; all numbers, and that of `pass`, are above where they go.
+    pub listen: &'a [RawFd],
     /// The table of descriptors is the parent's until all from this number on are left behind.
     pub unshare_from: Option<RawFd>,
     pub signals: &'a [c_int],
@@ -34,9 +36,13 @@ pub(super) struct Shared<'a> {
 }
 
 /// See [`Spec::tells_pid`].
-pub(super) const OWN_PID: &[u8; 13] = b"WATCHDOG_PID=";
+pub(super) const WATCHDOG_PID: &[u8; 13] = b"WATCHDOG_PID=";
+/// See [`Spec::listen`].
+pub(super) const LISTEN_PID: &[u8; 11] = b"LISTEN_PID=";
 /// Digits of the largest pid, and the zero byte.
-pub(super) const PID_ROOM: usize = 11;
+const PID_ROOM: usize = 11;
+/// Room for the longer name, and a pid.
+pub(super) const OWN_PIDS: [u8; WATCHDOG_PID.len() + PID_ROOM] = [0; WATCHDOG_PID.len() + PID_ROOM];
 
 pub(super) fn last_errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
@@ -100,6 +106,9 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
         isolation::write_oom_score(text)?;
     }
     close_the_rest_on_exec();
+    for (&fd, target) in shared.listen.iter().zip(3..) {
+        duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
+    }
     if let Some((fd, target)) = shared.pass {
         duplicate(fd, target).map_err(at(SpawnStep::Descriptors))?;
     }
@@ -124,8 +133,10 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
         set_thread_uid(Uid::from_raw(identity.uid)).map_err(at(SpawnStep::Identity))?;
     }
     isolation::with_own_rights(&spec.isolation)?;
-    if !shared.own_pid.is_null() {
-        tell_pid(shared.own_pid);
+    for text in shared.own_pids {
+        if !text.is_null() {
+            tell_pid(text);
+        }
     }
     chdir(spec.cwd).map_err(at(SpawnStep::Chdir))?;
     // SAFETY: umask and an empty signal mask; both touch only this process.
@@ -197,10 +208,13 @@ fn tell_pid(text: *mut u8) {
         digits[first] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
         rest /= 10;
     }
-    for (at, digit) in digits[first..].iter().enumerate() {
-        // SAFETY: `text` has room for the name and PID_ROOM bytes, and `digits` is no longer than that;
-        // the parent is suspended and does not touch it.
-        unsafe { text.add(OWN_PID.len() + at).write(*digit) };
+    // SAFETY: `text` has OWN_PIDS.len() bytes, which is room for the longer name and all of `digits`, and
+    // is zero behind the name; the parent is suspended and does not touch it.
+    unsafe {
+        let end = CStr::from_ptr(text.cast_const().cast()).count_bytes();
+        for (at, digit) in digits[first..].iter().enumerate() {
+            text.add(end + at).write(*digit);
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use core::{
     sync::atomic::AtomicI32,
 };
 use rustix::{
-    fd::{AsRawFd, BorrowedFd, RawFd},
+    fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    io::{Errno, fcntl_dupfd_cloexec},
     process::{Pid, Resource},
     thread::Gid,
 };
@@ -28,7 +29,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use child::{OWN_PID, PID_ROOM, Shared, child_main, last_errno, zero_action};
+use child::{LISTEN_PID, OWN_PIDS, Shared, WATCHDOG_PID, child_main, last_errno, zero_action};
 use slots::Slots;
 
 pub use isolation::Isolation;
@@ -80,6 +81,9 @@ pub struct Spec<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// A descriptor that the child gets at the given number (above 2).
     pub pass: Option<(BorrowedFd<'a>, RawFd)>,
+    /// Descriptors that the child gets from number 3 on, and is told of by `LISTEN_PID`; the rest of
+    /// sd_listen_fds(3) is in `env`. Not together with `keep`.
+    pub listen: &'a [BorrowedFd<'a>],
     /// Descriptors that the child keeps at their own numbers.
     pub keep: &'a [RawFd],
     /// Whether it gets a terminal.
@@ -133,13 +137,14 @@ impl Spawner {
     /// The step that failed and its errno. After a failure past clone(2) there is a zombie, which
     /// the caller reaps like any unknown child.
     pub fn spawn(&mut self, spec: &Spec<'_>) -> Result<Pid, SpawnFailure> {
-        // What is kept at its own number may have any.
+        // What is kept at its own number may have any, and of what is passed in numbers there may be many.
         if spec.keep.is_empty()
+            && spec.listen.is_empty()
             && let Some(mut slots) = self.slots.take()
         {
             let stdio = spec.stdio.map(|fd| slots.low(fd));
             let pass = spec.pass.map(|(fd, target)| (slots.low(fd), target));
-            let result = self.clone(spec, stdio, pass, Some(slots.bound()));
+            let result = self.clone(spec, stdio, pass, &[], Some(slots.bound()));
             slots.clear();
             if let Some(result) = result {
                 self.slots = Some(slots);
@@ -147,9 +152,17 @@ impl Spawner {
             }
         }
         let stdio = spec.stdio.map(|fd| fd.as_raw_fd());
-        let pass = spec.pass.map(|(fd, target)| (fd.as_raw_fd(), target));
+        let above = Above::all(spec).map_err(|errno| {
+            let errno = errno.raw_os_error();
+            SpawnFailure { step: SpawnStep::Descriptors, errno }
+        })?;
+        let listen: Vec<RawFd> = above.listen.iter().map(AsRawFd::as_raw_fd).collect();
+        let raw = |(fd, target): (BorrowedFd<'_>, RawFd)| {
+            (above.pass.as_ref().map_or(fd.as_raw_fd(), AsRawFd::as_raw_fd), target)
+        };
+        let pass = spec.pass.map(raw);
         let refused = SpawnFailure { step: SpawnStep::Descriptors, errno: libc::ENOSYS };
-        self.clone(spec, stdio, pass, None).unwrap_or(Err(refused))
+        self.clone(spec, stdio, pass, &listen, None).unwrap_or(Err(refused))
     }
 
     /// The same with descriptors as numbers, which are below `unshare_from` if there is one; `None` if
@@ -159,6 +172,7 @@ impl Spawner {
         spec: &Spec<'_>,
         stdio: [RawFd; 3],
         pass: Option<(RawFd, RawFd)>,
+        listen: &[RawFd],
         unshare_from: Option<RawFd>,
     ) -> Option<Result<Pid, SpawnFailure>> {
         let pointers = |list: &[CString]| {
@@ -167,11 +181,16 @@ impl Spawner {
         };
         let (programs, argv, mut env) =
             (pointers(spec.programs), pointers(spec.argv), pointers(spec.env));
-        let mut own_pid = [0; OWN_PID.len() + PID_ROOM];
-        own_pid[..OWN_PID.len()].copy_from_slice(OWN_PID);
-        let own_pid = (&raw mut own_pid).cast::<u8>();
-        if spec.tells_pid {
-            env.insert(0, own_pid.cast_const().cast());
+        let mut own_pids = [OWN_PIDS; 2];
+        own_pids[0][..WATCHDOG_PID.len()].copy_from_slice(WATCHDOG_PID);
+        own_pids[1][..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
+        let mut told = [ptr::null_mut(); 2];
+        let tells = [spec.tells_pid, !listen.is_empty()];
+        for ((text, place), _) in
+            own_pids.iter_mut().zip(&mut told).zip(tells).filter(|(_, tells)| *tells)
+        {
+            *place = text.as_mut_ptr();
+            env.insert(0, place.cast_const().cast());
         }
         let groups = spec.identity.map(|identity| identity.groups.as_slice()).unwrap_or_default();
         let groups: Vec<Gid> = groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
@@ -181,7 +200,8 @@ impl Spawner {
             argv: argv.as_ptr(),
             env: env.as_ptr(),
             groups: &groups,
-            own_pid: if spec.tells_pid { own_pid } else { ptr::null_mut() },
+            own_pids: told,
+            listen,
             stdio,
             pass,
             unshare_from,
@@ -225,6 +245,32 @@ impl Spawner {
             (Some(_), Some(failure)) => Err(failure),
             (Some(pid), None) => Ok(pid),
         })
+    }
+}
+
+/// Copies of what a child gets at numbers that are given, all above those numbers, so that none of them
+/// is overwritten before it is there.
+struct Above {
+    listen: Vec<OwnedFd>,
+    pass: Option<OwnedFd>,
+}
+
+impl Above {
+    /// None, if there is nothing to listen on.
+    fn all(spec: &Spec<'_>) -> Result<Self, Errno> {
+        let mut above = Self { listen: Vec::new(), pass: None };
+        if spec.listen.is_empty() {
+            return Ok(above);
+        }
+        let last = RawFd::try_from(spec.listen.len()).unwrap_or(RawFd::MAX).saturating_add(2);
+        let last = spec.pass.map_or(last, |(_, target)| last.max(target));
+        for fd in spec.listen {
+            above.listen.push(fcntl_dupfd_cloexec(fd, last.saturating_add(1))?);
+        }
+        if let Some((fd, _)) = spec.pass {
+            above.pass = Some(fcntl_dupfd_cloexec(fd, last.saturating_add(1))?);
+        }
+        Ok(above)
     }
 }
 

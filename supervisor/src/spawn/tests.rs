@@ -35,6 +35,7 @@ fn plain<'a>(programs: &'a [CString], argv: &'a [CString], stdio: [BorrowedFd<'a
         identity: None,
         stdio,
         pass: None,
+        listen: &[],
         keep: &[],
         terminal: Terminal::None,
         oom_score_adj: None,
@@ -87,7 +88,7 @@ fn where_the_table_cannot_be_unshared_it_is_copied() {
     let mut spawner = Spawner::new();
     let numbers = [null.as_raw_fd(); 3];
     // There is no such number: the child ends before it touches anything.
-    assert!(spawner.clone(&spec, numbers, None, Some(-1)).is_none());
+    assert!(spawner.clone(&spec, numbers, None, &[], Some(-1)).is_none());
     assert!(null.metadata().is_ok(), "our own descriptors are untouched");
     spawner.slots = None;
     assert_eq!(spawner.spawn(&spec).map(wait_for), Ok(Exit::Code(7)));
@@ -250,7 +251,7 @@ fn a_descriptor_arrives_at_its_number() {
 fn descriptors_may_have_high_numbers() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 700).unwrap();
+    let high = |fd: BorrowedFd<'_>| fcntl_dupfd_cloexec(fd, 700).unwrap();
     let null = high(File::open("/dev/null").unwrap().as_fd());
     let theirs = high(writer.as_fd());
     drop(writer);
@@ -267,4 +268,30 @@ fn descriptors_may_have_high_numbers() {
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(text, "ready\n/dev/null\n0 1 2 200 3 ");
+}
+
+#[test]
+fn sockets_are_given_from_number_3_on_and_overwrite_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    // Sources at the numbers that others are to have.
+    let low = |_| fcntl_dupfd_cloexec(&writer, 3).unwrap();
+    let copies: Vec<OwnedFd> = (0..8).map(low).collect();
+    let listen: Vec<BorrowedFd<'_>> = copies[..3].iter().rev().map(AsFd::as_fd).collect();
+    let script = "echo $LISTEN_PID $$ $A; for fd in 3 4 5; do printf $fd >&$fd; done; \
+        printf ready >&9; ls /proc/self/fd | tr '\\n' ' '";
+    let (programs, argv) = (strings(&["/bin/sh"]), strings(&["sh", "-c", script]));
+    let (env, stdio) = (strings(&["A=b"]), [null.as_fd(), copies[0].as_fd(), copies[1].as_fd()]);
+    let pass = Some((copies[0].as_fd(), 9));
+    let spec = Spec { env: &env, listen: &listen, pass, ..plain(&programs, &argv, stdio) };
+    assert_eq!(Spawner::new().spawn(&spec).map(wait_for), Ok(Exit::Code(0)));
+    drop((copies, writer));
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    let (told, rest) = text.split_once('\n').unwrap();
+    let words: Vec<&str> = told.split(' ').collect();
+    assert!(words.len() == 3 && words[0] == words[1] && words[2] == "b", "{told}");
+    // One more is the directory that ls reads.
+    assert_eq!(rest, "345ready0 1 2 3 4 5 6 9 ");
 }

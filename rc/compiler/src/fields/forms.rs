@@ -47,6 +47,8 @@ pub enum Form {
     Code,
     /// The name of a template.
     Template,
+    /// Where a socket listens.
+    Listen,
 }
 
 impl Form {
@@ -76,6 +78,7 @@ impl Form {
             Self::Sysfs => "pattern",
             Self::Code => "code",
             Self::Template => "template",
+            Self::Listen => "address",
         }
     }
 
@@ -84,6 +87,7 @@ impl Form {
     pub fn plural(self) -> String {
         match self {
             Self::Line => "strings of one line".to_owned(),
+            Self::Listen => "addresses".to_owned(),
             other => format!("{}s", other.word()),
         }
     }
@@ -111,6 +115,9 @@ impl Form {
             Self::Hostname => "[A-Za-z0-9][A-Za-z0-9.-]{0,63}".to_owned(),
             Self::Sysfs => "[^/*]*\\*?[^/*]*".to_owned(),
             Self::Code => "J[0-9]{4}".to_owned(),
+            Self::Listen => {
+                "[0-9.]+:[0-9]+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+|[0-9]+|(/[^/]+)+".to_owned()
+            }
         };
         Some(format!("^({body})$|\\{{\\{{"))
     }

@@ -2,7 +2,9 @@
 
 use super::{
     ACTION, Absent, CAPABILITIES, CGROUP, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge,
-    OUTPUT, READY, RESTART, Shape, Type, tables::TEXT, words,
+    OUTPUT, READY, RESTART, SOCKET, Shape, Type,
+    tables::{ACCOUNT, TEXT},
+    words,
 };
 use crate::parse;
 
@@ -19,7 +21,6 @@ const FIRST: &str = "0.1";
 
 const DURATION: Type = Type::String(Form::Duration);
 const SERVICES: Type = Type::List(&Type::String(Form::Service));
-const ACCOUNT: Type = Type::Any(&[Type::String(Form::Account), Type::Integer(0, u32::MAX as i64)]);
 const NO_SERVICES: Absent = Absent::Is("`[]`");
 
 const fn field(
@@ -210,6 +211,22 @@ pub const SERVICE: Shape = Shape {
             Absent::Nothing,
             "it must say `WATCHDOG=1` at least this often while it is ready, or it is ended and has \
              failed; only with `ready = \"notify\"`",
+        ),
+        entries(
+            "sockets",
+            LONGRUN,
+            Type::Map(&Type::Table(&SOCKET)),
+            Absent::Is("`{}`"),
+            "sockets that are kept open over its restarts and given to it, see \
+             [kept descriptors](#kept-descriptors)",
+        ),
+        field(
+            "fd-store",
+            LONGRUN,
+            Type::Integer(1, parse::STORE as i64),
+            Absent::Is("none"),
+            "how many descriptors it may give away with `FDSTORE=1`, to have them back after a \
+             restart; only with `ready = \"notify\"`",
         ),
         field("up", ONESHOT, Type::Command, Absent::Nothing, "runs at start"),
         field(

@@ -19,6 +19,7 @@ pub const SHAPES: &[&Shape] = &[
     &LIMIT,
     &CAPABILITIES,
     &CGROUP,
+    &SOCKET,
     &OUTPUT,
     &CONDITION,
     &DEVICE,
@@ -347,6 +348,32 @@ pub const CGROUP: Shape = Shape {
     ],
 };
 
+const LISTEN: Type = Type::Any(&[Type::Integer(1, 65535), Type::String(Form::Listen)]);
+
+/// A socket.
+pub const SOCKET: Shape = Shape {
+    name: "socket",
+    fields: &[
+        field(
+            "stream",
+            LISTEN,
+            Absent::Nothing,
+            "where it takes connections: a port of all addresses, one address with a port, or the \
+             path of a unix socket, which no other service may listen on",
+        ),
+        field("datagram", LISTEN, Absent::Nothing, "the same of a socket for datagrams"),
+        field(
+            "backlog",
+            Type::Integer(1, 65535),
+            Absent::Is("`128`"),
+            "connections that wait to be taken",
+        ),
+        field("mode", Type::String(Form::Mode), Absent::Is("`\"0666\"`"), "of a unix socket"),
+        field("user", ACCOUNT, Absent::Is("that of jamb"), "who owns a unix socket"),
+        field("group", ACCOUNT, Absent::Is("the user's"), "its group"),
+    ],
+};
+
 /// An output as a table.
 pub const OUTPUT: Shape = Shape {
     name: "output",
@@ -360,6 +387,10 @@ pub const OUTPUT: Shape = Shape {
         ),
     ],
 };
+
+/// A user or group.
+pub(super) const ACCOUNT: Type =
+    Type::Any(&[Type::String(Form::Account), Type::Integer(0, u32::MAX as i64)]);
 
 /// A text, or a number or truth value that stands for itself.
 pub(super) const TEXT: Type =

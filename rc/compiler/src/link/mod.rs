@@ -22,6 +22,7 @@ use action::Actions;
 use edges::Ties;
 use rc::{
     isolation::Isolation,
+    kept::Kept,
     model::{
         self, Command, DEFAULT_TARGET, File, Kind, Longrun, MAX_SERVICES, Oneshot, OutputDecl,
         Policy, Ready, Relation, Service, ServiceId,
@@ -252,6 +253,7 @@ fn kind(references: &mut References<'_>, definition: &Definition) -> Kind {
                 check: check.as_ref().map(|argv| command(references, argv)),
                 pidfile: pidfile.as_ref().map(|path| path.value.clone()),
                 watchdog: watchdog.map(|limit| limit.value),
+                kept: kept(&definition.kept),
                 policy: policy(references, times),
             })
         }
@@ -294,6 +296,13 @@ fn exec(references: &mut References<'_>, exec: &Exec) -> model::Exec {
         limits: exec.limits.clone(),
         isolation: isolation(&exec.isolation),
     }
+}
+
+/// The record of what is kept for a service; most services have none.
+fn kept(kept: &crate::definition::Kept) -> Option<Box<Kept>> {
+    let sockets = kept.sockets.iter().map(|socket| socket.value.clone()).collect();
+    let record = Kept { sockets, store: kept.store.map_or(0, |store| store.value) };
+    (record != Kept::default()).then(|| Box::new(record))
 }
 
 /// The record of what isolates a service; most services have none.

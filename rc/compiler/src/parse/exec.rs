@@ -16,7 +16,7 @@ use crate::{
 use rc::outputs::{OutputType, Scalar};
 
 /// Variables that jamb sets itself.
-const RESERVED: &str = "NOTIFY_SOCKET";
+const RESERVED: [&str; 4] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
 
 /// Reads `user`, `group`, `groups`, `env`, `cwd`, `umask`, `limits` and what isolates.
 pub fn exec(cx: Context<'_>, table: &mut Table<'_>) -> Exec {
@@ -81,7 +81,7 @@ fn env(cx: Context<'_>, value: &Value<'_>) -> Vec<(Located<String>, Draft)> {
                 key.place,
                 format!("`{}` cannot name a variable: it is empty or has a `=`", key.value),
             ));
-        } else if key.value == RESERVED || key.value.starts_with("JAMB_") {
+        } else if RESERVED.contains(&key.value) || key.value.starts_with("JAMB_") {
             cx.report.push(
                 Diagnostic::error(
                     Code::BadName,

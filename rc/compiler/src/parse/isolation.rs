@@ -81,7 +81,7 @@ fn cgroup(cx: Context<'_>, value: &Value<'_>) -> Option<Cgroup> {
 }
 
 /// A whole number within bounds.
-fn within(cx: Context<'_>, value: &Value<'_>, bounds: &RangeInclusive<i32>) -> Option<i32> {
+pub fn within(cx: Context<'_>, value: &Value<'_>, bounds: &RangeInclusive<i32>) -> Option<i32> {
     let Some(number) = value.as_integer(cx) else {
         value.wrong_type(cx, "a whole number");
         return None;

@@ -5,6 +5,7 @@ mod boot;
 mod condition;
 mod exec;
 mod isolation;
+mod kept;
 mod policy;
 mod ready;
 mod service;
@@ -14,6 +15,7 @@ mod value;
 
 pub use action::{ACTIONS, FAILURES};
 pub use isolation::{CPU, NICE, OOM_SCORE, PIDS, bounding_words};
+pub use kept::{STORE, address_text};
 pub use policy::RESTARTS;
 pub use ready::READIES;
 pub use service::{COUNTS, RETURNS};

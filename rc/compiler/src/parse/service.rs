@@ -6,6 +6,7 @@ use super::{
     condition::conditions,
     exec::{Short, absolute, exec, outputs},
     isolation::together,
+    kept::{fits, kept},
     policy::{finish_timeout, oneshot_default, policy},
     ready::{Readiness, health, readiness},
     table::{Context, Table, Value},
@@ -73,6 +74,9 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
         definition.health = health(cx, &mut table);
         definition.on_failure = on_failure(cx, &mut table);
     }
+    if kind == Some(Kinds::LONGRUN) {
+        definition.kept = kept(cx, &mut table);
+    }
     let down = &mut definition.timeout_down;
     let body = match kind {
         Some(Kinds::LONGRUN) => longrun(cx, &mut table, down),
@@ -84,6 +88,7 @@ pub fn service(cx: Context<'_>, called: Located<String>, mut table: Table<'_>) -
     };
     definition.body = body;
     together(cx, &definition);
+    fits(cx, &definition);
     table.finish(cx);
     definition
 }

@@ -62,6 +62,15 @@ pub fn check(root: &Path, definitions: &Definitions, report: &Report) -> Result<
         for group in exec.group.iter().chain(&exec.groups) {
             checker.account(group, "group", &checker.groups);
         }
+        for socket in &definition.kept.sockets {
+            let at = |name: &String| Located { value: name.clone(), place: socket.place };
+            if let Some(user) = &socket.value.user {
+                checker.account(&at(user), "user", &checker.users);
+            }
+            if let Some(group) = &socket.value.group {
+                checker.account(&at(group), "group", &checker.groups);
+            }
+        }
     }
     for file in &definitions.system.boot.files {
         let located = |name: &String| Located { value: name.clone(), place: file.place };

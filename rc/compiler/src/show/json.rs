@@ -5,10 +5,11 @@ use super::{
     text::written,
     toml::{action, condition, failure, restart, returning},
 };
-use crate::parse::RESOURCES;
+use crate::parse::{self, RESOURCES};
 use rc::{
     db::{Error, FORMAT},
     isolation::{Capabilities, Isolation},
+    kept::{Socket, SocketKind},
     model::{Command, Exec, Kind, Policy, Ready, ReadyWhen, Service},
 };
 use serde_json::{Value, json};
@@ -101,6 +102,10 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
                 Ready::Pidfile => json!({ "pidfile": longrun.pidfile }),
             };
             value["watchdog_ms"] = json!(longrun.watchdog.map(|limit| limit.0));
+            let kept = longrun.kept.as_deref();
+            let sockets = kept.map_or(&[][..], |kept| &kept.sockets);
+            value["sockets"] = sockets.iter().map(socket).collect();
+            value["fd_store"] = json!(kept.map_or(0, |kept| kept.store));
             value["policy"] = policy(db, &longrun.policy);
             value["policy"]["timeout_finish_ms"] = json!(longrun.policy.finish_timeout.0);
         }
@@ -129,6 +134,21 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
         value["exec"] = exec(db, service, &service.exec);
     }
     value
+}
+
+fn socket(socket: &Socket) -> Value {
+    let kind = match socket.kind {
+        SocketKind::Stream => "stream",
+        SocketKind::Datagram => "datagram",
+    };
+    json!({
+        "name": socket.name,
+        kind: parse::address_text(&socket.address),
+        "backlog": socket.backlog,
+        "mode": format!("{:04o}", socket.mode),
+        "user": socket.user,
+        "group": socket.group,
+    })
 }
 
 fn policy(db: &Decoded<'_>, policy: &Policy) -> Value {

@@ -5,10 +5,11 @@ mod more;
 pub(super) use more::{action, condition};
 
 use super::{Decoded, boot, duration, key, kind, ready_when, text::written};
-use crate::parse::RESOURCES;
+use crate::parse::{RESOURCES, address_text};
 use rc::{
     db::{Error, FORMAT},
     isolation::Isolation,
+    kept::{Address, Kept, SocketKind},
     model::{
         Back, Command, Exec, Kind, OnFailure, Policy, Ready, Relation, Restart, Service, System,
     },
@@ -123,6 +124,9 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             }
             if let Some(limit) = longrun.watchdog {
                 pair(out, "watchdog", &quoted(&duration(limit)));
+            }
+            if let Some(record) = &longrun.kept {
+                kept(out, record);
             }
             policy(out, db, &longrun.policy);
         }
@@ -261,6 +265,29 @@ fn exec(out: &mut String, db: &Decoded<'_>, service: &Service, exec: &Exec) {
     }
     if let Some(record) = &exec.isolation {
         isolation(out, record);
+    }
+}
+
+fn kept(out: &mut String, kept: &Kept) {
+    for socket in &kept.sockets {
+        let is_stream = socket.kind == SocketKind::Stream;
+        let kind = if is_stream { "stream" } else { "datagram" };
+        let mut table = format!("{kind} = {}", quoted(&address_text(&socket.address)));
+        if is_stream {
+            table.push_str(&format!(", backlog = {}", socket.backlog));
+        }
+        if matches!(socket.address, Address::Unix(_)) {
+            table.push_str(&format!(", mode = \"{:04o}\"", socket.mode));
+        }
+        for (key, account) in [("user", &socket.user), ("group", &socket.group)] {
+            if let Some(account) = account {
+                table.push_str(&format!(", {key} = {}", quoted(account)));
+            }
+        }
+        pair(out, &format!("sockets.{}", socket.name), &format!("{{ {table} }}"));
+    }
+    if kept.store > 0 {
+        pair(out, "fd-store", &kept.store.to_string());
     }
 }
 

@@ -42,6 +42,8 @@ const ORDER: &[&str] = &[
     "reload",
     "ready",
     "watchdog",
+    "sockets",
+    "fd-store",
     "health",
     "outputs",
     "user",
