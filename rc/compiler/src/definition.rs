@@ -297,7 +297,7 @@ pub struct Boot {
     /// Directories, links, files and device nodes.
     pub files: Vec<Located<Step>>,
     /// Settings of the kernel.
-    pub sysctl: Vec<Step>,
+    pub sysctl: Vec<Located<Step>>,
 }
 
 /// Everything that a tree defines.

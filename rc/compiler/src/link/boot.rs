@@ -19,8 +19,25 @@ pub(super) fn link(definitions: &Definitions, report: &Report) -> Vec<Step> {
     }
     steps.extend(boot.mounts.iter().cloned());
     steps.extend(boot.files.iter().map(|file| file.value.clone()));
-    steps.extend(boot.sysctl.iter().cloned());
+    steps.extend(settings(&boot.sysctl, report));
     steps
+}
+
+/// In the order of their paths, whatever way their names are written.
+fn settings(all: &[Located<Step>], report: &Report) -> Vec<Step> {
+    let mut sorted: Vec<&Located<Step>> = all.iter().collect();
+    sorted.sort_by(|a, b| a.value.path.cmp(&b.value.path));
+    for pair in sorted.windows(2) {
+        let [first, second] = pair else { continue };
+        if first.value.path == second.value.path {
+            let message = format!("`{}` is set twice", second.value.path);
+            report.push(
+                Diagnostic::error(Code::Contradiction, second.place, message)
+                    .related(first.place, "the same setting, written in another way"),
+            );
+        }
+    }
+    sorted.into_iter().map(|setting| setting.value.clone()).collect()
 }
 
 /// Each module once: those of the board and the system in their order, then those of services.

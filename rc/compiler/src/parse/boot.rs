@@ -59,7 +59,8 @@ pub fn boot(cx: Context<'_>, table: &mut Table<'_>) -> Boot {
     let settings = settings
         .and_then(|v| v.table(cx, "a table such as { \"net.ipv4.ip_forward\" = 1 }", &FREE));
     for (name, value) in settings.iter().flat_map(Table::entries) {
-        into.sysctl.extend(setting(cx, &name, &value));
+        let place = name.place;
+        into.sysctl.extend(setting(cx, &name, &value).map(|value| Located { value, place }));
     }
     into
 }
