@@ -58,8 +58,10 @@ pub struct Plan {
     pub options: Vec<String>,
 }
 
-/// What no console may ever say: PID 1 has died, or says itself that it is broken.
-const DISGRACES: &[&str] = &["Kernel panic", "a defect of jamb"];
+/// What no console may ever say: PID 1 has died, says itself that it is broken, or crashed: a crash that a test
+/// sent has no address.
+const DISGRACES: &[&str] =
+    &["Kernel panic", "a defect of jamb", "jamb crashed (SIGABRT", ", address 0x"];
 
 /// A running machine. It is killed when this is dropped, and by the kernel when the thread that
 /// started it ends. Dropping it fails the test if its console ever told of a panic.

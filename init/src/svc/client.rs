@@ -41,6 +41,10 @@ impl fmt::Display for Error {
             Self::Connect(path, error) => {
                 write!(f, "cannot reach jamb at {}: {error}; is it running?", path.display())
             }
+            Self::Broken(_) if self.is_end() => f.write_str(
+                "jamb hung up before it answered: it ended or was executed anew; ask again, as it may \
+                 not have done it",
+            ),
             Self::Broken(error) => write!(f, "the connection to jamb broke: {error}"),
             Self::TimedOut => f.write_str("jamb did not answer in time"),
             Self::Frame(error) => write!(f, "cannot understand jamb: {error}"),
