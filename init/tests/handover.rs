@@ -26,6 +26,8 @@ fn executed_anew_it_goes_on() {
         assert!(said.contains("goes on"), "{said}");
         assert_eq!(pids, [world.pid("talks"), world.pid("sleeps")]);
         assert_eq!(world.status("talks")["generation"], 1);
+        let comm = format!("/proc/{}/comm", world.child.id());
+        assert_eq!(world::content(comm.as_ref()), "jamb");
         let version = world.ok(&["version"]);
         assert!(version.contains(&format!("executed anew {count} times, 0 crashes")), "{version}");
     }

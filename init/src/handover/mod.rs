@@ -26,7 +26,10 @@ use rc::{
 };
 use rustix::{fd::RawFd, io::Errno};
 use state::{Fixed, Shell};
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, OwnedFd},
+};
 
 /// The option behind which the next program is told the number of the memfd.
 pub const OPTION: &str = "--handover";
@@ -72,6 +75,10 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
     if !is_degraded {
         header.phase.store(phase::RECOVERING, Relaxed);
     }
+    // A program that is executed by its descriptor is called by its number.
+    let name = CString::new(line.first().copied().unwrap_or_default()).unwrap_or_default();
+    // It is only for those who look at it.
+    rustix::thread::set_name(&name).ok();
     crash::install(header, line);
     for fd in area::numbers(area.kept()) {
         if !inherit::closes_on_exec(fd) {
