@@ -189,10 +189,16 @@ pub fn load(path: &Path) -> Result<Loaded, String> {
     let bytes = crate::file::read(path, rc::db::MAX_LENGTH + 1);
     let bytes = bytes.map_err(|error| refuse(exit::reason(error.raw_os_error())))?;
     let stored = handover::store(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let database = Database::new(bytes).map_err(|error| refuse(error.to_string()))?;
+    let (database, graph) = understand(bytes).map_err(refuse)?;
     debug_assert!(database.len() <= MAX_SERVICES);
-    let graph = Graph::load(&database).map_err(|error| refuse(error.to_string()))?;
     Ok((database, graph, stored))
+}
+
+/// A database from its bytes; an error is for people.
+pub fn understand(bytes: Vec<u8>) -> Result<(Database, Graph), String> {
+    let database = Database::new(bytes).map_err(|error| error.to_string())?;
+    let graph = Graph::load(&database).map_err(|error| error.to_string())?;
+    Ok((database, graph))
 }
 
 /// The standard error as an open file description of our own, so that not blocking on it is nobody

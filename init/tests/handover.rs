@@ -170,7 +170,8 @@ fn crash_at(point: &str, way: &str) {
     let own = fs::read_to_string(dir.join("run/log/jamb/current")).unwrap();
     assert!(own.contains("jamb crashed (SIG"), "{point}: {own}");
     assert!(contiguous(&log) > 1, "{point}: {log}");
-    fs::remove_dir_all(dir).unwrap();
+    // The collector may still be ending.
+    fs::remove_dir_all(dir).ok();
 }
 
 #[test]

@@ -3,16 +3,13 @@
 
 use super::crash;
 use crate::{
-    file::{names, text},
+    file::text,
     manager::{Meaning, Wish},
 };
 use core::ffi::c_int;
 use rc::proto::Ending;
 use rustix::process::Pid;
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use supervisor::{decimal, reap, signal::Signal};
 
 /// So long all goes on as it is.
@@ -44,6 +41,8 @@ pub fn wait(signals: &[c_int], meaning: Meaning, meanwhile: &mut dyn FnMut()) ->
     Ending::Reboot
 }
 
+/// Bytes of the list of children.
+const MAX_LIST: usize = 1 << 20;
 /// Children have this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -69,18 +68,10 @@ pub fn end_children() {
     }
 }
 
-/// The processes of which this one is the parent, proc_pid_stat(5).
+/// The processes of which this one is the parent, proc_tid_children(5). Nobody else reaps them meanwhile, which
+/// is what it asks for.
 fn children() -> Vec<Pid> {
-    let own = std::process::id().to_string();
-    let mut found = Vec::new();
-    for name in names(Path::new("/proc")).unwrap_or_default() {
-        let Some(pid) = decimal::number(&name).and_then(Pid::from_raw) else { continue };
-        let stat = text(&format!("/proc/{name}/stat"), 512);
-        let fields = stat.rfind(')').and_then(|at| stat.get(at + 1..)).unwrap_or_default();
-        let mut fields = fields.split_ascii_whitespace();
-        if fields.next().is_some_and(|state| state != "Z") && fields.next() == Some(&own) {
-            found.push(pid);
-        }
-    }
-    found
+    let own = std::process::id();
+    let list = text(&format!("/proc/{own}/task/{own}/children"), MAX_LIST);
+    list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(decimal::number(pid)?)).collect()
 }

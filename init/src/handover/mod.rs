@@ -183,24 +183,19 @@ fn legacy(area: &Area) -> Result<Legacy<'_>, String> {
 }
 
 fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
-    let mut bytes = Vec::new();
-    let problem = |error: &dyn core::fmt::Display| format!("its database cannot be used: {error}");
-    let size = rustix::fs::fstat(fd).map_err(|error| problem(&error))?.st_size;
-    bytes.resize(usize::try_from(size).unwrap_or(0).min(rc::db::MAX_LENGTH), 0);
+    let size = rustix::fs::fstat(fd).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
+    let mut bytes = vec![0; size.min(rc::db::MAX_LENGTH)];
     let mut read = 0;
-    while read < bytes.len() {
-        match rustix::io::pread(fd, &mut bytes[read..], read as u64) {
-            Ok(0) => break,
-            Ok(length) => read += length,
-            Err(error) => return Err(problem(&error)),
+    while let Ok(length) = rustix::io::pread(fd, &mut bytes[read..], read as u64) {
+        read += length;
+        if length == 0 {
+            break;
         }
     }
     if bytes.is_empty() {
         return Ok((Database::empty(), Graph::empty()));
     }
-    let database = Database::new(bytes).map_err(|error| problem(&error))?;
-    let graph = Graph::load(&database).map_err(|error| problem(&error))?;
-    Ok((database, graph))
+    crate::supervise::understand(bytes)
 }
 
 /// The engine that goes on from the records.

@@ -6,6 +6,7 @@
 //! refused: what it says more would be lost.
 
 use super::ledger::{FIRST, Key, Legacy};
+use crate::manager::Heir;
 use rc::{
     engine::{Action, Event, Incarnation, Role, SAVED},
     model::ServiceId,
@@ -81,8 +82,8 @@ pub struct Shell {
     pub attendant: Option<Option<i32>>,
     /// The descriptor of the hardware's watchdog.
     pub watchdog: Option<i32>,
-    /// Daemons that fork: `MAINPID`, or the file that is awaited.
-    pub heirs: Vec<(Incarnation, Option<i32>, String)>,
+    /// Daemons that fork.
+    pub heirs: Vec<Heir>,
 }
 
 /// Where a service speaks up.

@@ -9,6 +9,7 @@ use rc::{
     model::{Kind, Ready, ServiceId},
 };
 use rustix::process::{Pid, getpid};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use supervisor::{decimal, exit::Exit, signal::Signal};
 
@@ -20,7 +21,7 @@ const ENVIRONMENT: usize = 4096;
 const PIDFILE: usize = 64;
 
 /// A daemon that forks, before it is known which process goes on.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Heir {
     /// `MAINPID=` named this process, which is not a child of ours yet. The present one is supervised.
     Named(Incarnation, i32),

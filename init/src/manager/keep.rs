@@ -7,7 +7,7 @@
 //! | an action | with what it led to, in one commit | it is done again; a process that was made already is found by its pid | the next one is done |
 //! | taking a death or message off the kernel | after the commit of its event | it is found again, and changes nothing | – |
 
-use super::{Guard, Manager, adopt::Heir};
+use super::{Guard, Manager};
 use crate::handover::{
     area::{Header, set},
     ledger::{DONE, JOURNAL, Ledger},
@@ -73,18 +73,33 @@ impl Vault {
 }
 
 impl Manager {
-    /// An event was handled and led to these actions.
-    pub(super) fn begin(&mut self, actions: &[Action]) {
-        let is_news = |action: &&Action| !matches!(action, Action::Notice(_));
-        let actions: Vec<Action> = actions.iter().filter(is_news).copied().collect();
-        if actions.is_empty() && self.queue.is_empty() && !self.vault.is_open {
-            return self.commit();
+    /// An event was handled and led to these actions, which are in order unless they are `reversed`.
+    pub(super) fn begin(&mut self, actions: &[Action], reversed: bool) {
+        let mut journal = Journal::default();
+        for at in 0..actions.len() {
+            let action = actions[if reversed { actions.len() - 1 - at } else { at }];
+            if !matches!(action, Action::Notice(_)) {
+                journal.actions.push(action);
+            }
         }
-        self.vault.is_open = !actions.is_empty() || !self.queue.is_empty();
-        let queue: Vec<Sequel> = self.queue.iter().filter_map(Sequel::of).collect();
-        self.vault.queued = self.queue.len();
-        self.vault.ledger.stage(JOURNAL, &encode(&Journal { actions, queue }));
+        self.vault.queued = 0;
+        journal.queue = self.new_sequels();
+        let is_open = !journal.actions.is_empty() || !self.queue.is_empty();
+        if is_open || self.vault.is_open {
+            self.vault.ledger.stage(JOURNAL, &encode(&journal));
+        }
+        self.vault.is_open = is_open;
         self.commit();
+    }
+
+    /// Events of the queue that the ledger does not have yet.
+    fn new_sequels(&mut self) -> Vec<Sequel> {
+        let mut sequels = Vec::new();
+        while let Some(event) = self.queue.get(self.vault.queued) {
+            sequels.extend(Sequel::of(event));
+            self.vault.queued += 1;
+        }
+        sequels
     }
 
     /// One action of the journal is done.
@@ -97,10 +112,9 @@ impl Manager {
     }
 
     fn stage_done(&mut self, is_one: bool) {
-        let new = self.queue.iter().skip(self.vault.queued).filter_map(Sequel::of).collect();
-        self.vault.queued = self.queue.len();
+        let queue = self.new_sequels();
         self.vault.is_open = true;
-        self.vault.ledger.stage(DONE, &encode(&Done { is_one, queue: new }));
+        self.vault.ledger.stage(DONE, &encode(&Done { is_one, queue }));
     }
 
     /// Makes everything that changed count.
@@ -137,10 +151,6 @@ impl Manager {
     }
 
     fn shell_record(&self) -> Vec<u8> {
-        let heir = |heir: &Heir| match heir {
-            Heir::Named(run, pid) => (*run, Some(*pid), String::new()),
-            Heir::Awaited(run, path) => (*run, None, path.clone()),
-        };
         let mut bytes = encode(&Shell {
             publications: self.publications,
             settled_at: self.settled_at,
@@ -149,7 +159,7 @@ impl Manager {
             collector: self.logs.record(),
             attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
             watchdog: self.guard.as_ref().and_then(Guard::fd),
-            heirs: self.heirs.iter().map(heir).collect(),
+            heirs: self.heirs.clone(),
         });
         next::append(&mut bytes, self.next_count);
         bytes

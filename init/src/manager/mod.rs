@@ -50,7 +50,7 @@ use crate::{
         state::Fixed,
     },
 };
-use adopt::Heir;
+pub use adopt::Heir;
 use cgroups::Cgroups;
 use children::Children;
 use conditions::Conditions;
@@ -198,8 +198,8 @@ pub struct Manager {
     /// Looks into pipes.
     glass: Glass,
     vault: Vault,
-    /// What is left to be done of what the last event led to.
-    todo: VecDeque<Action>,
+    /// What is left to be done of what the last event led to, the last first.
+    todo: Vec<Action>,
     /// Events that doing something led to.
     queue: VecDeque<Event>,
     /// An event is being handled: what comes meanwhile waits.
@@ -269,7 +269,7 @@ impl Manager {
             .map_err(|errno| cannot("make the state")(errno.into()))?;
         spawner.note_pid_at(&vault.header.spawned);
         let (engine, todo, queue) = match &handover {
-            None => (Engine::new(graph), VecDeque::new(), VecDeque::new()),
+            None => (Engine::new(graph), Vec::new(), VecDeque::new()),
             Some(handover) => resume::engine(graph, handover)?,
         };
         let milestones = vec![Milestones::default(); database.len()];
@@ -467,7 +467,7 @@ impl Manager {
     fn go_on(&mut self) {
         let mut actions = Vec::new();
         loop {
-            while let Some(action) = self.todo.pop_front() {
+            while let Some(action) = self.todo.pop() {
                 // Somebody may be waiting for just this.
                 self.control.serve_again();
                 self.act(action);
@@ -480,8 +480,9 @@ impl Manager {
             point("handle");
             self.engine.handle(self.clock.now(), event, &mut actions);
             point("handled");
-            self.begin(&actions);
-            self.todo.extend(actions.drain(..));
+            self.begin(&actions, false);
+            actions.reverse();
+            self.todo.append(&mut actions);
         }
     }
 

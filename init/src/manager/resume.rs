@@ -3,7 +3,6 @@
 
 use super::{
     Manager,
-    adopt::Heir,
     ears::Ear,
     held::One,
     keep::{Vault, number},
@@ -16,7 +15,7 @@ use crate::{
         crash,
         ledger::{JOURNAL, Ledger, Legacy},
         point::{arm, point},
-        state::{self, Done, Fixed, Journal, Shell},
+        state::{self, Done, Fixed, Journal, Sequel, Shell},
     },
     inherit,
 };
@@ -35,8 +34,8 @@ use std::{collections::VecDeque, os::fd::IntoRawFd};
 
 const DAMAGED: &str = "the state of the program before is damaged";
 
-/// The engine, what was still to be done, and the events that wait.
-pub type GoesOn = (Engine, VecDeque<Action>, VecDeque<Event>);
+/// The engine, what was still to be done, the last first, and the events that wait.
+pub type GoesOn = (Engine, Vec<Action>, VecDeque<Event>);
 
 /// What the program before was in the middle of.
 ///
@@ -50,16 +49,23 @@ pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
 }
 
 /// The actions of the journal that are not done, and the events that wait.
-fn rest(legacy: &Legacy<'_>) -> Option<(VecDeque<Action>, VecDeque<Event>)> {
+fn rest(legacy: &Legacy<'_>) -> Option<(Vec<Action>, VecDeque<Event>)> {
     let journal: Journal = state::read(legacy, JOURNAL)?;
-    let mut todo = VecDeque::from(journal.actions);
-    let mut queue: VecDeque<Event> = journal.queue.into_iter().map(Event::from).collect();
+    let mut todo = journal.actions;
+    todo.reverse();
+    let mut queue = VecDeque::new();
+    let mut wait = |sequels: Vec<Sequel>| {
+        for sequel in sequels {
+            queue.push_back(Event::from(sequel));
+        }
+    };
+    wait(journal.queue);
     for bytes in &legacy.done {
         let done: Done = rc::decode(bytes)?;
         if done.is_one {
-            todo.pop_front()?;
+            todo.pop()?;
         }
-        queue.extend(done.queue.into_iter().map(Event::from));
+        wait(done.queue);
     }
     Some((todo, queue))
 }
@@ -121,11 +127,7 @@ impl Manager {
         self.ending = shell.ending;
         self.stopped_at = shell.stopped_at;
         self.logs.take_over(shell.collector);
-        let heir = |(run, pid, path): (Incarnation, Option<i32>, String)| match pid {
-            Some(pid) => Heir::Named(run, pid),
-            None => Heir::Awaited(run, path),
-        };
-        self.heirs = shell.heirs.into_iter().map(heir).collect();
+        self.heirs = shell.heirs;
         let pid = shell.attendant.flatten().and_then(Pid::from_raw);
         if let (Some(attendant), Some(pid)) = (&mut self.attendant, pid) {
             attendant.take_over(pid);
@@ -163,10 +165,10 @@ impl Manager {
         let spawning = header.spawning.load(Relaxed);
         let pid = Pid::from_raw(header.spawned.load(Relaxed).max(0));
         let Some(pid) = pid.filter(|pid| !self.children.knows(*pid)) else { return };
-        match (spawning, self.todo.front()) {
+        match (spawning, self.todo.last()) {
             (spawning::SERVICE, Some(&Action::Spawn(run))) => {
                 self.children.born(pid, pid, run);
-                self.todo.pop_front();
+                self.todo.pop();
                 self.queue.push_back(Event::Spawned(run));
             }
             (spawning::COLLECTOR, _) => {
@@ -192,8 +194,7 @@ impl Manager {
         if let Some(fd) = self.guard.as_ref().and_then(super::Guard::fd) {
             self.vault.keep(fd, true);
         }
-        let todo: Vec<Action> = self.todo.iter().copied().collect();
-        self.begin(&todo);
+        self.begin(&self.todo.clone(), true);
         let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
         crash::install(self.vault.header, &arguments);
     }

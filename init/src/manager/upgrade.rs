@@ -42,20 +42,26 @@ impl Manager {
         if self.candidate.is_some() {
             return Err("another upgrade is being checked; nothing was done".to_owned());
         }
-        let cannot = |errno: Errno| format!("cannot use {path}: {errno}; nothing was done");
-        let name = CString::new(path).map_err(|_| cannot(Errno::INVAL))?;
-        let image = handover::open_image(&name).map_err(cannot)?;
-        let (says, output) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(cannot)?;
-        let copy = Area::copy(self.vault.header, &self.vault.ledger).map_err(cannot)?;
-        let (copy, database) = (number(&copy.fd()), self.stored());
-        // What was opened, not what may be there by then.
+        let candidate = self.ask(path);
+        let candidate =
+            candidate.map_err(|errno| format!("cannot use {path}: {errno}; nothing was done"))?;
+        self.candidate = Some(candidate);
+        Ok(())
+    }
+
+    fn ask(&mut self, path: &str) -> Result<Candidate, Errno> {
+        let image = handover::open_image(&c_string(path))?;
+        let (says, output) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let copy = Area::copy(self.vault.header, &self.vault.ledger)?;
+        let (copy, database) = (number(&copy.fd()), self.vault.database);
         let program = format!("/proc/self/fd/{}", number(&image));
-        let arguments = ["jamb", "handover-check", &copy.to_string(), &database.to_string()];
-        let arguments = arguments.map(|one| CString::new(one).unwrap_or_default());
+        let argv = format!("jamb handover-check {copy} {database}");
+        let argv: Vec<CString> = argv.split(' ').map(c_string).collect();
         let nothing = self.resources.nothing.as_fd();
         let spec = Spec {
-            programs: &[CString::new(program).unwrap_or_default()],
-            argv: &arguments,
+            // What was opened, not what may be there by then.
+            programs: &[c_string(&program)],
+            argv: &argv,
             env: &[],
             cwd: c"/",
             umask: 0o022,
@@ -70,14 +76,11 @@ impl Manager {
             isolation: Isolation::NONE,
             tells_pid: false,
         };
-        let spawned = self.spawner.spawn(&spec);
-        let pid = spawned.map_err(|failure| {
+        let pid = self.spawner.spawn(&spec).map_err(|failure| {
             self.children.reap_later();
-            cannot(Errno::from_raw_os_error(failure.errno))
+            Errno::from_raw_os_error(failure.errno)
         })?;
-        let until = self.clock.now().after(CHECK);
-        self.candidate = Some(Candidate { pid, image, says, until });
-        Ok(())
+        Ok(Candidate { pid, image, says, until: self.clock.now().after(CHECK) })
     }
 
     /// Becomes this very program again at the end of the turn; an error is for people.
@@ -159,8 +162,9 @@ impl Manager {
         header.reexecs.store(header.reexecs.load(Relaxed) - 1, Relaxed);
         self.refuse(&format!("cannot execute the next program: {errno}; this one goes on"));
     }
+}
 
-    fn stored(&self) -> i32 {
-        self.vault.database
-    }
+/// What has a NUL in it names nothing.
+fn c_string(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
 }
