@@ -69,8 +69,8 @@ const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 364 * 1024), (Arch::Mipsel, 440 *
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
 const NUMBERS: &[(&str, &str, &str)] = &[
-    ("rc/src/db.rs", "FORMAT: u32 = 3;", "Format 3. All"),
-    ("rc/src/db.rs", "MAX_LENGTH: usize = 16 * 1024 * 1024;", "| database file | 16 MiB |"),
+    ("rc/src/db/layout.rs", "FORMAT: u32 = 4;", "Format 4. All"),
+    ("rc/src/db/layout.rs", "MAX_LENGTH: usize = 16 * 1024 * 1024;", "| database file | 16 MiB |"),
     ("rc/src/model.rs", "MAX_SERVICES: usize = 20_000;", "| services in a database | 20,000 |"),
     ("rc/src/model.rs", "MAX_NAME: usize = 128;", "| name of a service or output | 128 bytes |"),
     ("rc/src/model.rs", "shutdown_timeout: Millis::from_secs(30)", "| default shutdown | 30 s |"),

@@ -150,7 +150,9 @@ fn hub(criterion: &mut Criterion) {
         let before: Vec<_> = (0..count).map(|at| generation(&machine, at)).collect();
         machine.die(0);
         let touched = (0..count).filter(|&at| generation(&machine, at) != before[at]);
-        let cost = |at: usize| 1 + graph.nodes[at].edges.len() + graph.nodes[at].dependents.len();
+        let cost = |at: usize| {
+            1 + graph.node(id(at)).edges().len() + graph.node(id(at)).dependents().len()
+        };
         let touched: usize = touched.map(cost).sum();
         group.throughput(Throughput::Elements(touched as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |b| b.iter(|| machine.die(0)));

@@ -98,7 +98,7 @@ impl Default for System {
 }
 
 /// One service.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Service {
     /// One line for people.
     pub description: String,
@@ -144,8 +144,57 @@ impl Service {
     }
 }
 
-/// What a service does.
+/// What is written of a service as its record: what only its processes and people need. Everything
+/// else is in the graph arrays of [`crate::db`], which decisions read where they lie.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// One line for people.
+    pub description: String,
+    /// The programs or the file.
+    pub body: Body,
+    /// See [`Service::exec`].
+    pub exec: Exec,
+    /// The facts of its conditions that are not about outputs, in their order.
+    pub facts: Vec<Fact>,
+    /// What is run to check its health.
+    pub health: Option<Command>,
+    /// See [`Service::actions`].
+    pub actions: Vec<Command>,
+    /// The values of its outputs that jamb publishes itself, in the order of [`Service::outputs`].
+    pub values: Vec<Text>,
+}
+
+/// What a record has of a [`Kind`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Body {
+    /// Of a longrun; see [`Longrun`].
+    Longrun {
+        /// What is executed.
+        run: Command,
+        /// What runs after each death.
+        finish: Option<Command>,
+        /// The check of its readiness.
+        check: Option<Command>,
+        /// Its pid file.
+        pidfile: Option<String>,
+        /// What is kept for it; boxed, as most have nothing.
+        kept: Option<Box<Kept>>,
+    },
+    /// Of a oneshot; see [`Oneshot`].
+    Oneshot {
+        /// What runs at start.
+        up: Option<Command>,
+        /// What runs at stop.
+        down: Option<Command>,
+    },
+    /// Of a bundle or a failover: nothing.
+    Group,
+    /// Of a file.
+    File(File),
+}
+
+/// What a service does.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A process that runs for as long as the service is up.
     Longrun(Longrun),
@@ -161,7 +210,7 @@ pub enum Kind {
 }
 
 /// How long steps may take and what happens after a failure.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
     /// When a process that ended is started again.
     pub restart: Restart,
@@ -213,7 +262,7 @@ pub enum OnFailure {
 }
 
 /// When a process that ended by itself is started again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Restart {
     /// Whatever its exit.
     Always,
@@ -224,7 +273,7 @@ pub enum Restart {
 }
 
 /// See [`Kind::Longrun`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Longrun {
     /// What is executed.
     pub run: Command,
@@ -263,7 +312,7 @@ impl Longrun {
 }
 
 /// See [`Kind::Oneshot`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Oneshot {
     /// Runs at start; the service is ready when it has exited with code 0.
     pub up: Option<Command>,
@@ -285,7 +334,7 @@ pub struct File {
 }
 
 /// How a longrun tells that it is ready.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ready {
     /// It is ready once execve(2) succeeded.
     Started,
@@ -305,7 +354,7 @@ pub enum Ready {
 }
 
 /// See [`Kind::Failover`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failover {
     /// What happens when a better alternative is ready again.
     pub back: Back,
@@ -315,7 +364,7 @@ pub struct Failover {
 }
 
 /// Which alternative is used when several could be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Back {
     /// The one that is used, until it fails. The others are down meanwhile.
     Sticky,
@@ -324,7 +373,7 @@ pub enum Back {
 }
 
 /// Runs while a service is ready, again and again.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Health {
     /// What is run: exit code 0 means that all is well.
     pub run: Command,
@@ -337,7 +386,7 @@ pub struct Health {
 }
 
 /// Something about the world that must be so.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
     /// What.
     pub fact: Fact,
@@ -414,7 +463,7 @@ impl LinkIs {
 }
 
 /// When a bundle is ready.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadyWhen {
     /// All members are ready.
     All,
@@ -485,7 +534,7 @@ pub enum Resource {
 }
 
 /// A relation to another service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Edge {
     /// The other service.
     pub to: ServiceId,
@@ -512,7 +561,7 @@ pub enum Relation {
 
 /// What a dependent does about a dependency that changes. All but `Restart` make the edge soft: the
 /// dependent then stays up while the dependency is away, and acts once it is back and different.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnChange {
     /// Stops with it; restarts when a value that was read changes.
     Restart,
@@ -529,7 +578,7 @@ pub enum OnChange {
 }
 
 /// An output of another service that this one reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Read {
     /// The service that publishes it.
     pub service: ServiceId,
@@ -538,7 +587,7 @@ pub struct Read {
 }
 
 /// An output that a service declares.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputDecl {
     /// Its name, also the name of its file.
     pub key: String,

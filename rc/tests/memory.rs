@@ -1,4 +1,4 @@
-//! What the engine keeps for each idle service: bounded, and measured with an allocator that counts.
+//! What a loaded database and the engine keep in memory: bounded, and measured with an allocator that counts.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,7 +11,10 @@ use rc::{
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System as Heap},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// What SPECIFICATION.md promises, in bytes for each service beyond its record.
@@ -40,8 +43,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static HEAP: Counting = Counting;
 
+/// One measures at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Longruns that need their three neighbours below.
-fn database(count: u16) -> Database {
+fn file(count: u16) -> Vec<u8> {
     let service = |number: u16| {
         let program = Command { argv: vec![vec![Piece::Literal("program".into())]] };
         let mut service = Service::new(Kind::Longrun(Longrun::new(program)));
@@ -53,12 +59,12 @@ fn database(count: u16) -> Database {
         (format!("s{number:05}"), service)
     };
     let records: Vec<_> = (0..count).map(service).collect();
-    Database::new(encode([0; 16], &System::default(), &records).unwrap()).unwrap()
+    encode([0; 16], &System::default(), &records).unwrap()
 }
 
 /// The bytes that an engine with so many services keeps, all of them up and idle.
 fn kept(count: u16) -> usize {
-    let database = database(count);
+    let database = Database::new(file(count)).unwrap();
     let before = IN_USE.load(Relaxed);
     let mut engine = Engine::new(Graph::load(&database).unwrap());
     let mut actions = Vec::new();
@@ -75,8 +81,23 @@ fn kept(count: u16) -> usize {
     IN_USE.load(Relaxed) - before
 }
 
+/// Beside the file there is a handle to it, of a few words.
+#[test]
+fn a_loaded_database_is_its_file() {
+    let _turn = TURN.lock();
+    for count in [1, 200, 10_000] {
+        let bytes = file(count);
+        let before = IN_USE.load(Relaxed);
+        let graph = Graph::load(&Database::new(bytes).unwrap()).unwrap();
+        let more = IN_USE.load(Relaxed) - before;
+        assert!(more <= 64, "{more} bytes for {count} services");
+        drop(graph);
+    }
+}
+
 #[test]
 fn an_idle_service_costs_less_than_a_kilobyte() {
+    let _turn = TURN.lock();
     let (small, large) = (kept(100), kept(2100));
     let each = (large - small) / 2000;
     println!("{each} bytes for each idle service, {small} for a hundred with the engine");

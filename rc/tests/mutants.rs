@@ -99,9 +99,9 @@ const DEFECTS: &[Defect] = &[
     ),
     (
         "dependents are looked at before their dependencies",
-        "rc/src/engine/graph.rs",
-        "self.nodes[id.index()].rank = rank;",
-        "self.nodes[id.index()].rank = u16::try_from(open.len()).unwrap_or(0) - 1 - rank;",
+        "rc/src/engine/agenda.rs",
+        "let bit = word.trailing_zeros() as usize;\n                *word &= *word - 1;",
+        "let bit = 31 - word.leading_zeros() as usize;\n                *word ^= 1 << bit;",
     ),
     (
         "who waits is not woken",
@@ -165,9 +165,9 @@ const DEFECTS: &[Defect] = &[
     ),
     (
         "every bundle wants one member less",
-        "rc/src/engine/graph.rs",
-        "ReadyWhen::AtLeast(need.min(members))",
-        "ReadyWhen::AtLeast(need.min(members).saturating_sub(1))",
+        "rc/src/db/rows.rs",
+        "ReadyWhen::AtLeast(self.argument())",
+        "ReadyWhen::AtLeast(self.argument().saturating_sub(1))",
     ),
     (
         "a waiting service always counts as settled",
@@ -196,8 +196,8 @@ const DEFECTS: &[Defect] = &[
     (
         "one failure too many is forgiven",
         "rc/src/engine/run.rs",
-        "failures > policy.max_restarts",
-        "failures > policy.max_restarts + 1",
+        "failures > node.max_restarts()",
+        "failures > node.max_restarts() + 1",
     ),
     (
         "exit code 0 before being ready is success",
@@ -214,8 +214,8 @@ const DEFECTS: &[Defect] = &[
     (
         "finish is forgotten after a stop",
         "rc/src/engine/run.rs",
-        "NodeKind::Longrun(_) if node.finish => (",
-        "NodeKind::Longrun(_) if node.finish && then != Then::Free => (",
+        "NodeKind::Longrun(_) if node.has_finish() => (",
+        "NodeKind::Longrun(_) if node.has_finish() && then != Then::Free => (",
     ),
     (
         "down runs after a failed up",
@@ -280,8 +280,8 @@ const DEFECTS: &[Defect] = &[
     (
         "values are not taken over at a start",
         "rc/src/engine/run.rs",
-        "self.bind(id);\n        for position",
-        "if self.dynamic[id.index()].generation == 0 {\n            self.bind(id);\n        }\n        for position",
+        "self.bind(id);\n        for (position, edge)",
+        "if self.dynamic[id.index()].generation == 0 {\n            self.bind(id);\n        }\n        for (position, edge)",
     ),
     (
         "every publication restarts every reader",
@@ -297,7 +297,7 @@ const DEFECTS: &[Defect] = &[
     ),
     (
         "soft edges are hard",
-        "rc/src/engine/graph.rs",
+        "rc/src/db/rows.rs",
         "edge.relation == Relation::Needs && edge.on_change == OnChange::Restart",
         "edge.relation == Relation::Needs",
     ),
@@ -364,8 +364,8 @@ const DEFECTS: &[Defect] = &[
     (
         "a condition on an output is not watched",
         "rc/src/engine/mod.rs",
-        "let watches = !",
-        "let watches = false && !",
+        "let watches = self",
+        "let watches = false && self",
     ),
     (
         "flaps are not damped",
@@ -400,8 +400,8 @@ const DEFECTS: &[Defect] = &[
     (
         "members count before they were ready",
         "rc/src/engine/group.rs",
-        "edge.relation == Relation::Member && *counted && !is_soft(edge)",
-        "edge.relation == Relation::Member && (*counted || true) && !is_soft(edge)",
+        "edge.relation == Relation::Member && *counted && !is_soft(&edge)",
+        "edge.relation == Relation::Member && (*counted || true) && !is_soft(&edge)",
     ),
     (
         "a failover stays with an alternative that is gone",
@@ -469,12 +469,7 @@ const DEFECTS: &[Defect] = &[
         "if self.dynamic[other.index()].state.is_present() {",
         "if self.dynamic[other.index()].state.is_up() {",
     ),
-    (
-        "who waits for a conflict is not woken",
-        "rc/src/engine/mod.rs",
-        "self.look_at(self.graph.nodes[id.index()].conflicts[position]);",
-        "",
-    ),
+    ("who waits for a conflict is not woken", "rc/src/engine/mod.rs", "self.look_at(other);", ""),
     (
         "a start does not make way",
         "rc/src/engine/command.rs",

@@ -6,7 +6,7 @@ use crate::handover::{area::spawning, point::point};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase, Role},
-    model::{Kind, OnFailure, ServiceId},
+    model::{Body, OnFailure, ServiceId},
     proto::{Ending, What},
 };
 use rustix::fd::AsFd;
@@ -53,11 +53,11 @@ impl Manager {
     fn spawn(&mut self, run: Incarnation) -> Result<(), SpawnFailure> {
         let name = self.database.name(run.service).to_owned();
         let unprepared = SpawnFailure { step: SpawnStep::Prepare, errno: 0 };
-        let prepared = self.database.service(run.service).map_err(|e| e.to_string());
-        let prepared = prepared.and_then(|service| {
+        let prepared = self.database.record(run.service).map_err(|e| e.to_string());
+        let prepared = prepared.and_then(|record| {
             let nofile = self.resources.nofile;
-            let held = self.hold_for(run, &service)?;
-            prepare::prepare(&service, &name, run, &self.engine, &self.paths, nofile, held)
+            let held = self.hold_for(run, &record)?;
+            prepare::prepare(&record, &name, run, &self.engine, &self.paths, nofile, held)
         });
         let prepared = prepared.map_err(|problem| {
             self.report.say(&name, &format!("cannot be started: {problem}"));
@@ -175,9 +175,9 @@ impl Manager {
 
     fn write(&mut self, run: Incarnation) -> Result<bool, i32> {
         let name = self.database.name(run.service).to_owned();
-        let service = self.database.service(run.service).map_err(|_| 0)?;
-        let Kind::File(file) = &service.kind else { return Err(0) };
-        let text = prepare::expand_for(&file.text, &service, run, &self.engine);
+        let record = self.database.record(run.service).map_err(|_| 0)?;
+        let Body::File(file) = &record.body else { return Err(0) };
+        let text = prepare::expand_for(&file.text, run, &self.engine);
         let text = text.map_err(|problem| {
             self.report.say(&name, &format!("cannot write {}: {problem}", file.path));
             0
@@ -192,8 +192,8 @@ impl Manager {
     }
 
     fn remove(&mut self, id: ServiceId) {
-        let Ok(service) = self.database.service(id) else { return };
-        let Kind::File(file) = &service.kind else { return };
+        let Ok(record) = self.database.record(id) else { return };
+        let Body::File(file) = &record.body else { return };
         if let Err(error) = disk::remove(Path::new(&file.path)) {
             let text = format!("cannot remove {}: {error}; it stays", file.path);
             self.report.say(self.database.name(id), &text);
@@ -207,7 +207,7 @@ impl Manager {
             .outputs(id)
             .filter_map(|(output, value)| {
                 let secret = output.kind.is_secret();
-                Some(disk::Value { key: &output.key, value: value?, secret })
+                Some(disk::Value { key: output.key, value: value?, secret })
             })
             .collect();
         self.publications += 1;

@@ -5,8 +5,8 @@
 use super::{Manager, children::is_main};
 use crate::file;
 use rc::{
-    engine::{Event, Incarnation, Phase, Role},
-    model::{Kind, Ready, ServiceId},
+    engine::{Event, Incarnation, NodeKind, Phase, Role},
+    model::{Body, Ready, ServiceId},
 };
 use rustix::process::{Pid, getpid};
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,11 @@ impl Manager {
 
     /// The pid file of a service that has one.
     pub(super) fn pidfile(&self, id: ServiceId) -> Option<String> {
-        match self.database.service(id).ok()?.kind {
-            Kind::Longrun(longrun) if longrun.ready == Ready::Pidfile => longrun.pidfile,
+        if self.engine.graph().node(id).kind() != NodeKind::Longrun(Ready::Pidfile) {
+            return None;
+        }
+        match self.database.record(id).ok()?.body {
+            Body::Longrun { pidfile, .. } => pidfile,
             _ => None,
         }
     }

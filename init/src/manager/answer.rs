@@ -250,9 +250,8 @@ impl Manager {
         replace: bool,
     ) -> Result<(), String> {
         let name = self.database.name(id);
-        let service = self.database.service(id).map_err(|error| error.to_string())?;
         if !may {
-            let exec = &service.exec;
+            let exec = self.database.record(id).map_err(|error| error.to_string())?.exec;
             let account =
                 users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
             if account.is_none_or(|account| account.identity.uid != uid) {
@@ -268,18 +267,20 @@ impl Manager {
                 view.generation
             ));
         }
+        let node = self.engine.graph().node(id);
         let mut changes: Vec<(u16, Option<String>)> = Vec::new();
         for (key, value) in values {
-            let own = service.outputs.iter().filter(|output| output.value.is_none());
-            let at = service.outputs.iter().position(|o| o.key == key && o.value.is_none());
-            let Some(position) = at else {
-                let keys: Vec<&str> = own.map(|output| output.key.as_str()).collect();
+            let mut outputs = node.outputs().enumerate();
+            let at = outputs.find(|(_, output)| output.key == key && !output.fixed);
+            let Some((position, output)) = at else {
+                let own = node.outputs().filter(|output| !output.fixed);
+                let keys: Vec<&str> = own.map(|output| output.key).collect();
                 return Err(format!(
                     "{name} declares no output {key} of its own; it declares: {}",
                     keys.join(", ")
                 ));
             };
-            let kind = service.outputs[position].kind;
+            let kind = output.kind;
             if let Some(value) = value.as_ref().filter(|value| !kind.accepts(value)) {
                 let shown = if kind.is_secret() { "the value" } else { value };
                 return Err(format!("{key}: {shown} is no {kind}; nothing was published"));
@@ -287,9 +288,9 @@ impl Manager {
             changes.push((u16::try_from(position).unwrap_or(u16::MAX), value));
         }
         if replace {
-            for (position, output) in service.outputs.iter().enumerate() {
+            for (position, output) in node.outputs().enumerate() {
                 let position = u16::try_from(position).unwrap_or(u16::MAX);
-                if output.value.is_none() && !changes.iter().any(|(at, _)| *at == position) {
+                if !output.fixed && !changes.iter().any(|(at, _)| *at == position) {
                     changes.push((position, None));
                 }
             }

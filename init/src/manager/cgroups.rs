@@ -9,7 +9,7 @@ use super::{Manager, report::Report};
 use crate::file;
 use rc::{
     isolation::Cgroup,
-    model::{Service, ServiceId},
+    model::{Record, ServiceId},
 };
 use rustix::{
     fd::OwnedFd,
@@ -217,8 +217,8 @@ fn is_there(path: &str) -> bool {
 }
 
 /// The control group that a record asks for.
-pub fn wanted(service: &Service) -> Option<&Cgroup> {
-    service.exec.isolation.as_deref()?.cgroup.as_ref()
+pub fn wanted(record: &Record) -> Option<&Cgroup> {
+    record.exec.isolation.as_deref()?.cgroup.as_ref()
 }
 
 impl Manager {
@@ -228,8 +228,8 @@ impl Manager {
         if self.cgroups.base.is_none() {
             return;
         }
-        let asks = |service: &Service| wanted(service).is_some();
-        if self.database.service(id).is_ok_and(|service| asks(&service)) {
+        let asks = |record: &Record| wanted(record).is_some();
+        if self.database.record(id).is_ok_and(|record| asks(&record)) {
             let name = self.database.name(id);
             self.cgroups.kill(name);
             self.cgroups.remove(name);
@@ -237,8 +237,8 @@ impl Manager {
     }
 
     /// What there is of a service's control group, for people.
-    pub(super) fn control_group(&self, id: ServiceId, service: &Service) -> Option<String> {
-        self.cgroups.note(self.database.name(id), wanted(service)?)
+    pub(super) fn control_group(&self, id: ServiceId, record: &Record) -> Option<String> {
+        self.cgroups.note(self.database.name(id), wanted(record)?)
     }
 
     /// The end: what is empty by now is removed.

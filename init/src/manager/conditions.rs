@@ -104,9 +104,13 @@ impl Conditions {
         let mut patterns: Vec<Pattern> = Vec::new();
         let mut paths: Vec<Watched> = Vec::new();
         for service in database.ids() {
-            // A record that cannot be read was complained about when the graph was made.
-            let conditions =
-                database.service(service).map(|one| one.conditions).unwrap_or_default();
+            if database.node(service).conditions().len() == 0 {
+                continue;
+            }
+            // Who has a record that cannot be read cannot be started either, and says so.
+            let record = database.record(service);
+            let conditions = record.map(|record| database.conditions(service, &record));
+            let conditions = conditions.unwrap_or_default();
             for (index, Condition { fact, negated }) in (0..).zip(conditions) {
                 let what = match fact {
                     Fact::Link { name, is } => What::Link(name, predicate(is)),

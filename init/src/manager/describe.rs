@@ -4,7 +4,7 @@ use super::Manager;
 use core::sync::atomic::Ordering::Relaxed;
 use rc::{
     engine::{Blocker, Met, NodeKind},
-    model::{Fact, LinkIs, Service, ServiceId},
+    model::{self, Fact, LinkIs, Record, ServiceId},
     proto::{
         CONFLICT, Condition, EDGE_PAGE, Info, Item, Kind, MAX_TEXT, MAX_WAITING, MILESTONE_PAGE,
         PAGE, Reply,
@@ -26,8 +26,7 @@ impl Manager {
         let mut edges = Vec::new();
         let mut seen = 0;
         for id in self.database.ids() {
-            let Some(node) = self.engine.graph().nodes.get(id.index()) else { continue };
-            for edge in &node.edges {
+            for edge in self.engine.graph().node(id).edges() {
                 seen += 1;
                 if seen <= from {
                     continue;
@@ -54,12 +53,14 @@ impl Manager {
     pub(super) fn item(&self, id: ServiceId) -> Option<Item> {
         let view = self.engine.view(id)?;
         let now = self.clock.now();
-        let service = self.database.service(id).ok();
+        let record = self.database.record(id).ok();
+        let conditions = record.as_ref().map(|record| self.database.conditions(id, record));
+        let conditions = conditions.unwrap_or_default();
         let mut waiting_on: Vec<String> = self
             .engine
             .waiting_on(id)
             .into_iter()
-            .map(|blocker| self.blocker(blocker, service.as_ref()))
+            .map(|blocker| self.blocker(blocker, id, &conditions))
             .collect();
         waiting_on.dedup();
         waiting_on.truncate(MAX_WAITING);
@@ -90,39 +91,37 @@ impl Manager {
             pinned: view.pinned,
             reloading: view.reloading,
             status: self.children.ears.status(id).to_owned(),
-            conditions: service
-                .as_ref()
-                .map_or_else(Vec::new, |service| self.conditions_of(id, service)),
+            conditions: self.shown(id, &conditions),
             selected: view.selected.map(|one| self.database.name(one).to_owned()),
             health_failures: view.health_failures,
-            notes: service.map_or_else(Vec::new, |service| self.notes(id, &service)),
+            notes: record.map_or_else(Vec::new, |record| self.notes(id, &record)),
         })
     }
 
     /// What is not as the definition alone would have it.
-    fn notes(&self, id: ServiceId, service: &Service) -> Vec<String> {
-        let mut notes: Vec<String> = self.control_group(id, service).into_iter().collect();
+    fn notes(&self, id: ServiceId, record: &Record) -> Vec<String> {
+        let mut notes: Vec<String> = self.control_group(id, record).into_iter().collect();
         notes.extend(self.held_note(id));
         notes.iter_mut().for_each(|note| cut(note, MAX_TEXT));
         notes
     }
 
-    fn conditions_of(&self, id: ServiceId, service: &Service) -> Vec<Condition> {
-        let list = (0..).zip(&service.conditions).zip(self.engine.conditions(id));
-        let one = |((index, condition), met): ((u16, &rc::model::Condition), Met)| {
+    fn shown(&self, id: ServiceId, conditions: &[model::Condition]) -> Vec<Condition> {
+        let list = (0..).zip(conditions).zip(self.engine.conditions(id));
+        let one = |((index, condition), met): ((u16, &model::Condition), Met)| {
             let mut now = match &condition.fact {
-                Fact::Output { read, .. } => self.value_now(service, *read),
+                Fact::Output { read, .. } => self.value_now(id, *read),
                 _ => self.conditions.present(id, index).unwrap_or_default(),
             };
             cut(&mut now, MAX_TEXT / 2);
             let holds = met == Met::Yes;
-            Condition { text: self.condition_text(condition, service), holds, now }
+            Condition { text: self.condition_text(condition, id), holds, now }
         };
         list.take(MAX_WAITING).map(one).collect()
     }
 
     /// What a condition asks for, such as `link wlan0 is running`.
-    fn condition_text(&self, condition: &rc::model::Condition, service: &Service) -> String {
+    fn condition_text(&self, condition: &model::Condition, of: ServiceId) -> String {
         let mut text = String::from(if condition.negated { "not: " } else { "" });
         match &condition.fact {
             Fact::Link { name, is } => {
@@ -146,7 +145,7 @@ impl Manager {
                 text.push_str(path);
             }
             Fact::Output { read, equals } => {
-                let output = service.reads.get(usize::from(*read));
+                let output = self.engine.graph().node(of).read(usize::from(*read));
                 let output = output.map(|read| self.output_name(read.service, read.output));
                 text.push_str("output ");
                 text.push_str(&output.unwrap_or_default());
@@ -160,8 +159,9 @@ impl Manager {
         text
     }
 
-    fn value_now(&self, service: &Service, read: u16) -> String {
-        let Some(read) = service.reads.get(usize::from(read)) else { return String::new() };
+    fn value_now(&self, of: ServiceId, read: u16) -> String {
+        let read = self.engine.graph().node(of).read(usize::from(read));
+        let Some(read) = read else { return String::new() };
         let found = self.engine.outputs(read.service).nth(usize::from(read.output));
         match found {
             Some((output, Some(_))) if output.kind.is_secret() => "a secret".to_owned(),
@@ -171,20 +171,18 @@ impl Manager {
     }
 
     fn output_name(&self, id: ServiceId, output: u16) -> String {
-        let node = self.engine.graph().nodes.get(id.index());
-        let key = node.and_then(|node| node.outputs.get(usize::from(output)));
-        [self.database.name(id), ".", key.map_or("?", |output| &output.key)].concat()
+        let output = self.engine.graph().node(id).output(usize::from(output));
+        [self.database.name(id), ".", output.map_or("?", |output| output.key)].concat()
     }
 
-    fn blocker(&self, blocker: Blocker, own: Option<&Service>) -> String {
+    fn blocker(&self, blocker: Blocker, of: ServiceId, conditions: &[model::Condition]) -> String {
         match blocker {
             Blocker::Service(id) | Blocker::Dependent(id) => self.database.name(id).to_owned(),
             Blocker::Conflict(id) => [self.database.name(id), CONFLICT].concat(),
             Blocker::Output(id, output) => self.output_name(id, output),
             Blocker::Condition(_, index) => {
-                let condition =
-                    own.and_then(|own| Some((own, own.conditions.get(usize::from(index))?)));
-                condition.map_or_else(String::new, |(own, one)| self.condition_text(one, own))
+                let condition = conditions.get(usize::from(index));
+                condition.map_or_else(String::new, |one| self.condition_text(one, of))
             }
         }
     }

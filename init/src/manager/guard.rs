@@ -39,7 +39,7 @@ impl Guard {
     ) -> Self {
         let mut ratchet = Ratchet::new(now, &rule);
         for id in &rule.needs {
-            let health = graph.nodes[id.index()].health;
+            let health = graph.node(*id).health();
             ratchet.add(now, proof(health.map(|health| (health.every, health.timeout))));
         }
         let mut guard = Self {

@@ -9,7 +9,7 @@ use crate::{exit::reason, file};
 use rc::{
     engine::{Incarnation, Role},
     kept::{Address, Kept, Socket, SocketKind},
-    model::{Kind, Service, ServiceId},
+    model::{Body, Record, ServiceId},
 };
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -184,9 +184,9 @@ fn internet(socket: &Socket, address: &Address) -> Result<OwnedFd, Errno> {
 }
 
 /// What is kept for a service, if it is one for which something is.
-fn kept(service: &Service) -> Option<&Kept> {
-    match &service.kind {
-        Kind::Longrun(longrun) => longrun.kept.as_deref(),
+fn kept(record: &Record) -> Option<&Kept> {
+    match &record.body {
+        Body::Longrun { kept, .. } => kept.as_deref(),
         _ => None,
     }
 }
@@ -197,9 +197,9 @@ impl Manager {
     pub(super) fn hold_for(
         &mut self,
         run: Incarnation,
-        service: &Service,
+        record: &Record,
     ) -> Result<(usize, String), String> {
-        let Some(kept) = kept(service).filter(|_| run.role == Role::Run) else {
+        let Some(kept) = kept(record).filter(|_| run.role == Role::Run) else {
             return Ok((0, String::new()));
         };
         let opened = self.held.open(run.service, kept);
@@ -220,8 +220,8 @@ impl Manager {
             return self
                 .close_held(id, &|one| one.is_stored && name.is_none_or(|name| one.name == name));
         }
-        let service = self.database.service(id);
-        let most = service.ok().as_ref().and_then(kept).map_or(0, |kept| kept.store);
+        let record = self.database.record(id);
+        let most = record.ok().as_ref().and_then(kept).map_or(0, |kept| kept.store);
         let mut closed = 0;
         for fd in fds {
             closed += usize::from(!self.held.store(id, name.unwrap_or(NAMELESS), fd, most));
@@ -261,8 +261,8 @@ impl Manager {
             return;
         }
         self.close_held(id, &|_| true);
-        let service = self.database.service(id);
-        for socket in service.ok().as_ref().and_then(kept).map_or(&[][..], |kept| &kept.sockets) {
+        let record = self.database.record(id);
+        for socket in record.ok().as_ref().and_then(kept).map_or(&[][..], |kept| &kept.sockets) {
             if let Address::Unix(path) = &socket.address {
                 disk::remove(Path::new(path)).ok();
             }

@@ -63,8 +63,8 @@ use logs::Logs;
 use mio::{Events, Poll, Token};
 use rc::{
     db::Database,
-    engine::{Action, Engine, Event, Graph},
-    model::{Kind, ServiceId},
+    engine::{Action, Engine, Event, Graph, NodeKind},
+    model::ServiceId,
     proto::{Ending, Milestones, What},
 };
 use rustix::{
@@ -245,9 +245,8 @@ impl Manager {
         let names: Vec<Option<String>> = database
             .ids()
             .map(|id| {
-                let runs = database.service(id).is_ok_and(|service| {
-                    matches!(service.kind, Kind::Longrun(_) | Kind::Oneshot(_))
-                });
+                let kind = database.node(id).kind();
+                let runs = matches!(kind, NodeKind::Longrun(_) | NodeKind::Oneshot { .. });
                 runs.then(|| database.name(id).to_owned())
             })
             .collect();

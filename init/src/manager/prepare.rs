@@ -4,9 +4,9 @@
 use super::{cgroups, isolate::Isolated, paths::Paths, users};
 use core::ffi::CStr;
 use rc::{
-    engine::{Engine, Incarnation, Phase, Role},
+    engine::{Engine, Incarnation, NodeKind, Phase, Role},
     isolation::Cgroup,
-    model::{Command, Kind, Ready, Resource, Service},
+    model::{Body, Command, Ready, Record, Resource},
     text::{ExpandError, Text, expand},
 };
 use rustix::process::Resource as SystemResource;
@@ -58,7 +58,7 @@ pub struct Prepared {
 /// # Errors
 /// What is missing or malformed, for people.
 pub fn prepare(
-    service: &Service,
+    record: &Record,
     name: &str,
     run: Incarnation,
     engine: &Engine,
@@ -67,29 +67,26 @@ pub fn prepare(
     held: (usize, String),
 ) -> Result<Prepared, String> {
     let starts = engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
-    let command = command(service, run.role, starts).ok_or("it has no such program")?;
-    let texts = |text: &Text| expand_for(text, service, run, engine);
+    let command = command(record, run.role, starts).ok_or("it has no such program")?;
+    let texts = |text: &Text| expand_for(text, run, engine);
     let mut arguments = command.argv.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
     if run.role == Role::Finish {
         arguments.extend(finish_arguments(engine, run, name));
     }
     let program = arguments.first().filter(|program| !program.is_empty());
     let programs = candidates(program.ok_or("its program's name is empty")?, &paths.search);
-    let exec = &service.exec;
+    let exec = &record.exec;
     let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
-    let channel = match &service.kind {
-        Kind::Longrun(longrun) if run.role == Role::Run => match longrun.ready {
-            Ready::Fd(number) => Channel::Pipe(i32::from(number)),
-            Ready::Notify => Channel::Socket,
-            Ready::Started | Ready::Outputs | Ready::Check { .. } | Ready::Pidfile => Channel::None,
-        },
+    let node = engine.graph().node(run.service);
+    let channel = match node.kind() {
+        NodeKind::Longrun(Ready::Fd(number)) if run.role == Role::Run => {
+            Channel::Pipe(i32::from(number))
+        }
+        NodeKind::Longrun(Ready::Notify) if run.role == Role::Run => Channel::Socket,
         _ => Channel::None,
     };
     let mut env = environment(name, run, paths, channel);
-    let watchdog = match &service.kind {
-        Kind::Longrun(longrun) if channel == Channel::Socket => longrun.watchdog,
-        _ => None,
-    };
+    let watchdog = node.watchdog().filter(|_| channel == Channel::Socket);
     if let Some(Millis(ms)) = watchdog {
         env.push(format!("WATCHDOG_USEC={}", u64::from(ms) * 1000));
     }
@@ -117,22 +114,22 @@ pub fn prepare(
         limits,
         identity: account.map(|account| account.identity),
         isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,
-        cgroup: cgroups::wanted(service).copied(),
+        cgroup: cgroups::wanted(record).copied(),
         channel,
-        publishes: service.outputs.iter().any(|output| output.value.is_none()),
+        publishes: node.outputs().any(|output| !output.fixed),
         tells_pid: watchdog.is_some(),
     })
 }
 
-fn command(service: &Service, role: Role, starts: bool) -> Option<&Command> {
-    match (&service.kind, role) {
-        (_, Role::Action { number, .. }) => service.actions.get(usize::from(number)),
-        (Kind::Longrun(longrun), Role::Check(_)) if starts => longrun.check.as_ref(),
-        (_, Role::Check(_)) => service.health.as_ref().map(|health| &health.run),
-        (Kind::Longrun(longrun), Role::Run) => Some(&longrun.run),
-        (Kind::Longrun(longrun), Role::Finish) => longrun.finish.as_ref(),
-        (Kind::Oneshot(oneshot), Role::Up) => oneshot.up.as_ref(),
-        (Kind::Oneshot(oneshot), Role::Down) => oneshot.down.as_ref(),
+fn command(record: &Record, role: Role, starts: bool) -> Option<&Command> {
+    match (&record.body, role) {
+        (_, Role::Action { number, .. }) => record.actions.get(usize::from(number)),
+        (Body::Longrun { check, .. }, Role::Check(_)) if starts => check.as_ref(),
+        (_, Role::Check(_)) => record.health.as_ref(),
+        (Body::Longrun { run, .. }, Role::Run) => Some(run),
+        (Body::Longrun { finish, .. }, Role::Finish) => finish.as_ref(),
+        (Body::Oneshot { up, .. }, Role::Up) => up.as_ref(),
+        (Body::Oneshot { down, .. }, Role::Down) => down.as_ref(),
         _ => None,
     }
 }
@@ -141,19 +138,14 @@ fn command(service: &Service, role: Role, starts: bool) -> Option<&Command> {
 ///
 /// # Errors
 /// Which value is missing, for people.
-pub fn expand_for(
-    text: &Text,
-    service: &Service,
-    run: Incarnation,
-    engine: &Engine,
-) -> Result<String, String> {
+pub fn expand_for(text: &Text, run: Incarnation, engine: &Engine) -> Result<String, String> {
     expand(text, &|read| engine.bound(run.service, read)).map_err(|error| match error {
         ExpandError::Missing { read } => {
-            let of = service.reads.get(usize::from(read)).and_then(|read| {
-                let node = engine.graph().nodes.get(read.service.index())?;
-                node.outputs.get(usize::from(read.output))
+            let read = engine.graph().node(run.service).read(usize::from(read));
+            let of = read.and_then(|read| {
+                engine.graph().node(read.service).output(usize::from(read.output))
             });
-            let key = of.map_or("?", |output| output.key.as_str());
+            let key = of.map_or("?", |output| output.key);
             format!("output {key} that it refers to has no value")
         }
         ExpandError::TooLong => "an argument or file would be longer than 128 KiB".to_owned(),

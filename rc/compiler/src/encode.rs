@@ -3,21 +3,18 @@
 use crate::link::Linked;
 use core::fmt;
 use rc::{
-    db::{self, Database},
-    engine::{Graph, LoadError},
+    db::{self, CONTENT, Database},
+    engine::Graph,
 };
 use sha2::{Digest, Sha256};
-
-/// Where the part begins that the content id names: behind the id itself.
-const CONTENT: usize = 36;
 
 /// Why linked services do not become a database.
 #[derive(Debug)]
 pub enum EncodeError {
     /// It would be larger than a device accepts, or cannot be encoded.
     Database(db::Error),
-    /// The engine of the device would refuse it: a check of this compiler is missing.
-    Refused(LoadError),
+    /// A device would refuse it, or understand something else: a check of this compiler is missing.
+    Refused(db::Error),
 }
 
 impl fmt::Display for EncodeError {
@@ -46,7 +43,18 @@ pub fn encode(linked: &Linked) -> Result<Vec<u8>, EncodeError> {
     let mut id = [0; 16];
     id.copy_from_slice(&hash[..16]);
     let bytes = encoded(id)?;
-    let database = Database::new(bytes.clone()).map_err(EncodeError::Database)?;
-    Graph::load(&database).map_err(EncodeError::Refused)?;
+    read_back(linked, bytes.clone()).map_err(EncodeError::Refused)?;
     Ok(bytes)
+}
+
+/// Reads it as a device does, and finds in it what was written.
+fn read_back(linked: &Linked, bytes: Vec<u8>) -> Result<(), db::Error> {
+    let database = Database::new(bytes)?;
+    Graph::load(&database)?;
+    for (id, (_, service)) in database.ids().zip(&linked.services) {
+        if database.service(id)? != *service {
+            return Err(db::Error::Record { number: id.index() + 1 });
+        }
+    }
+    Ok(())
 }

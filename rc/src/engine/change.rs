@@ -1,7 +1,7 @@
 //! What dependents do about something that is new: restart, render, signal themselves, or nothing.
 
 use super::{Action, Engine, state::State, words::Role};
-use crate::model::{Edge, OnChange, ServiceId};
+use crate::model::{Edge, OnChange, Relation, ServiceId};
 use supervisor::time::Instant;
 
 impl Engine {
@@ -13,14 +13,18 @@ impl Engine {
 
     /// The dependents that are starting or ready, with their edges to `id`.
     fn next_dependent_up(&self, id: ServiceId, from: &mut usize) -> Option<(ServiceId, u16, Edge)> {
-        while let Some(&(dependent, position)) = self.graph.nodes[id.index()].dependents.get(*from)
-        {
+        while let Some((dependent, position)) = self.graph.node(id).dependent(*from) {
             *from += 1;
-            let edges = &self.graph.nodes[dependent.index()].edges;
+            let node = self.graph.node(dependent);
             let state = self.dynamic[dependent.index()].state;
-            if let (State::Starting(_) | State::Ready(_), Some(&edge)) =
-                (state, edges.get(usize::from(position)))
+            if let (State::Starting(_) | State::Ready(_), Some(mut edge)) =
+                (state, node.edge(usize::from(position)))
             {
+                let repeats = matches!(edge.relation, Relation::Member | Relation::Alternative);
+                // A group does not restart because a member has something new: it repeats it.
+                if edge.on_change == OnChange::Restart && repeats && node.is_group() {
+                    edge.on_change = OnChange::Follow;
+                }
                 return Some((dependent, position, edge));
             }
         }
@@ -36,7 +40,7 @@ impl Engine {
     ) {
         let mut from = 0;
         while let Some((dependent, _, edge)) = self.next_dependent_up(id, &mut from) {
-            if self.graph.nodes[dependent.index()].is_hard(&edge) {
+            if self.graph.node(dependent).is_hard(edge) {
                 self.act_on(now, dependent, OnChange::Restart, out);
             }
         }
@@ -58,8 +62,8 @@ impl Engine {
             let revision = self.dynamic[id.index()].revision;
             let seen = &mut self.dynamic[dependent.index()].seen[usize::from(position)];
             let newer = core::mem::replace(seen, revision) != revision;
-            let node = &self.graph.nodes[dependent.index()];
-            let reads = node.reads.iter().any(|read| read.service == id);
+            let node = self.graph.node(dependent);
+            let reads = node.reads().any(|read| read.service == id);
             let changed = if reads { self.values_differ(dependent, id) } else { newer };
             // A file is written again in any case: somebody may have touched it meanwhile.
             if changed || (newer && edge.on_change == OnChange::Render) {

@@ -77,7 +77,7 @@ impl Engine {
         let mut open = vec![id];
         while let Some(next) = open.pop() {
             if !core::mem::replace(&mut seen[next.index()], true) {
-                let edges = self.graph.nodes[next.index()].edges.iter();
+                let edges = self.graph.node(next).edges();
                 let edges = edges.filter(|edge| relations.contains(&edge.relation));
                 open.extend(edges.map(|edge| edge.to));
             }
@@ -87,8 +87,8 @@ impl Engine {
     /// Stops, as by command, what conflicts with those that are to come up, and is not held up.
     fn make_way(&mut self, chosen: &[bool]) {
         for index in 0..chosen.len() {
-            for position in 0..self.graph.nodes[index].conflicts.len() {
-                let other = self.graph.nodes[index].conflicts[position].index();
+            for other in self.graph.node(id_of(index)).conflicts() {
+                let other = other.index();
                 if chosen[index] && !chosen[other] && self.dynamic[other].pin != Some(Want::Up) {
                     self.dynamic[other].ask = Ask::Down;
                     self.dynamic[other].restart = false;
@@ -101,7 +101,7 @@ impl Engine {
     /// that says nothing or the service is not up.
     pub(super) fn reload(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let Some(dynamic) = self.dynamic.get(id.index()) else { return };
-        let reload = self.graph.nodes[id.index()].reload.filter(|_| dynamic.state.is_up());
+        let reload = self.graph.node(id).reload().filter(|_| dynamic.state.is_up());
         if let Some(reload) = reload {
             self.act_on(now, id, reload, out);
         }
@@ -143,8 +143,8 @@ impl Engine {
     /// Whether something that it would have restarted for has changed while it was held up.
     fn has_missed(&self, id: ServiceId) -> bool {
         let dynamic = &self.dynamic[id.index()];
-        let node = &self.graph.nodes[id.index()];
-        let mut edges = node.edges.iter().zip(&dynamic.seen);
+        let node = self.graph.node(id);
+        let mut edges = node.edges().zip(&dynamic.seen);
         dynamic.state.is_up()
             && edges.any(|(edge, seen)| {
                 let other = &self.dynamic[edge.to.index()];

@@ -2,7 +2,7 @@
 //! spaced out when a condition flaps.
 
 use super::{Engine, words::Want};
-use crate::model::{Fact, ServiceId};
+use crate::{db::NodeCondition, model::ServiceId};
 use supervisor::time::{Instant, Millis};
 
 /// What is known of a condition.
@@ -31,23 +31,21 @@ impl Engine {
 
     /// The conditions of a service, in the order of its definition.
     pub fn conditions(&self, id: ServiceId) -> impl Iterator<Item = Met> {
-        let node = self.graph.nodes.get(id.index());
-        let count = node.map_or(0, |node| node.conditions.len());
+        let count = self.graph.node(id).conditions().len();
         (0..count).map(move |number| self.met(id, number))
     }
 
     fn met(&self, id: ServiceId, number: usize) -> Met {
-        let node = &self.graph.nodes[id.index()];
-        let condition = &node.conditions[number];
-        let holds = match &condition.fact {
-            Fact::Output { read, equals } => {
-                let read = &node.reads[usize::from(*read)];
+        let node = self.graph.node(id);
+        let holds = match node.condition(number) {
+            Some((NodeCondition::Output(read, equals), negated)) => {
+                let Some(read) = node.read(usize::from(read)) else { return Met::Unknown };
                 if !self.is_ready(read.service) {
                     return Met::Unknown;
                 }
                 let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
-                let fits = value.is_some() && (equals.is_none() || equals == value);
-                fits != condition.negated
+                let fits = value.is_some() && (equals.is_none() || equals == value.as_deref());
+                fits != negated
             }
             _ => self.dynamic[id.index()].conditions[number],
         };
@@ -62,11 +60,11 @@ impl Engine {
     /// Whether a condition that does not hold stays so until something of the world changes: one that
     /// is not known yet may hold once the service that would know is ready.
     pub(super) fn is_hopeless_condition(&self, id: ServiceId, number: u16) -> bool {
-        let node = &self.graph.nodes[id.index()];
-        match node.conditions.get(usize::from(number)).map(|condition| &condition.fact) {
-            Some(Fact::Output { read, .. }) => {
-                let publisher = node.reads[usize::from(*read)].service;
-                self.dynamic[publisher.index()].state.is_settled()
+        let node = self.graph.node(id);
+        match node.condition(usize::from(number)) {
+            Some((NodeCondition::Output(read, _), _)) => {
+                let publisher = node.read(usize::from(read)).map(|read| read.service);
+                publisher.is_none_or(|id| self.dynamic[id.index()].state.is_settled())
             }
             _ => true,
         }
@@ -78,9 +76,9 @@ impl Engine {
         let dynamic = &self.dynamic[id.index()];
         let up = dynamic.state.is_up();
         let kept = dynamic.pin == Some(Want::Up) && up;
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         // Who is up already stays so without what it needs softly.
-        let mut needs = node.needs().filter(|edge| !up || node.is_hard(edge));
+        let mut needs = node.needs().filter(|edge| !up || node.is_hard(*edge));
         let dormant = dynamic.want == Want::Up
             && !kept
             && (self.is_barred(id)
@@ -91,9 +89,10 @@ impl Engine {
             return;
         }
         self.dynamic[id.index()].dormant = dormant;
-        for position in 0..self.graph.nodes[id.index()].dependents.len() {
-            let (dependent, _) = self.graph.nodes[id.index()].dependents[position];
+        let mut position = 0;
+        while let Some((dependent, _)) = self.graph.node(id).dependent(position) {
             self.look_at(dependent);
+            position += 1;
         }
     }
 
@@ -112,7 +111,7 @@ impl Engine {
 
     /// How long the next start has to wait because of flapping; asked once for each start.
     pub(super) fn take_damping(&mut self, id: ServiceId) -> Option<Millis> {
-        let backoff = self.graph.nodes[id.index()].policy.backoff;
+        let backoff = self.graph.node(id).backoff();
         let dynamic = &mut self.dynamic[id.index()];
         let damp = core::mem::replace(&mut dynamic.damp, false);
         damp.then(|| backoff.next(dynamic.flaps.saturating_sub(FREE_FLAPS + 1), 0).0)

@@ -6,14 +6,17 @@
 //! with the others follows from what is wanted ([`super::want`]); they retry by their own policies.
 
 use super::{Engine, NodeKind, state::State, words::Want};
-use crate::model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId};
+use crate::{
+    db::Numbers,
+    model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId},
+};
 use supervisor::time::Instant;
 
 impl Engine {
     /// Whether so many members are ready that a bundle can start; true for what is no bundle.
     pub(super) fn can_gather(&self, id: ServiceId) -> bool {
-        let node = &self.graph.nodes[id.index()];
-        match node.kind {
+        let node = self.graph.node(id);
+        match node.kind() {
             NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
                 node.members().filter(|edge| self.is_ready(edge.to)).count() >= usize::from(need)
             }
@@ -27,23 +30,23 @@ impl Engine {
 
     /// Whether a group that is up keeps what it stands on.
     pub(super) fn holds_together(&self, id: ServiceId) -> bool {
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let group = &self.dynamic[id.index()].group;
-        match node.kind {
+        match node.kind() {
             NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
-                let fine = |edge: &&Edge| is_soft(edge) || self.is_ready(edge.to);
+                let fine = |edge: &Edge| is_soft(edge) || self.is_ready(edge.to);
                 node.members().filter(fine).count() >= usize::from(need)
             }
             NodeKind::Bundle(ReadyWhen::All) => {
-                let mut edges = node.edges.iter().zip(&group.counted);
+                let mut edges = node.edges().zip(&group.counted);
                 edges.all(|(edge, counted)| {
                     let other = &self.dynamic[edge.to.index()];
-                    let counts = edge.relation == Relation::Member && *counted && !is_soft(edge);
+                    let counts = edge.relation == Relation::Member && *counted && !is_soft(&edge);
                     !counts || self.is_ready(edge.to) || other.dormant
                 })
             }
             NodeKind::Failover(_) => group.selected.is_some_and(|position| {
-                let edge = node.edges.get(usize::from(position));
+                let edge = node.edge(usize::from(position));
                 edge.is_some_and(|edge| self.is_ready(edge.to))
             }),
             _ => true,
@@ -52,10 +55,10 @@ impl Engine {
 
     /// Whether a group has members, and all of them are dormant.
     pub(super) fn sleeps(&self, id: ServiceId) -> bool {
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let mut any = false;
         let asleep = |to: ServiceId| self.dynamic[to.index()].dormant;
-        let all = match node.kind {
+        let all = match node.kind() {
             NodeKind::Bundle(_) => node.members().all(|edge| {
                 any = true;
                 asleep(edge.to)
@@ -73,15 +76,15 @@ impl Engine {
     /// counts, turns to a better alternative, and takes over their outputs.
     pub(super) fn follow(&mut self, id: ServiceId) {
         let index = id.index();
-        for position in 0..self.dynamic[index].group.counted.len() {
-            let to = self.graph.nodes[index].edges[position].to;
+        for (position, edge) in self.graph.node(id).edges().enumerate() {
+            let to = edge.to;
             if self.is_ready(to) {
                 self.dynamic[index].group.counted[position] = true;
             } else if self.dynamic[to.index()].dormant {
                 self.dynamic[index].group.counted[position] = false;
             }
         }
-        if let NodeKind::Failover(failover) = self.graph.nodes[index].kind
+        if let NodeKind::Failover(failover) = self.graph.node(id).kind()
             && failover.back == Back::PreferFirst
             && let Some(best) = self.best_alternative(id)
         {
@@ -96,7 +99,7 @@ impl Engine {
     fn best_alternative(&self, id: ServiceId) -> Option<u16> {
         let group = &self.dynamic[id.index()].group;
         let last = group.selected.unwrap_or(group.reach);
-        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let mut alternatives = self.graph.node(id).alternatives();
         alternatives
             .find(|&(position, to)| position <= last && self.is_ready(to))
             .map(|(position, _)| position)
@@ -121,7 +124,7 @@ impl Engine {
     /// A failover that is wanted and uses none: uses the first that is ready, or goes on searching.
     /// Answers whether one is used.
     pub(super) fn search(&mut self, now: Instant, id: ServiceId) -> bool {
-        let NodeKind::Failover(failover) = self.graph.nodes[id.index()].kind else { return true };
+        let NodeKind::Failover(failover) = self.graph.node(id).kind() else { return true };
         if self.dynamic[id.index()].group.selected.is_some() && !self.holds_together(id) {
             // Lost while the failover waited for something else.
             self.let_go(id);
@@ -142,7 +145,7 @@ impl Engine {
 
     /// The alternatives so far are given up, or the patience with them is over: tries one more.
     pub(super) fn reach_on(&mut self, now: Instant, id: ServiceId) {
-        let NodeKind::Failover(failover) = self.graph.nodes[id.index()].kind else { return };
+        let NodeKind::Failover(failover) = self.graph.node(id).kind() else { return };
         let next = self.alternative_after(id, self.dynamic[id.index()].group.reach);
         let more = next.is_some_and(|next| self.alternative_after(id, next).is_some());
         let group = &mut self.dynamic[id.index()].group;
@@ -156,13 +159,13 @@ impl Engine {
     }
 
     fn alternative_after(&self, id: ServiceId, position: u16) -> Option<u16> {
-        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let mut alternatives = self.graph.node(id).alternatives();
         alternatives.find(|(other, _)| *other > position).map(|(other, _)| other)
     }
 
     /// Whether nothing is to be expected soon from the alternative at this position.
     fn is_given_up(&self, id: ServiceId, position: u16) -> bool {
-        let edge = self.graph.nodes[id.index()].edges.get(usize::from(position));
+        let edge = self.graph.node(id).edge(usize::from(position));
         edge.is_none_or(|edge| {
             let other = &self.dynamic[edge.to.index()];
             let begins = matches!(other.state, State::Down) && other.want == Want::Up;
@@ -173,13 +176,13 @@ impl Engine {
     /// Whether a failover that uses none has tried all of them in vain.
     pub(super) fn has_searched(&self, id: ServiceId) -> bool {
         let reach = self.dynamic[id.index()].group.reach;
-        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let mut alternatives = self.graph.node(id).alternatives();
         alternatives.all(|(position, _)| position <= reach && self.is_given_up(id, position))
     }
 
     /// A group is not up any longer. A failover that is still wanted searches on from where it was.
     pub(super) fn let_go(&mut self, id: ServiceId) {
-        let first = self.graph.nodes[id.index()].alternatives().next();
+        let first = self.graph.node(id).alternatives().next();
         let wanted = self.dynamic[id.index()].want == Want::Up;
         let group = &mut self.dynamic[id.index()].group;
         group.counted.fill(false);
@@ -198,11 +201,11 @@ impl Engine {
     }
 
     /// The read that an output of a failover has its value from.
-    pub(super) fn source(&self, id: ServiceId, from: &[u16]) -> Option<u16> {
+    pub(super) fn source(&self, id: ServiceId, from: Numbers<'_>) -> Option<u16> {
         let selected = self.dynamic[id.index()].group.selected?;
-        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let mut alternatives = self.graph.node(id).alternatives();
         let number = alternatives.position(|(position, _)| position == selected)?;
-        from.get(number).copied()
+        from.get(number)
     }
 }
 

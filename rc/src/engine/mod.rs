@@ -39,13 +39,14 @@ mod want;
 mod words;
 
 pub use condition::Met;
-pub use graph::{Checkup, Graph, LoadError, Node, NodeKind, NodeOutput};
+pub use graph::Graph;
 pub use save::{RestoreError, SAVED};
 pub use switch::Origin;
 pub use view::{Blocker, View};
 pub use words::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 
-use crate::model::ServiceId;
+pub use crate::db::{Checkup, Node, NodeKind, NodeOutput};
+use crate::model::{Edge, ServiceId};
 use agenda::Agenda;
 use core::cmp::Reverse;
 use records::Records;
@@ -160,7 +161,7 @@ impl Engine {
     /// An engine in which nothing is wanted and nothing is so.
     #[must_use]
     pub fn new(graph: Graph) -> Self {
-        let fresh = |node: &Node| Dynamic {
+        let fresh = |node: Node<'_>| Dynamic {
             state: State::Down,
             want: Want::Down,
             ask: Ask::Nothing,
@@ -170,30 +171,30 @@ impl Engine {
             not_before: Instant::default(),
             restart: false,
             last_exit: None,
-            values: vec![None; node.outputs.len()],
-            bound: vec![None; node.reads.len()],
+            values: vec![None; node.outputs().len()],
+            bound: vec![None; node.reads().len()],
             rebound: false,
             revision: 0,
-            seen: vec![0; node.edges.len()],
+            seen: vec![0; node.edges().len()],
             pin: None,
             retired: false,
-            conditions: vec![false; node.conditions.len()],
+            conditions: vec![false; node.conditions().len()],
             dormant: false,
             flaps: 0,
             damp: false,
             reloading: false,
             escalated: false,
             group: Group {
-                counted: vec![false; if node.is_group() { node.edges.len() } else { 0 }],
+                counted: vec![false; if node.is_group() { node.edges().len() } else { 0 }],
                 reach: node.alternatives().next().map_or(0, |(position, _)| position),
                 ..Group::default()
             },
-            side: Side { pending: vec![false; node.actions], ..Side::default() },
+            side: Side { pending: vec![false; node.actions()], ..Side::default() },
             armed: None,
         };
-        let dynamic = Records::new(graph.nodes.iter().map(fresh).collect());
+        let dynamic = Records::new(graph.nodes().map(fresh).collect());
         Self {
-            agenda: Agenda::new(graph.nodes.len()),
+            agenda: Agenda::new(graph.len()),
             graph,
             dynamic,
             deadlines: BinaryHeap::new(),
@@ -281,7 +282,7 @@ impl Engine {
 
     /// Puts a service on the agenda.
     fn look_at(&mut self, id: ServiceId) {
-        let rank = usize::from(self.graph.nodes[id.index()].rank);
+        let rank = usize::from(self.graph.node(id).rank());
         if matches!(self.dynamic[id.index()].state, State::Stopping(Step::Draining(_), _)) {
             self.agenda.drain(rank);
         } else {
@@ -324,8 +325,10 @@ impl Engine {
         }
         // Who waits for this one to be gone has to know, too, whether it stays.
         if before.is_present() != state.is_present() || before.is_settled() != state.is_settled() {
-            for position in 0..self.graph.nodes[id.index()].conflicts.len() {
-                self.look_at(self.graph.nodes[id.index()].conflicts[position]);
+            let mut position = 0;
+            while let Some(other) = self.graph.node(id).conflict(position) {
+                self.look_at(other);
+                position += 1;
             }
         }
         self.arm(id);
@@ -333,19 +336,21 @@ impl Engine {
 
     /// Dependents may have to start or stop; dependencies may have waited for this one to be down.
     fn wake_neighbours(&mut self, id: ServiceId) {
-        for position in 0..self.graph.nodes[id.index()].dependents.len() {
-            let (dependent, _) = self.graph.nodes[id.index()].dependents[position];
+        let mut position = 0;
+        while let Some((dependent, _)) = self.graph.node(id).dependent(position) {
+            position += 1;
             let state = self.dynamic[dependent.index()].state;
             // Who has conditions may be dormant in any state.
-            let watches = !self.graph.nodes[dependent.index()].conditions.is_empty();
+            let watches = self.graph.node(dependent).conditions().len() > 0;
             if matches!(state, State::Waiting { .. } | State::Starting(_) | State::Ready(_))
                 || watches
             {
                 self.look_at(dependent);
             }
         }
-        for position in 0..self.graph.nodes[id.index()].edges.len() {
-            let to = self.graph.nodes[id.index()].edges[position].to;
+        let mut position = 0;
+        while let Some(Edge { to, .. }) = self.graph.node(id).edge(position) {
+            position += 1;
             if matches!(self.dynamic[to.index()].state, State::Stopping(Step::Draining(_), _)) {
                 self.look_at(to);
             }
@@ -396,13 +401,13 @@ impl Engine {
 
     fn next_on_agenda(&mut self) -> Option<ServiceId> {
         while let Some(rank) = self.agenda.next_look() {
-            let id = self.graph.order[rank];
+            let id = self.graph.at_rank(rank);
             if !matches!(self.dynamic[id.index()].state, State::Stopping(Step::Draining(_), _)) {
                 return Some(id);
             }
             self.agenda.drain(rank);
         }
-        self.agenda.next_drain().map(|rank| self.graph.order[rank])
+        self.agenda.next_drain().map(|rank| self.graph.at_rank(rank))
     }
 
     /// Lets every process whose deadline has come escalate, and every backoff end; answers whether

@@ -5,7 +5,7 @@ use super::{
     state::{State, Step, Then},
     words::{Cause, Incarnation, Role},
 };
-use crate::{engine::graph::NodeKind, model::Ready};
+use crate::{db::NodeKind, model::Ready};
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     process::Process,
@@ -54,7 +54,7 @@ impl Engine {
         if let (Role::Run, State::Ready(Some(mut process)), true) =
             (run.role, self.dynamic[id.index()].state, may)
         {
-            let timeout = self.graph.nodes[id.index()].policy.start_timeout;
+            let timeout = self.graph.node(id).start_timeout();
             process.set_timeout(timeout.map(|span| now.after(span)));
             self.set_state(now, id, State::Starting(Some(process)), out);
         }
@@ -183,7 +183,7 @@ impl Engine {
                 && run.role == Role::Write
                 && matches!(dynamic.state, State::Starting(None) | State::Ready(None))
         });
-        if !live || self.graph.nodes[id.index()].kind != NodeKind::File {
+        if !live || self.graph.node(id).kind() != NodeKind::File {
             self.stale += 1;
             return;
         }

@@ -2,11 +2,13 @@
 
 use super::{
     Action, Engine,
-    graph::NodeKind,
     state::{State, Step, Then},
     words::{Cause, Incarnation, Role, Want, Why},
 };
-use crate::model::{OnFailure, Ready, Restart, ServiceId};
+use crate::{
+    db::NodeKind,
+    model::{OnFailure, Ready, Restart, ServiceId},
+};
 use supervisor::{
     backoff::STABLE_RUN,
     exit::Exit,
@@ -20,16 +22,15 @@ impl Engine {
     pub(super) fn begin(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         let index = id.index();
         self.bind(id);
-        for position in 0..self.graph.nodes[index].edges.len() {
-            let to = self.graph.nodes[index].edges[position].to;
-            self.dynamic[index].seen[position] = self.dynamic[to.index()].revision;
+        for (position, edge) in self.graph.node(id).edges().enumerate() {
+            self.dynamic[index].seen[position] = self.dynamic[edge.to.index()].revision;
         }
         let dynamic = &mut self.dynamic[index];
         dynamic.generation = dynamic.generation.wrapping_add(1);
         dynamic.restart = false;
         self.reset_side(id);
-        let timeout = self.graph.nodes[index].policy.start_timeout.map(|span| now.after(span));
-        let role = match self.graph.nodes[index].kind {
+        let timeout = self.graph.node(id).start_timeout().map(|span| now.after(span));
+        let role = match self.graph.node(id).kind() {
             NodeKind::Longrun(_) => Role::Run,
             NodeKind::Oneshot { up: true, .. } => Role::Up,
             NodeKind::Oneshot { up: false, .. } | NodeKind::Bundle(_) | NodeKind::Failover(_) => {
@@ -56,11 +57,11 @@ impl Engine {
         if let Some(process) = &mut process {
             process.clear_timeout();
         }
-        if self.graph.nodes[id.index()].is_group() {
+        if self.graph.node(id).is_group() {
             self.follow(id);
         }
         self.publish_fixed(id, out);
-        if !matches!(self.graph.nodes[id.index()].kind, NodeKind::File) {
+        if !matches!(self.graph.node(id).kind(), NodeKind::File) {
             self.bump_revision(id);
         }
         self.set_state(now, id, State::Ready(process), out);
@@ -80,7 +81,7 @@ impl Engine {
     ) {
         let Some(mut process) = process else { return self.clean_up(now, id, then, out) };
         let run = self.live(id);
-        let policy = self.graph.nodes[id.index()].policy.stop;
+        let policy = self.graph.node(id).stop();
         let signal = match then {
             // So that it leaves a core dump that tells where it hangs; systemd does the same.
             Then::Judge { cause: Cause::Watchdog, .. } => {
@@ -102,16 +103,16 @@ impl Engine {
         then: Then,
         out: &mut Vec<Action>,
     ) {
-        let node = &self.graph.nodes[id.index()];
-        let (role, span) = match node.kind {
+        let node = self.graph.node(id);
+        let (role, span) = match node.kind() {
             _ if self.is_killing() => return self.rest(now, id, then, out),
-            NodeKind::Longrun(_) if node.finish => (Role::Finish, node.policy.finish_timeout),
+            NodeKind::Longrun(_) if node.has_finish() => (Role::Finish, node.finish_timeout()),
             // An `up` that failed has brought nothing up that `down` could know. One that was
             // stopped in the middle may have left a half.
             NodeKind::Oneshot { down: true, .. }
                 if matches!(then, Then::Free | Then::Judge { ready_ms: Some(_), .. }) =>
             {
-                (Role::Down, node.policy.stop.grace)
+                (Role::Down, node.stop().grace)
             }
             _ => return self.rest(now, id, then, out),
         };
@@ -122,23 +123,23 @@ impl Engine {
 
     /// Everything of it is gone: decides whether and when it starts again.
     pub(super) fn rest(&mut self, now: Instant, id: ServiceId, then: Then, out: &mut Vec<Action>) {
-        if matches!(self.graph.nodes[id.index()].kind, NodeKind::File) {
+        if matches!(self.graph.node(id).kind(), NodeKind::File) {
             out.push(Action::Remove(id));
         }
         self.withdraw(id, out);
-        let policy = &self.graph.nodes[id.index()].policy;
+        let node = self.graph.node(id);
         let dynamic = &mut self.dynamic[id.index()];
         let asked = core::mem::replace(&mut dynamic.restart, false);
         let state = match then {
             Then::Judge { exit, ready_ms, cause } if !asked => {
                 let (delay, failures) =
-                    policy.backoff.next(dynamic.failures, ready_ms.unwrap_or_default());
+                    node.backoff().next(dynamic.failures, ready_ms.unwrap_or_default());
                 let until = now.after(delay);
                 dynamic.failures = failures;
                 // It holds, too, if a failover turns away and back in the meantime.
                 dynamic.not_before = until;
                 let itself = matches!(cause, Cause::Itself | Cause::Hopeless);
-                let leave = match policy.restart {
+                let leave = match node.restart() {
                     Restart::Always => false,
                     // What ended before it was ready has failed, whatever it says itself; and so has
                     // what we had to end.
@@ -146,7 +147,9 @@ impl Engine {
                     Restart::Never => true,
                 };
                 let permanent = |exit| match exit {
-                    Exit::Code(code) => itself && policy.permanent.contains(&code),
+                    Exit::Code(code) => {
+                        itself && node.permanent().iter().any(|one| one == u16::from(code))
+                    }
                     _ => false,
                 };
                 if dynamic.want == Want::Down {
@@ -155,7 +158,7 @@ impl Engine {
                     State::Failed(Why::Permanent(exit))
                 } else if leave {
                     State::Failed(Why::Ended(exit))
-                } else if policy.max_restarts > 0 && failures > policy.max_restarts {
+                } else if node.max_restarts() > 0 && failures > node.max_restarts() {
                     State::Failed(Why::TooMany(exit))
                 } else {
                     State::Backoff { until }
@@ -181,7 +184,7 @@ impl Engine {
     /// It failed for good: does what its definition says for that, once until somebody, or a stable
     /// run, forgives it.
     fn escalate(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
-        let action = self.graph.nodes[id.index()].policy.on_failure;
+        let action = self.graph.node(id).on_failure();
         if core::mem::replace(&mut self.dynamic[id.index()].escalated, true) {
             return;
         }
@@ -206,7 +209,7 @@ impl Engine {
             self.reach_on(now, id);
         }
         self.side_deadlines(now, id, out);
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let mut state = self.dynamic[id.index()].state;
         if state.deadline().is_none_or(|at| now < at) {
             return;
@@ -216,9 +219,9 @@ impl Engine {
         }
         let policy = match state {
             State::Stopping(Step::Cleanup(Role::Finish, _), _) => {
-                StopPolicy { signal: Signal::Kill, ..node.policy.stop }
+                StopPolicy { signal: Signal::Kill, ..node.stop() }
             }
-            _ => node.policy.stop,
+            _ => node.stop(),
         };
         let run = self.live(id);
         let signal = state.process_mut().and_then(|p| p.handle_deadline(now, policy));
@@ -238,7 +241,7 @@ impl Engine {
     pub(super) fn live(&self, id: ServiceId) -> Option<Incarnation> {
         let dynamic = self.dynamic.get(id.index())?;
         dynamic.state.process()?;
-        let role = match (dynamic.state, self.graph.nodes[id.index()].kind) {
+        let role = match (dynamic.state, self.graph.node(id).kind()) {
             (State::Stopping(Step::Cleanup(role, _), _), _) => role,
             (_, NodeKind::Oneshot { .. }) => Role::Up,
             _ => Role::Run,
@@ -252,7 +255,7 @@ impl Engine {
 
     /// How a longrun becomes ready; `None` for other kinds.
     pub(super) fn readiness(&self, id: ServiceId) -> Option<Ready> {
-        match self.graph.nodes[id.index()].kind {
+        match self.graph.node(id).kind() {
             NodeKind::Longrun(ready) => Some(ready),
             _ => None,
         }

@@ -31,11 +31,11 @@ impl Engine {
 
     /// It is ready: its health is checked from now on, and its watchdog expects to hear of it.
     pub(super) fn watch_over(&mut self, now: Instant, id: ServiceId) {
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let side = &mut self.dynamic[id.index()].side;
         side.failures = 0;
-        side.check_at = node.health.map(|health| now.after(health.every));
-        let span = side.watchdog.or(node.watchdog).filter(|span| span.0 > 0);
+        side.check_at = node.health().map(|health| now.after(health.every));
+        let span = side.watchdog.or(node.watchdog()).filter(|span| span.0 > 0);
         side.watchdog_at = span.map(|span| now.after(span));
     }
 
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     fn start_check(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
-        let bound = match (self.readiness(id), self.graph.nodes[id.index()].health) {
+        let bound = match (self.readiness(id), self.graph.node(id).health()) {
             (Some(Ready::Check { every }), _) if !self.is_ready(id) => every.max(LEAST_CHECK),
             (_, Some(health)) => health.timeout,
             _ => LEAST_CHECK,
@@ -153,7 +153,7 @@ impl Engine {
                 self.dynamic[index].side.check_at = Some(now.after(every));
             }
             (State::Ready(process), _) => {
-                let Some(health) = self.graph.nodes[index].health else { return };
+                let Some(health) = self.graph.node(id).health() else { return };
                 let side = &mut self.dynamic[index].side;
                 side.failures = if exit.is_success() { 0 } else { side.failures.saturating_add(1) };
                 if side.failures < health.retries {
@@ -192,10 +192,10 @@ impl Engine {
     /// It said that it works; with a span, that it will say so this often from now on.
     pub(super) fn sign_of_life(&mut self, now: Instant, id: ServiceId, span: Option<Millis>) {
         let ready = self.is_ready(id);
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let side = &mut self.dynamic[id.index()].side;
         side.watchdog = span.or(side.watchdog);
-        let span = side.watchdog.or(node.watchdog).filter(|span| span.0 > 0 && ready);
+        let span = side.watchdog.or(node.watchdog()).filter(|span| span.0 > 0 && ready);
         side.watchdog_at = span.map(|span| now.after(span));
         self.arm(id);
     }
@@ -208,7 +208,7 @@ impl Engine {
         number: u16,
         out: &mut Vec<Action>,
     ) {
-        let bound = self.graph.nodes[id.index()].policy.action_timeout;
+        let bound = self.graph.node(id).action_timeout();
         let side = &mut self.dynamic[id.index()].side;
         if side.action.is_some() {
             if let Some(pending) = side.pending.get_mut(usize::from(number)) {

@@ -23,7 +23,7 @@ impl Engine {
                 self.leave(now, id, out);
             }
             State::Ready(_) => {
-                if self.graph.nodes[index].is_group() {
+                if self.graph.node(id).is_group() {
                     self.follow(id);
                 }
                 if self.dynamic[index].rebound {
@@ -70,8 +70,8 @@ impl Engine {
                 };
             }
             // A group has come as far as it can when all its members have.
-            let node = &self.graph.nodes[id.index()];
-            let settled = |edge: &Edge| self.dynamic[edge.to.index()].state.is_settled();
+            let node = self.graph.node(id);
+            let settled = |edge: Edge| self.dynamic[edge.to.index()].state.is_settled();
             blocked = if found { node.members().all(settled) } else { self.has_searched(id) };
         }
         let same =
@@ -83,8 +83,8 @@ impl Engine {
 
     /// Calls `tell` with everything but members that keeps a wanted service from being started.
     pub(super) fn blockers(&self, id: ServiceId, tell: &mut dyn FnMut(Blocker)) {
-        let node = &self.graph.nodes[id.index()];
-        for edge in &node.edges {
+        let node = self.graph.node(id);
+        for edge in node.edges() {
             let other = &self.dynamic[edge.to.index()];
             let fine = match edge.relation {
                 Relation::Needs => self.is_ready(edge.to),
@@ -101,12 +101,12 @@ impl Engine {
                 tell(Blocker::Condition(id, number));
             }
         }
-        for &other in &node.conflicts {
+        for other in node.conflicts() {
             if self.dynamic[other.index()].state.is_present() {
                 tell(Blocker::Conflict(other));
             }
         }
-        for read in &node.reads {
+        for read in node.reads() {
             let publisher = &self.dynamic[read.service.index()];
             let missing = publisher.values[usize::from(read.output)].is_none();
             // While the publisher itself is not ready, it is the blocker.
@@ -134,10 +134,10 @@ impl Engine {
         if self.is_kept_up(id) {
             return dynamic.restart;
         }
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         dynamic.want == Want::Down
             || dynamic.restart
-            || node.edges.iter().any(|edge| node.is_hard(edge) && !self.is_ready(edge.to))
+            || node.edges().any(|edge| node.is_hard(edge) && !self.is_ready(edge.to))
             || self.is_barred(id)
             || self.sleeps(id)
             || !self.holds_together(id)
@@ -151,8 +151,8 @@ impl Engine {
 
     /// Whether it has to wait for something that depends on it to be down before it ends.
     fn is_draining(&self, id: ServiceId) -> bool {
-        let mut dependents = self.graph.nodes[id.index()].dependents.iter();
-        dependents.any(|&(dependent, edge)| self.holds_up(dependent, edge))
+        let mut dependents = self.graph.node(id).dependents();
+        dependents.any(|(dependent, edge)| self.holds_up(dependent, edge))
     }
 
     /// Whether the dependent is still up and is going to be down: because its edge is hard, or for
@@ -162,8 +162,8 @@ impl Engine {
         if !dynamic.state.is_active() {
             return false;
         }
-        let node = &self.graph.nodes[dependent.index()];
-        let hard = node.edges.get(usize::from(edge)).is_some_and(|edge| node.is_hard(edge));
+        let node = self.graph.node(dependent);
+        let hard = node.edge(usize::from(edge)).is_some_and(|edge| node.is_hard(edge));
         let going = matches!(dynamic.state, State::Stopping(..));
         if self.is_kept_up(dependent) && !going {
             return self.must_stop(dependent);

@@ -40,7 +40,7 @@ impl Engine {
     fn take_over_selection(&mut self, id: ServiceId, used: Option<ServiceId>, origins: &[Origin]) {
         let Some(used) = used else { return };
         let is_used = |to: ServiceId| origins.get(to.index()) == Some(&Origin::Kept(used));
-        let mut alternatives = self.graph.nodes[id.index()].alternatives();
+        let mut alternatives = self.graph.node(id).alternatives();
         if let Some((position, _)) = alternatives.find(|(_, to)| is_used(*to)) {
             drop(alternatives);
             let group = &mut self.dynamic[id.index()].group;

@@ -303,7 +303,7 @@ impl Machine {
     fn run(&self, what: &str) -> Incarnation {
         let (name, role) = what.split_once('.').unwrap_or((what, ""));
         let service = self.id(name);
-        let role = match (role, &self.engine.graph().nodes[service.index()].kind) {
+        let role = match (role, self.engine.graph().node(service).kind()) {
             ("up", _) => Role::Up,
             ("down", _) => Role::Down,
             ("finish", _) => Role::Finish,
@@ -415,10 +415,10 @@ impl Machine {
     /// Publishes `KEY=VALUE`, or takes `KEY` back.
     fn publish(&mut self, name: &str, values: &[&str]) -> String {
         let service = self.id(name);
-        let outputs = &self.engine.graph().nodes[service.index()].outputs;
+        let node = self.engine.graph().node(service);
         let value = |text: &&str| {
             let (key, value) = text.split_once('=').map_or((*text, None), |(k, v)| (k, Some(v)));
-            let at = outputs.iter().position(|output| output.key == key).unwrap();
+            let at = node.outputs().position(|output| output.key == key).unwrap();
             (u16::try_from(at).unwrap(), value.map(str::to_owned))
         };
         let values = values.iter().map(value).collect();
@@ -465,8 +465,12 @@ impl Machine {
                 format!("condition {number} of {}", self.names[id.index()])
             }
             Blocker::Output(id, output) => {
-                let node = &self.engine.graph().nodes[id.index()];
-                format!("{}.{}", self.names[id.index()], node.outputs[usize::from(output)].key)
+                let node = self.engine.graph().node(id);
+                format!(
+                    "{}.{}",
+                    self.names[id.index()],
+                    node.output(usize::from(output)).unwrap().key
+                )
             }
         };
         let blockers = self.engine.waiting_on(self.id(name));

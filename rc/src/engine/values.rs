@@ -3,7 +3,7 @@
 use super::{Action, Engine, state::State};
 use crate::{
     model::{Ready, ServiceId},
-    text::expand,
+    text::{Text, expand},
 };
 use supervisor::time::Instant;
 
@@ -49,9 +49,9 @@ impl Engine {
         if self.readiness(id) != Some(Ready::Outputs) {
             return;
         }
-        let outputs = self.graph.nodes[id.index()].outputs.iter();
-        let mut pairs = outputs.zip(&self.dynamic[id.index()].values);
-        let complete = pairs.all(|(output, value)| output.fixed.is_some() || value.is_some());
+        let outputs = self.graph.node(id).outputs();
+        let values = &self.dynamic[id.index()].values;
+        let complete = outputs.zip(values).all(|(output, value)| output.fixed || value.is_some());
         match self.dynamic[id.index()].state {
             State::Starting(process) if complete => self.became_ready(now, id, process, out),
             // It took a value back, as a DHCP client does when its lease is lost.
@@ -66,7 +66,7 @@ impl Engine {
     pub(super) fn values_differ(&self, reader: ServiceId, publisher: ServiceId) -> bool {
         let bound = &self.dynamic[reader.index()].bound;
         let current = &self.dynamic[publisher.index()].values;
-        let mut reads = self.graph.nodes[reader.index()].reads.iter().enumerate();
+        let mut reads = self.graph.node(reader).reads().enumerate();
         reads.any(|(position, read)| {
             read.service == publisher && bound[position] != current[usize::from(read.output)]
         })
@@ -75,7 +75,7 @@ impl Engine {
     /// Whether `publisher` does not publish something that `reader` cannot do without.
     pub(super) fn lacks_value_of(&self, reader: ServiceId, publisher: ServiceId) -> bool {
         let current = &self.dynamic[publisher.index()].values;
-        self.graph.nodes[reader.index()].reads.iter().any(|read| {
+        self.graph.node(reader).reads().any(|read| {
             read.service == publisher
                 && read.required
                 && current[usize::from(read.output)].is_none()
@@ -84,19 +84,21 @@ impl Engine {
 
     /// Takes over the present values of everything that the service reads.
     pub(super) fn bind(&mut self, id: ServiceId) {
-        for position in 0..self.graph.nodes[id.index()].reads.len() {
-            let read = self.graph.nodes[id.index()].reads[position];
+        let mut position = 0;
+        while let Some(read) = self.graph.node(id).read(position) {
+            let slot = position;
+            position += 1;
             let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
-            if self.graph.nodes[id.index()].is_group() {
+            if self.graph.node(id).is_group() {
                 // What it repeats is what its members have now.
                 let value = value.clone().filter(|_| self.is_ready(read.service));
-                self.dynamic[id.index()].bound[position] = value;
+                self.dynamic[id.index()].bound[slot] = value;
                 continue;
             }
             // While a publisher is away, what was read from it last stays good for soft readers.
             if self.is_ready(read.service) && (value.is_some() || !read.required) {
                 let value = value.clone();
-                self.dynamic[id.index()].bound[position] = value;
+                self.dynamic[id.index()].bound[slot] = value;
             }
         }
     }
@@ -104,17 +106,18 @@ impl Engine {
     /// Publishes the outputs whose value the definition gives; answers whether one is new.
     pub(super) fn publish_fixed(&mut self, id: ServiceId, out: &mut Vec<Action>) -> bool {
         let mut changed = false;
-        for position in 0..self.graph.nodes[id.index()].outputs.len() {
-            let output = &self.graph.nodes[id.index()].outputs[position];
+        let mut texts = None;
+        for (position, output) in self.graph.node(id).outputs().enumerate() {
             let bound = &self.dynamic[id.index()].bound;
             let value = |read: u16| bound.get(usize::from(read))?.as_deref();
             // A reference without a value leaves the output unset; its readers wait for it.
-            let new = if let Some(text) = &output.fixed {
-                expand(text, &value).ok()
+            let new = if output.fixed {
+                let texts = texts.get_or_insert_with(|| self.fixed_values(id));
+                texts.next().and_then(|text| expand(&text, &value).ok())
             } else if output.from.is_empty() {
                 continue;
             } else {
-                self.source(id, &output.from).and_then(value).map(str::to_owned)
+                self.source(id, output.from).and_then(value).map(str::to_owned)
             };
             let value = new.filter(|value| output.kind.accepts(value));
             let slot = &mut self.dynamic[id.index()].values[position];
@@ -128,13 +131,19 @@ impl Engine {
         changed
     }
 
+    /// The texts of the values that its definition gives, which nobody needs in between.
+    fn fixed_values(&self, id: ServiceId) -> std::vec::IntoIter<Text> {
+        let record = self.graph.record(id);
+        record.map_or_else(Vec::new, |record| record.values).into_iter()
+    }
+
     /// It took over other values while it was ready: what it publishes may follow from them.
     pub(super) fn publish_again(&mut self, now: Instant, id: ServiceId, out: &mut Vec<Action>) {
         if self.publish_fixed(id, out) {
             self.wake_neighbours(id);
             self.tell_readers(now, id, out);
         }
-        if self.graph.nodes[id.index()].is_group() {
+        if self.graph.node(id).is_group() {
             // A failover may have turned to another alternative.
             self.tell_soft_dependents(now, id, out);
         }
@@ -159,11 +168,9 @@ impl Engine {
     pub fn outputs(
         &self,
         id: ServiceId,
-    ) -> impl Iterator<Item = (&super::NodeOutput, Option<&str>)> {
-        let node = self.graph.nodes.get(id.index());
+    ) -> impl Iterator<Item = (super::NodeOutput<'_>, Option<&str>)> {
         let values = self.dynamic.get(id.index());
-        let outputs = node.map(|node| node.outputs.as_slice()).unwrap_or_default();
         let values = values.map(|dynamic| dynamic.values.as_slice()).unwrap_or_default();
-        outputs.iter().zip(values.iter().map(Option::as_deref))
+        self.graph.node(id).outputs().zip(values.iter().map(Option::as_deref))
     }
 }

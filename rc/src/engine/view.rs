@@ -73,7 +73,7 @@ impl Engine {
     pub fn view(&self, id: ServiceId) -> Option<View> {
         let dynamic = self.dynamic.get(id.index())?;
         Some(View {
-            kind: self.graph.nodes[id.index()].kind,
+            kind: self.graph.node(id).kind(),
             want: dynamic.want,
             stopped_by_command: dynamic.ask == super::state::Ask::Down,
             phase: dynamic.state.phase(),
@@ -120,14 +120,13 @@ impl Engine {
     #[must_use]
     pub fn searching(&self, id: ServiceId) -> Option<(ServiceId, Option<Instant>)> {
         let group = &self.dynamic.get(id.index())?.group;
-        let edges = &self.graph.nodes[id.index()].edges;
-        edges.get(usize::from(group.reach)).map(|edge| (edge.to, group.patience))
+        let edge = self.graph.node(id).edge(usize::from(group.reach));
+        edge.map(|edge| (edge.to, group.patience))
     }
 
     pub(super) fn selected(&self, id: ServiceId) -> Option<ServiceId> {
         let position = self.dynamic[id.index()].group.selected?;
-        let edges = &self.graph.nodes[id.index()].edges;
-        edges.get(usize::from(position)).map(|edge| edge.to)
+        self.graph.node(id).edge(usize::from(position)).map(|edge| edge.to)
     }
 
     /// What the service waits for, in the order of its definition.
@@ -141,7 +140,7 @@ impl Engine {
                 self.missing_members(id, &mut found);
             }
             State::Stopping(Step::Draining(_), _) => {
-                for &(dependent, edge) in &self.graph.nodes[id.index()].dependents {
+                for (dependent, edge) in self.graph.node(id).dependents() {
                     if self.holds_up(dependent, edge) {
                         found.push(Blocker::Dependent(dependent));
                     }
@@ -153,11 +152,11 @@ impl Engine {
     }
 
     fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
-        let node = &self.graph.nodes[id.index()];
+        let node = self.graph.node(id);
         let asleep = self.sleeps(id);
         if !self.can_gather(id) || asleep {
             // A bundle of all its members does not wait for who is dormant, unless all are.
-            let skips = !asleep && node.kind == NodeKind::Bundle(ReadyWhen::All);
+            let skips = !asleep && node.kind() == NodeKind::Bundle(ReadyWhen::All);
             let missing =
                 |to: &ServiceId| !(self.is_ready(*to) || skips && self.dynamic[to.index()].dormant);
             let members = node.members().map(|edge| edge.to);

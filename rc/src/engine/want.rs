@@ -31,7 +31,7 @@ impl Engine {
             }
         }
         while let Some(index) = open.pop() {
-            for (position, edge) in (0u16..).zip(&self.graph.nodes[index].edges) {
+            for (position, edge) in (0u16..).zip(self.graph.node(id_of(index)).edges()) {
                 let pulls = match edge.relation {
                     Relation::Needs | Relation::Wants | Relation::Member => true,
                     Relation::After => false,
@@ -74,7 +74,9 @@ impl Engine {
     /// Whether a failover that is reached wants the alternative at this position.
     fn uses(&self, index: usize, position: u16) -> bool {
         let group = &self.dynamic[index].group;
-        let NodeKind::Failover(failover) = self.graph.nodes[index].kind else { return false };
+        let NodeKind::Failover(failover) = self.graph.node(id_of(index)).kind() else {
+            return false;
+        };
         // One that is retired may go on in another database with what it uses.
         self.is_allowed(index)
             && match (group.selected, failover.back) {

@@ -13,14 +13,14 @@ pub struct Kept {
 impl Kept {
     /// Everything as it is now.
     pub fn whole(engine: &Engine) -> Self {
-        let services = 0..engine.graph().nodes.len();
+        let services = 0..engine.graph().len();
         let records = services.map(|at| engine.save_record(id(at), Vec::new())).collect();
         Self { head: engine.save_head(Vec::new()), records }
     }
 
     /// Takes over what was touched.
     pub fn follow(&mut self, engine: &mut Engine) {
-        self.records.resize(engine.graph().nodes.len(), Vec::new());
+        self.records.resize(engine.graph().len(), Vec::new());
         self.head = engine.save_head(Vec::new());
         while let Some(service) = engine.next_touched() {
             self.records[service.index()] = engine.save_record(service, Vec::new());

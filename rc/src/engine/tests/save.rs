@@ -17,7 +17,7 @@ fn world() -> Vec<Def> {
 type Saved = (Vec<u8>, Vec<Vec<u8>>);
 
 fn save(engine: &Engine) -> Saved {
-    let services = 0..engine.graph().nodes.len();
+    let services = 0..engine.graph().len();
     let record = |at| engine.save_record(ServiceId(u16::try_from(at).unwrap()), Vec::new());
     (engine.save_head(Vec::new()), services.map(record).collect())
 }

@@ -448,7 +448,7 @@ impl<'p> Laws<'p> {
         self.side_event(now, event);
         self.command(now, event);
         self.watchdogs_bark(now, event);
-        debug_assert_eq!(engine.graph().nodes.len(), self.phase.len());
+        debug_assert_eq!(engine.graph().len(), self.phase.len());
         self.turn.event = Some(event.clone());
     }
 
