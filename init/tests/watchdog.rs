@@ -167,8 +167,18 @@ fn a_device_that_comes_late_is_found() {
         bundle("default", &["a-driver", "b-daemon"]),
     ];
     let more = "mv $DIR/watchdog $DIR/watchdog.late; echo $DIR/watchdog >/run/where";
-    let (mut guest, _) = boot(services, more, |_| {});
+    let (mut guest, device) = boot(services, more, |rule| rule.grace = Millis::from_secs(3));
     guest.until("No such file or directory (os error 2); again when a service is ready");
     guest.until("resets if not fed for 2 s");
+    guest.until("all that it needs is well");
+
+    // It is handed over open, and so is the ratchet: who is not well has no new boot to hide in.
+    let meals = fed(&device);
+    guest.svc(&["reexec"]);
+    until_fed(&device, meals + 3);
+    assert!(guest.svc(&["status"]).contains("watchdog: armed"));
+    guest.svc(&["stop", "a-driver"]);
+    guest.svc(&["reexec"]);
+    guest.until("a-driver has not been well for 3 s: it is not fed any longer");
     guest.end("TERM");
 }

@@ -121,6 +121,11 @@ impl Ratchet {
         self.fed = now;
     }
 
+    /// The services that count have been well together, in the life of another program.
+    pub fn arm(&mut self) {
+        self.phase = Phase::Armed;
+    }
+
     /// Whether the services that count have been well together once.
     #[must_use]
     pub const fn is_armed(&self) -> bool {

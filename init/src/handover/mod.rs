@@ -53,8 +53,8 @@ pub struct Handover {
     pub crash: Option<String>,
     /// Somebody who is no service had a place.
     is_attended: bool,
-    /// The descriptor of the hardware's watchdog.
-    watchdog: Option<i32>,
+    /// The descriptor of the hardware's watchdog, and whether its ratchet has turned.
+    watchdog: Option<(i32, bool)>,
 }
 
 /// Takes what the program before left, if the arguments say that there was one. From then on a crash of this
@@ -125,7 +125,12 @@ impl Handover {
 
     /// The hardware's watchdog, which has to be fed all the time.
     pub fn take_watchdog(&mut self) -> Option<OwnedFd> {
-        self.watchdog.take().and_then(inherit::adopt)
+        self.watchdog.and_then(|(fd, _)| inherit::adopt(fd))
+    }
+
+    /// Whether its ratchet has turned.
+    pub fn is_armed(&self) -> bool {
+        self.watchdog.is_some_and(|(_, armed)| armed)
     }
 
     /// Its numbers.

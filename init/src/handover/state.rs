@@ -80,8 +80,8 @@ pub struct Shell {
     pub collector: Collector,
     /// There is somebody who is no service, and this is their process, if one runs.
     pub attendant: Option<Option<i32>>,
-    /// The descriptor of the hardware's watchdog.
-    pub watchdog: Option<i32>,
+    /// The descriptor of the hardware's watchdog, and whether its ratchet has turned.
+    pub watchdog: Option<(i32, bool)>,
     /// Daemons that fork.
     pub heirs: Vec<Heir>,
 }

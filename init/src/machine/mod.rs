@@ -221,7 +221,12 @@ fn run(
         report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
     }
     let is_usual = why.is_none() && target == graph.system.target;
-    let guard = guard(clock.now(), &mut graph, cmdline, is_usual, early, &mut report);
+    let mut guard = guard(clock.now(), &mut graph, cmdline, is_usual, early, &mut report);
+    if let Some(guard) =
+        guard.as_mut().filter(|_| handover.as_ref().is_some_and(Handover::is_armed))
+    {
+        guard.arm();
+    }
     let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
     let of_rescue = cmdline.clone();
     let rescue: Option<Rescue> = is_machine.then(|| -> Rescue {

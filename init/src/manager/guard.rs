@@ -68,6 +68,17 @@ impl Guard {
         self.device.as_ref().map(Device::number)
     }
 
+    /// What the next program has to know: the descriptor of the device, and whether the ratchet has
+    /// turned.
+    pub fn record(&self) -> Option<(i32, bool)> {
+        Some((self.fd()?, self.ratchet.is_armed()))
+    }
+
+    /// The ratchet had turned before this program was executed.
+    pub fn arm(&mut self) {
+        self.ratchet.arm();
+    }
+
     /// Whether the device is there.
     pub const fn is_open(&self) -> bool {
         self.device.is_some()
@@ -179,7 +190,11 @@ impl Manager {
     pub(super) fn guard_turn(&mut self) {
         let now = self.clock.now();
         if let Some(guard) = &mut self.guard {
+            let was_open = guard.is_open();
             guard.turn(now, self.ever_ready, &self.engine, &self.database, &mut self.report);
+            if let Some(fd) = guard.fd().filter(|_| !was_open) {
+                self.vault.keep(fd, true);
+            }
             if let Some(fd) = guard.fd() {
                 self.vault.keep(fd, true);
             }

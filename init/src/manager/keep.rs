@@ -158,7 +158,7 @@ impl Manager {
             stopped_at: self.stopped_at,
             collector: self.logs.record(),
             attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
-            watchdog: self.guard.as_ref().and_then(Guard::fd),
+            watchdog: self.guard.as_ref().and_then(Guard::record),
             heirs: self.heirs.clone(),
         });
         next::append(&mut bytes, self.next_count);
