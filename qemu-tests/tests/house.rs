@@ -107,7 +107,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("rc/src/proto.rs", "MAX_TEXT: usize = 120;", "condition, of a status | 120 bytes |"),
     ("supervisor/src/notify.rs", "MAX_STATUS: usize = 120;", "at most 120 bytes"),
     ("init/src/svc/relations.rs", "MOST_LINES: usize = 20_000;", "`svc tree` | 20,000 |"),
-    ("init/src/svc/why.rs", "LINES: usize = 3;", "at most\n3 lines"),
+    ("init/src/svc/why.rs", "LINES: usize = 3;", "most 3 lines)"),
     ("init/src/manager/watch.rs", "EVENT_TURN: usize = 256;", "inotify in a turn | 256 |"),
     (
         "init/src/manager/conditions.rs",
