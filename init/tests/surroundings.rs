@@ -182,6 +182,7 @@ fn isolation_is_seen_from_inside() {
             bounding: Capabilities(1 << 10 | 1 << 13),
             ambient: Capabilities(1 << 10),
             no_new_privileges: true,
+            private_tmp: None,
             cgroup: Some(Cgroup::default()),
         }));
     });
@@ -216,6 +217,96 @@ fn isolation_is_seen_from_inside() {
     let link = format!("/proc/{}/root", world.pid("jailed"));
     assert_eq!(std::fs::read_link(link).unwrap(), root);
     world.until_logged("jamb", "cannot change the root directory for");
+    assert!(world.end().success());
+}
+
+/// A `/tmp` of its own, which its checks see as well, and nobody else.
+#[test]
+fn its_tmp_is_its_own() {
+    if !is_root() {
+        eprintln!("only root can mount");
+        return;
+    }
+    let mark = format!("jamb-private-{}", std::process::id());
+    let code = format!(
+        "grep ' /tmp ' /proc/self/mounts; ls -A /tmp | wc -l; touch /tmp/{mark}; echo made
+         (dd if=/dev/zero of=/tmp/big bs=1k count=65 2>&1; rm /tmp/big) | grep -o 'No space'
+         echo end; exec sleep 1000"
+    );
+    let private = |exec: &mut rc::model::Exec| {
+        let private_tmp = Some(64 << 10);
+        exec.isolation = Some(Box::new(Isolation { private_tmp, ..Isolation::default() }));
+    };
+    let check = format!("test -e /tmp/{mark}");
+    let services = vec![
+        script("own", &code)
+            .exec(private)
+            .ready(Ready::Check { every: rc::Millis(50) })
+            .of_longrun(|longrun| longrun.check = Some(world::argv(&["/bin/sh", "-c", &check]))),
+        // Another one with the same wish shares nothing with it.
+        oneshot("other", &format!("! test -e /tmp/{mark}"), None).exec(private).needs("own"),
+    ];
+    let world = World::start(services);
+    world.ready("other");
+    world.until_logged("own", "end");
+    let log = world.log("own");
+    let lines: Vec<&str> =
+        log.lines().filter_map(|line| Some(line.split_once("own: ")?.1)).collect();
+    // What the machine has at /tmp may be a mount as well.
+    let mount = lines.iter().rev().find(|line| line.contains(" /tmp ")).unwrap();
+    assert!(
+        mount.starts_with("tmpfs /tmp tmpfs rw,nosuid,nodev") && mount.contains("size=64k"),
+        "{log}"
+    );
+    assert!(lines.contains(&"0") && lines.contains(&"No space"), "{log}");
+    assert!(!std::path::Path::new("/tmp").join(mark).exists());
+    assert!(world.end().success());
+}
+
+/// A terminal: all three descriptors, the controlling one, and hung up at the stop.
+#[test]
+fn a_terminal_is_its_own_until_it_stops() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::io::Read;
+    let open = || openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let (console, gone) = (open(), open());
+    grantpt(&console).unwrap();
+    unlockpt(&console).unwrap();
+    let name = |pty| ptsname(pty, Vec::new()).unwrap().into_string().unwrap();
+    let (tty, locked) = (name(&console), name(&gone));
+    // It takes no notice of TERM, like a shell that people use; `/dev/tty` is there only with a
+    // controlling terminal.
+    let code = "trap '' TERM; for fd in 0 1 2; do readlink /proc/self/fd/$fd; done
+        [ -t 0 ] && : >/dev/tty && [ $(ps -o tpgid= -p $$) = $$ ] && echo mine; read line; echo got $line
+        while :; do sleep 1000; done";
+    let hang_up = |longrun: &mut rc::model::Longrun, path: &str| {
+        longrun.tty = Some(path.to_owned());
+        longrun.policy.stop.signal = rc::Signal::Hup;
+    };
+    let world = World::start(vec![
+        script("getty", code).of_longrun(|longrun| hang_up(longrun, &tty)),
+        // Nobody has unlocked it.
+        script("locked", "true").of_longrun(|longrun| hang_up(longrun, &locked)),
+    ]);
+    let mut console = std::fs::File::from(console);
+    let mut said = String::new();
+    let mut chunk = [0; 256];
+    let mut until = |text: &str, console: &mut std::fs::File| {
+        while !said.contains(text) {
+            let length = console.read(&mut chunk).unwrap();
+            said.push_str(&lossy(&chunk[..length]));
+        }
+        said.clone()
+    };
+    let first = until("mine", &mut console);
+    assert_eq!(first.matches(&tty).count(), 3, "{first}");
+    std::io::Write::write_all(&mut console, b"hello\n").unwrap();
+    until("got hello", &mut console);
+    world.ok(&["stop", "getty"]);
+    assert_eq!(world.status("getty")["last_exit"]["signal"], 1, "it ends by the hang-up");
+    // Nobody has it open any more.
+    while console.read(&mut chunk).is_ok() {}
+    world.until_logged("jamb", "locked: cannot have the terminal for /dev/pts/");
     assert!(world.end().success());
 }
 

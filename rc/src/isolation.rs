@@ -19,6 +19,8 @@ pub struct Isolation {
     pub ambient: Capabilities,
     /// No program that it executes gives it more rights; prctl(2), PR_SET_NO_NEW_PRIVS.
     pub no_new_privileges: bool,
+    /// The most bytes in a `/tmp` of its own; `None`: it has that of the machine.
+    pub private_tmp: Option<u64>,
     /// The control group that its processes are in, Documentation/admin-guide/cgroup-v2.rst.
     pub cgroup: Option<Cgroup>,
 }
@@ -43,6 +45,7 @@ impl Default for Isolation {
             bounding: Capabilities::ALL,
             ambient: Capabilities::NONE,
             no_new_privileges: false,
+            private_tmp: None,
             cgroup: None,
         }
     }

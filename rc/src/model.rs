@@ -288,6 +288,8 @@ pub struct Longrun {
     pub pidfile: Option<String>,
     /// It must say `WATCHDOG=1` at least this often while it is ready; see sd_notify(3).
     pub watchdog: Option<Millis>,
+    /// The terminal that is its standard input and output, and controls its session.
+    pub tty: Option<String>,
     /// What is kept for it while its process comes and goes; boxed, as most have nothing.
     pub kept: Option<Box<Kept>>,
     /// Times and retries.
@@ -305,6 +307,7 @@ impl Longrun {
             check: None,
             pidfile: None,
             watchdog: None,
+            tty: None,
             kept: None,
             policy: Policy::default(),
         }

@@ -33,6 +33,10 @@ pub enum SpawnStep {
     Prepare,
     /// Writing the `cgroup.procs` of its control group.
     Cgroup,
+    /// unshare(2), setns(2) and mount(2) for a `/tmp` of its own.
+    PrivateTmp,
+    /// ioctl(2), TIOCSCTTY.
+    Terminal,
     /// Writing `/proc/self/oom_score_adj`.
     OomScore,
     /// setpriority(2).
@@ -73,6 +77,8 @@ impl SpawnStep {
             Self::Exec => "execute",
             Self::Prepare => "prepare the command",
             Self::Cgroup => "join the control group",
+            Self::PrivateTmp => "have a /tmp of its own",
+            Self::Terminal => "have the terminal",
             Self::OomScore => "set the out-of-memory score",
             Self::Nice => "set the niceness",
             Self::Chroot => "change the root directory",

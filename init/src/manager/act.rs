@@ -1,7 +1,7 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{Manager, children::is_main, disk, keep::number, messages, prepare};
+use super::{Manager, children::is_main, disk, isolate, keep::number, messages, prepare};
 use crate::handover::{area::spawning, point::point};
 use core::ffi::CStr;
 use rc::{
@@ -87,6 +87,14 @@ impl Manager {
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
         let listen = if run.role == Role::Run { self.held.fds(run.service) } else { Vec::new() };
         let isolation = prepared.isolation.as_ref();
+        let shares = isolation.is_some_and(|one| one.tmp.is_some()) && !is_main(run.role);
+        let main = self.children.pid(run.service).filter(|_| shares);
+        let mounts = main.and_then(isolate::mounts);
+        let tty = prepared.tty.as_deref().map(isolate::terminal).transpose();
+        let tty = tty.map_err(at(SpawnStep::Terminal)).inspect_err(|failure| {
+            let path = prepared.tty.as_deref().unwrap_or_default();
+            self.report.say(&name, &messages::not_started(*failure, path));
+        })?;
         let wanted = prepared.cgroup.as_ref();
         let cgroup = wanted.and_then(|wanted| self.cgroups.enter(&name, wanted, &mut self.report));
         let spec = Spec {
@@ -97,13 +105,17 @@ impl Manager {
             umask: prepared.umask,
             limits: &prepared.limits,
             identity: prepared.identity.as_ref(),
-            stdio: [self.resources.nothing.as_fd(), output, output],
+            stdio: match &tty {
+                Some(tty) => [tty.as_fd(); 3],
+                None => [self.resources.nothing.as_fd(), output, output],
+            },
             pass: pass.as_ref().map(|(fd, number)| (fd.as_fd(), *number)),
             listen: &listen,
             keep: &[],
-            terminal: Terminal::None,
+            terminal: if tty.is_some() { Terminal::Own } else { Terminal::None },
             oom_score_adj: score,
-            isolation: isolation.map_or(Isolation::NONE, |one| one.view(cgroup.as_ref())),
+            isolation: isolation
+                .map_or(Isolation::NONE, |one| one.view(cgroup.as_ref(), mounts.as_ref())),
             tells_pid: prepared.tells_pid,
         };
         point("spawn");

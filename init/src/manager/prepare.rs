@@ -41,6 +41,8 @@ pub struct Prepared {
     pub limits: Vec<(SystemResource, Option<u64>, Option<u64>)>,
     /// Who it runs as.
     pub identity: Option<Identity>,
+    /// The terminal that it has.
+    pub tty: Option<String>,
     /// How far it is kept from the rest of the machine, if its definition says so.
     pub isolation: Option<Isolated>,
     /// The control group that it is in.
@@ -113,6 +115,10 @@ pub fn prepare(
         umask: exec.umask.map_or(0o022, u32::from),
         limits,
         identity: account.map(|account| account.identity),
+        tty: match &service.kind {
+            Kind::Longrun(longrun) if run.role == Role::Run => longrun.tty.clone(),
+            _ => None,
+        },
         isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,
         cgroup: cgroups::wanted(record).copied(),
         channel,

@@ -82,6 +82,8 @@ pub enum Body {
         pidfile: Option<Located<String>>,
         /// How often it must say that it is alive.
         watchdog: Option<Located<Millis>>,
+        /// Its terminal.
+        tty: Option<Located<String>>,
         /// Times and retries.
         policy: Policy,
     },
@@ -241,6 +243,8 @@ pub struct Isolation {
     pub ambient: Option<Located<Capabilities>>,
     /// Whether no program gives them more rights.
     pub no_new_privileges: bool,
+    /// The most bytes in a `/tmp` of their own.
+    pub private_tmp: Option<Located<u64>>,
     /// Their control group.
     pub cgroup: Option<Cgroup>,
 }

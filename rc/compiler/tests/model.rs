@@ -118,6 +118,8 @@ nice = -5
 oom-score = 300
 capabilities = { bounding = ["net_raw", "net_admin"], ambient = ["net_raw"] }
 no-new-privileges = true
+private-tmp = "1M"
+tty = "/dev/ttyS0"
 sockets.http = { stream = 80, backlog = 7 }
 sockets.local = { datagram = "/run/d.socket", mode = "0600", user = "nobody", group = 5 }
 sockets.six = { datagram = "[::1]:53" }
@@ -278,6 +280,7 @@ fn a_longrun() {
         kind: Kind::Longrun(Longrun {
             finish: Some(argv(&["tidy", "now"])),
             ready: Ready::Fd(7),
+            tty: Some("/dev/ttyS0".into()),
             kept: Some(Box::new(Kept { sockets, store: 0 })),
             policy: Policy {
                 restart: Restart::OnFailure,
@@ -332,6 +335,7 @@ fn a_longrun() {
                 bounding: Capabilities(1 << 12 | 1 << 13),
                 ambient: Capabilities(1 << 13),
                 no_new_privileges: true,
+                private_tmp: Some(1 << 20),
                 cgroup: Some(Cgroup { memory: Some(32 << 20), cpu: Some(50), pids: Some(20) }),
             })),
         },

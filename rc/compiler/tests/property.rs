@@ -102,6 +102,7 @@ fn line(at: usize, kind: &str) -> BoxedStrategy<String> {
         pair("user", &["'nobody'", "0"]),
         pair("limits", &["{ nofile = 5, core = { soft = 1, hard = 'unlimited' } }"]),
         pair("cgroup", &["true", "false", "{}", "{ memory = '1M', cpu = 5 }", "{ pids = 1 }"]),
+        pair("private-tmp", &["true", "false", "'4M'", "65536"]),
         pair("nice", &["-20", "0", "19"]),
         pair("capabilities", &["{ bounding = ['all'] }", "{ bounding = ['chown', 'bpf'] }"]),
     ];

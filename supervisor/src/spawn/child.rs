@@ -75,13 +75,14 @@ pub(super) extern "C" fn child_main(argument: *mut c_void) -> c_int {
 ///
 /// | step | why not earlier | why not later |
 /// |---|---|---|
-/// | control group | | its descriptor has any number, and is the parent's; what follows counts for the group |
+/// | control group, mounts of the main process | | their descriptors have any number, and are the parent's; what follows counts for the group |
 /// | the table of descriptors is its own | | all below changes it |
 /// | dispositions, session | | a terminal is had by the leader of a session only |
 /// | descriptors 0 to 2, others close on exec, what is passed | | a limit of open files may be below their numbers |
 /// | out-of-memory score | | `/proc` is not in a chroot, a lower score takes CAP_SYS_RESOURCE |
 /// | terminal | it is descriptor 0 | |
 /// | limits, niceness | | raising them takes CAP_SYS_RESOURCE, CAP_SYS_NICE |
+/// | `/tmp` of its own | | CAP_SYS_ADMIN; it is not in a chroot |
 /// | bounding set | | CAP_SETPCAP; what is in effect stays so until the user changes |
 /// | chroot | out-of-memory score | CAP_SYS_CHROOT |
 /// | groups, group, user | all that takes rights | the user's change takes away all that is in effect |
@@ -118,9 +119,14 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
             return Err(SpawnFailure { step: SpawnStep::Descriptors, errno: last_errno() });
         }
     }
-    if spec.terminal == Terminal::Stdin {
-        // SAFETY: TIOCSCTTY takes an int. Failing only means that there is no job control.
-        unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+    if spec.terminal != Terminal::None {
+        let own = spec.terminal == Terminal::Own;
+        // SAFETY: TIOCSCTTY takes an int: whether to steal it, ioctl_tty(2).
+        let result = unsafe { libc::ioctl(0, libc::TIOCSCTTY, c_int::from(own)) };
+        // For a shell it only means that there is no job control.
+        if own && result < 0 {
+            return Err(SpawnFailure { step: SpawnStep::Terminal, errno: last_errno() });
+        }
     }
     for &(resource, current, maximum) in spec.limits {
         setrlimit(resource, Rlimit { current, maximum }).map_err(at(SpawnStep::Limits))?;

@@ -14,6 +14,8 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 pub struct Isolation<'a> {
     /// The `cgroup.procs` of the control group that it joins, open for writing.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// What is at `/tmp`.
+    pub tmp: Tmp<'a>,
     /// What `/proc/self/oom_score_adj` is set to, as text. Unlike [`super::Spec::oom_score_adj`] it must
     /// succeed.
     pub oom_score: Option<&'a CStr>,
@@ -29,10 +31,22 @@ pub struct Isolation<'a> {
     pub no_new_privileges: bool,
 }
 
+/// What is at `/tmp`.
+#[derive(Clone, Copy, Debug)]
+pub enum Tmp<'a> {
+    /// What the caller has there.
+    Shared,
+    /// An empty tmpfs with these options, tmpfs(5), that nobody else sees.
+    Own(&'a CStr),
+    /// What the process with this mount namespace, `/proc/PID/ns/mnt`, has there.
+    Of(BorrowedFd<'a>),
+}
+
 impl Isolation<'_> {
     /// As the caller is itself.
     pub const NONE: Self = Self {
         cgroup: None,
+        tmp: Tmp::Shared,
         oom_score: None,
         nice: None,
         chroot: None,
@@ -71,10 +85,17 @@ pub(super) fn write_oom_score(text: &CStr) -> Result<(), SpawnFailure> {
 
 /// What has to be done while the table of descriptors is the parent's.
 pub(super) fn with_all_descriptors(isolation: &Isolation<'_>) -> Result<(), SpawnFailure> {
-    let Some(group) = isolation.cgroup else { return Ok(()) };
-    // SAFETY: write(2) of one byte of a constant. 0 is whoever writes.
-    let written = unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) };
-    check(SpawnStep::Cgroup, if written < 0 { -1 } else { 0 })
+    if let Some(group) = isolation.cgroup {
+        // SAFETY: write(2) of one byte of a constant. 0 is whoever writes.
+        let written = unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) };
+        check(SpawnStep::Cgroup, if written < 0 { -1 } else { 0 })?;
+    }
+    if let Tmp::Of(namespace) = isolation.tmp {
+        // SAFETY: setns(2) of a number, of this process only: it shares no file system information.
+        let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) };
+        check(SpawnStep::PrivateTmp, c_long::from(result))?;
+    }
+    Ok(())
 }
 
 /// What has to be done while the process still has all rights of its parent.
@@ -83,6 +104,9 @@ pub(super) fn with_all_rights(isolation: &Isolation<'_>) -> Result<(), SpawnFail
         // SAFETY: setpriority(2) of this process. Its first argument's type is libc's own affair.
         let result = unsafe { libc::setpriority(libc::PRIO_PROCESS as _, 0, nice) };
         check(SpawnStep::Nice, c_long::from(result))?;
+    }
+    if let Tmp::Own(options) = isolation.tmp {
+        own_tmp(options)?;
     }
     for capability in 0..u64::BITS {
         // What the kernel does not know it does not give either.
@@ -102,6 +126,23 @@ pub(super) fn with_all_rights(isolation: &Isolation<'_>) -> Result<(), SpawnFail
         check(SpawnStep::Capabilities, control(libc::PR_SET_KEEPCAPS, 1, 0))?;
     }
     Ok(())
+}
+
+/// Mounts of the machine go on to be seen; what is mounted here is not seen there, mount_namespaces(7).
+fn own_tmp(options: &CStr) -> Result<(), SpawnFailure> {
+    let nothing = core::ptr::null();
+    let slave = libc::MS_REC | libc::MS_SLAVE;
+    let flags = libc::MS_NOSUID | libc::MS_NODEV;
+    let (kind, data) = (c"tmpfs".as_ptr(), options.as_ptr().cast());
+    // SAFETY: unshare(2) of this process only; mount(2) with NUL-terminated memory, or nothing where it
+    // takes nothing.
+    // The first that fails is the last that is tried, so that its errno is the one that is told.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(nothing, c"/".as_ptr(), nothing, slave, nothing.cast()) == 0
+            && libc::mount(kind, c"/tmp".as_ptr(), kind, flags, data) == 0
+    };
+    check(SpawnStep::PrivateTmp, if done { 0 } else { -1 })
 }
 
 /// Of capset(2): the version with 64 bits, and this process.

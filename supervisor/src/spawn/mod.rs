@@ -32,7 +32,7 @@ mod tests;
 use child::{LISTEN_PID, OWN_PIDS, Shared, WATCHDOG_PID, child_main, last_errno, zero_action};
 use slots::Slots;
 
-pub use isolation::Isolation;
+pub use isolation::{Isolation, Tmp};
 /// The signals of a crash.
 const CRASHES: [c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP];
@@ -56,8 +56,10 @@ pub struct Identity {
 pub enum Terminal {
     /// None: a service.
     None,
-    /// The standard input becomes the controlling terminal: a rescue shell.
+    /// The standard input becomes the controlling terminal, if it can: a rescue shell.
     Stdin,
+    /// The standard input becomes the controlling terminal, whoever has it now, or the start fails.
+    Own,
 }
 
 /// A process to be.

@@ -295,3 +295,35 @@ fn sockets_are_given_from_number_3_on_and_overwrite_nothing() {
     // One more is the directory that ls reads.
     assert_eq!(rest, "345ready0 1 2 3 4 5 6 9 ");
 }
+
+#[test]
+fn its_tmp_may_be_its_own_or_that_of_another() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let at = |step, errno| Err(SpawnFailure { step, errno });
+    let look = "grep -c ' /tmp tmpfs rw,nosuid,nodev.*size=64k' /proc/self/mounts; ls -A /tmp";
+    let own = |spec: &mut Spec<'_>| spec.isolation.tmp = Tmp::Own(c"size=65536,mode=1777");
+    let before = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert_eq!(sh(look, own).1, "1\n");
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mounts").unwrap(),
+        before,
+        "nobody else sees it"
+    );
+    let wrong = sh("", |spec| spec.isolation.tmp = Tmp::Own(c"size=nonsense"));
+    assert_eq!(wrong.0, at(SpawnStep::PrivateTmp, libc::EINVAL));
+    let none = sh("", |spec| spec.isolation.tmp = Tmp::Of(spec.stdio[0]));
+    assert_eq!(none.0, at(SpawnStep::PrivateTmp, libc::EINVAL));
+    let same = sh("readlink /proc/self/ns/mnt", |spec| {
+        let own = File::open("/proc/self/ns/mnt").unwrap();
+        let own: &'static File = Box::leak(Box::new(own));
+        spec.isolation.tmp = Tmp::Of(own.as_fd());
+    });
+    let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
+    assert_eq!(same.1.trim_end(), own.to_string_lossy());
+    // No terminal to be had is a failure only where there has to be one.
+    assert_eq!(sh("", |spec| spec.terminal = Terminal::Stdin).0, Ok(Exit::Code(0)));
+    let null = sh("", |spec| spec.terminal = Terminal::Own);
+    assert_eq!(null.0, at(SpawnStep::Terminal, libc::ENOTTY));
+}

@@ -3,7 +3,7 @@
 use super::{
     ACTION, Absent, CAPABILITIES, CGROUP, CONDITION, Field, Form, HEALTH, Kinds, LIMITS, Merge,
     OUTPUT, READY, RESTART, SOCKET, Shape, Type,
-    tables::{ACCOUNT, TEXT},
+    tables::{ACCOUNT, SIZE, TEXT},
     words,
 };
 use crate::parse;
@@ -212,6 +212,14 @@ pub const SERVICE: Shape = Shape {
             "it must say `WATCHDOG=1` at least this often while it is ready, or it is ended and has \
              failed; only with `ready = \"notify\"`",
         ),
+        field(
+            "tty",
+            LONGRUN,
+            Type::String(Form::Path),
+            Absent::Nothing,
+            "a terminal such as `\"/dev/ttyS0\"` for a getty: standard input, output and error, and \
+             the controlling terminal; nothing of it is logged, and `down-signal` is `\"HUP\"`",
+        ),
         entries(
             "sockets",
             LONGRUN,
@@ -308,6 +316,14 @@ pub const SERVICE: Shape = Shape {
             Type::Boolean,
             Absent::Is("`false`"),
             "no program that they execute gives them more rights, such as one that is setuid root",
+        ),
+        field(
+            "private-tmp",
+            PROCESSES,
+            Type::Any(&[Type::Boolean, SIZE]),
+            Absent::Is("`false`"),
+            "a `/tmp` of its own, empty at each start and in memory, of at most this size; `true`: \
+             `\"8M\"`; not together with `chroot`",
         ),
         entries(
             "cgroup",

@@ -179,7 +179,8 @@ pub const WATCHDOG: Shape = Shape {
     ],
 };
 
-const SIZE: Type = Type::Any(&[Type::String(Form::Size), Type::Integer(0, i64::MAX)]);
+/// A number of bytes.
+pub(super) const SIZE: Type = Type::Any(&[Type::String(Form::Size), Type::Integer(0, i64::MAX)]);
 
 /// `restart` as a table.
 pub const RESTART: Shape = Shape {

@@ -245,7 +245,7 @@ fn kind(references: &mut References<'_>, definition: &Definition) -> Kind {
         ..policy.clone()
     };
     match &definition.body {
-        Body::Longrun { run, finish, ready, check, pidfile, watchdog, policy: times } => {
+        Body::Longrun { run, finish, ready, check, pidfile, watchdog, tty, policy: times } => {
             Kind::Longrun(Longrun {
                 run: command(references, run),
                 finish: finish.as_ref().map(|argv| command(references, argv)),
@@ -253,6 +253,7 @@ fn kind(references: &mut References<'_>, definition: &Definition) -> Kind {
                 check: check.as_ref().map(|argv| command(references, argv)),
                 pidfile: pidfile.as_ref().map(|path| path.value.clone()),
                 watchdog: watchdog.map(|limit| limit.value),
+                tty: tty.as_ref().map(|path| path.value.clone()),
                 kept: kept(&definition.kept),
                 policy: policy(references, times),
             })
@@ -315,6 +316,7 @@ fn isolation(isolation: &crate::definition::Isolation) -> Option<Box<Isolation>>
         bounding: isolation.bounding.map_or(none.bounding, |set| set.value),
         ambient: isolation.ambient.map_or(none.ambient, |set| set.value),
         no_new_privileges: isolation.no_new_privileges,
+        private_tmp: isolation.private_tmp.map(|bytes| bytes.value),
         cgroup: isolation.cgroup,
     };
     (record != none).then(|| Box::new(record))

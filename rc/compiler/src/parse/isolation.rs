@@ -9,6 +9,7 @@ use crate::{
     definition::{Body, Definition, Exec, Isolation},
     diag::{Code, Diagnostic, all_of, nearest, one_of},
     fields::{CAPABILITIES, CGROUP},
+    node::Data,
     source::{Located, Place},
 };
 use rc::{
@@ -26,6 +27,9 @@ pub const OOM_SCORE: RangeInclusive<i32> = -1000..=1000;
 pub const CPU: u32 = 102_400;
 /// The most processes of a machine; proc(5), pid_max.
 pub const PIDS: u32 = 4_194_304;
+
+/// What fits into a `/tmp` of its own, unless told otherwise: routers have little memory.
+const TMP: u64 = 8 << 20;
 
 /// The word for the whole bounding set, also of a kernel that has more than are known here.
 const EVERY: &str = "all";
@@ -50,8 +54,25 @@ pub fn isolation(cx: Context<'_>, table: &mut Table<'_>) -> Isolation {
             .take("no-new-privileges")
             .and_then(|value| value.boolean(cx))
             .unwrap_or(false),
+        private_tmp: table.take("private-tmp").and_then(|value| private_tmp(cx, &value)),
         cgroup: table.take("cgroup").and_then(|value| cgroup(cx, &value)),
     }
+}
+
+/// A `/tmp` of its own: `true`, or its size.
+fn private_tmp(cx: Context<'_>, value: &Value<'_>) -> Option<Located<u64>> {
+    let place = value.place;
+    if let Data::Boolean(wanted) = value.node.data {
+        return wanted.then_some(Located { value: TMP, place });
+    }
+    let bytes = size(cx, value)?;
+    if bytes == 0 {
+        let message = format!("`{}` must be more than nothing", value.key);
+        // To the kernel, no size is no limit.
+        value.invalid(cx, Code::BadValue, message, "write `true`, or a size such as \"8M\"");
+        return None;
+    }
+    Some(Located { value: bytes, place })
 }
 
 /// A control group: `true`, or its limits.
@@ -159,6 +180,13 @@ pub fn together(cx: Context<'_>, definition: &Definition) {
                 "what is ambient has to be in `bounding` as well",
             );
         }
+    }
+    if let (Some(tmp), Some(chroot)) = (isolation.private_tmp, &isolation.chroot) {
+        let message = format!(
+            "`private-tmp` is mounted on /tmp, which is not in its root `{}`",
+            chroot.value
+        );
+        against(tmp.place, message, "in a root of its own, /tmp is its own already");
     }
     if let Some(chroot) = &isolation.chroot {
         in_chroot(definition, chroot, &against);

@@ -21,7 +21,7 @@ use crate::{
     text::{self, Draft, Syntax},
 };
 use rc::{
-    Millis,
+    Millis, Signal,
     model::{Back, Policy, ReadyWhen, Relation},
 };
 
@@ -183,10 +183,16 @@ fn longrun(cx: Context<'_>, table: &mut Table<'_>, down: &mut Option<Located<Mil
     }
     let finish = command(cx, table, "finish");
     let Readiness { ready, check, pidfile, watchdog } = readiness(cx, table);
-    let mut policy = policy(cx, table, Policy::default(), down);
+    let tty = table.take("tty").and_then(|value| absolute(cx, &value));
+    let mut usual = Policy::default();
+    if tty.is_some() {
+        // Shells at a terminal take no notice of TERM; HUP is what they get when it is hung up.
+        usual.stop.signal = Signal::Hup;
+    }
+    let mut policy = policy(cx, table, usual, down);
     finish_timeout(cx, table, &mut policy, finish.is_some());
     let run = run.unwrap_or_default();
-    Body::Longrun { run, finish, ready, check, pidfile, watchdog, policy }
+    Body::Longrun { run, finish, ready, check, pidfile, watchdog, tty, policy }
 }
 
 fn oneshot(cx: Context<'_>, table: &mut Table<'_>, downs: &mut Option<Located<Millis>>) -> Body {

@@ -102,6 +102,7 @@ fn one(db: &Decoded<'_>, name: &str, service: &Service) -> Value {
                 Ready::Pidfile => json!({ "pidfile": longrun.pidfile }),
             };
             value["watchdog_ms"] = json!(longrun.watchdog.map(|limit| limit.0));
+            value["tty"] = json!(longrun.tty);
             let kept = longrun.kept.as_deref();
             let sockets = kept.map_or(&[][..], |kept| &kept.sockets);
             value["sockets"] = sockets.iter().map(socket).collect();
@@ -199,6 +200,7 @@ fn isolation(isolation: &Isolation) -> Value {
         "bounding": names(isolation.bounding),
         "ambient": names(isolation.ambient),
         "no_new_privileges": isolation.no_new_privileges,
+        "private_tmp": isolation.private_tmp,
         "cgroup": isolation.cgroup.map(|group| {
             json!({ "memory": group.memory, "cpu": group.cpu, "pids": group.pids })
         }),

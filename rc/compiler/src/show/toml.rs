@@ -125,6 +125,9 @@ fn one(out: &mut String, db: &Decoded<'_>, name: &str, service: &Service) {
             if let Some(limit) = longrun.watchdog {
                 pair(out, "watchdog", &quoted(&duration(limit)));
             }
+            if let Some(tty) = &longrun.tty {
+                pair(out, "tty", &quoted(tty));
+            }
             if let Some(record) = &longrun.kept {
                 kept(out, record);
             }
@@ -312,6 +315,9 @@ fn isolation(out: &mut String, isolation: &Isolation) {
     }
     if isolation.no_new_privileges {
         pair(out, "no-new-privileges", "true");
+    }
+    if let Some(bytes) = isolation.private_tmp {
+        pair(out, "private-tmp", &bytes.to_string());
     }
     if let Some(group) = &isolation.cgroup {
         let (cpu, pids) = (group.cpu.map(u64::from), group.pids.map(u64::from));
