@@ -177,6 +177,8 @@ pub enum Body {
         check: Option<Command>,
         /// Its pid file.
         pidfile: Option<String>,
+        /// Its terminal.
+        tty: Option<String>,
         /// What is kept for it; boxed, as most have nothing.
         kept: Option<Box<Kept>>,
     },

@@ -115,8 +115,8 @@ pub fn prepare(
         umask: exec.umask.map_or(0o022, u32::from),
         limits,
         identity: account.map(|account| account.identity),
-        tty: match &service.kind {
-            Kind::Longrun(longrun) if run.role == Role::Run => longrun.tty.clone(),
+        tty: match &record.body {
+            Body::Longrun { tty, .. } if run.role == Role::Run => tty.clone(),
             _ => None,
         },
         isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,

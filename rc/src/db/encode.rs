@@ -380,6 +380,7 @@ fn record(service: &Service) -> Record {
                 finish: run.finish.clone(),
                 check: run.check.clone(),
                 pidfile: run.pidfile.clone(),
+                tty: run.tty.clone(),
                 kept: run.kept.clone(),
             },
             Kind::Oneshot(shot) => Body::Oneshot { up: shot.up.clone(), down: shot.down.clone() },

@@ -80,12 +80,22 @@ fn whole(node: Node<'_>, record: Record, conditions: Vec<Condition>) -> Option<S
 
 fn kind(node: Node<'_>, body: Body) -> Option<Kind> {
     Some(match (node.kind(), body) {
-        (NodeKind::Longrun(ready), Body::Longrun { run, finish, check, pidfile, kept }) => {
+        (NodeKind::Longrun(ready), Body::Longrun { run, finish, check, pidfile, tty, kept }) => {
             if finish.is_some() != node.has_finish() {
                 return None;
             }
             let (watchdog, policy) = (node.watchdog(), policy(node));
-            Kind::Longrun(Longrun { run, finish, ready, check, pidfile, watchdog, kept, policy })
+            Kind::Longrun(Longrun {
+                run,
+                finish,
+                ready,
+                check,
+                pidfile,
+                watchdog,
+                tty,
+                kept,
+                policy,
+            })
         }
         (NodeKind::Oneshot { up: has_up, down: has_down }, Body::Oneshot { up, down })
             if has_up == up.is_some() && has_down == down.is_some() =>
