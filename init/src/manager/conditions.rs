@@ -109,8 +109,8 @@ impl Conditions {
             }
             // Who has a record that cannot be read cannot be started either, and says so.
             let record = database.record(service);
-            let conditions = record.map(|record| database.conditions(service, &record));
-            let conditions = conditions.unwrap_or_default();
+            let facts = record.map(|record| record.facts).unwrap_or_default();
+            let conditions = database.conditions(service, facts);
             for (index, Condition { fact, negated }) in (0..).zip(conditions) {
                 let what = match fact {
                     Fact::Link { name, is } => What::Link(name, predicate(is)),

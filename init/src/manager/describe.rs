@@ -53,9 +53,9 @@ impl Manager {
     pub(super) fn item(&self, id: ServiceId) -> Option<Item> {
         let view = self.engine.view(id)?;
         let now = self.clock.now();
-        let record = self.database.record(id).ok();
-        let conditions = record.as_ref().map(|record| self.database.conditions(id, record));
-        let conditions = conditions.unwrap_or_default();
+        let mut record = self.database.record(id).ok();
+        let facts = record.as_mut().map(|record| core::mem::take(&mut record.facts));
+        let conditions = self.database.conditions(id, facts.unwrap_or_default());
         let mut waiting_on: Vec<String> = self
             .engine
             .waiting_on(id)

@@ -49,7 +49,7 @@ impl Database {
                 *end = span.1;
             }
             self.check_relations(id, node)?;
-            if !self.is_sound(node) || !self.has_sound_outputs(node, &mut numbers) {
+            if !self.is_sound(id, node) || !self.has_sound_outputs(node, &mut numbers) {
                 return Err(Flaw::Contradiction(id));
             }
             if !self.points_somewhere(node) {
@@ -90,7 +90,7 @@ impl Database {
     }
 
     /// Whether every small number of a service and its edges means something.
-    fn is_sound(&self, node: Node<'_>) -> bool {
+    fn is_sound(&self, id: ServiceId, node: Node<'_>) -> bool {
         let bytes = &self.bytes;
         let last_ready = match bytes.byte(node.at + service::KIND) {
             tag::LONGRUN => tag::READY_PIDFILE,
@@ -103,7 +103,7 @@ impl Database {
         bytes.byte(node.at + service::READY) <= last_ready
             && is_change(node.at + service::RELOAD_CHANGE)
             // Each of them takes at least a byte of its record.
-            && node.actions() <= self.record_bytes(node.index + 1).map_or(0, <[u8]>::len)
+            && node.actions() <= self.record_bytes(id.index() + 1).map_or(0, <[u8]>::len)
             && usize::from(bytes.half(node.at + service::POLICY)) < bytes.rows(Table::Policies)
             && (start..end).map(|row| bytes.row(Table::Edges, row)).all(|at| {
                 usize::from(bytes.byte(at + edge::RELATION)) < RELATIONS.len()
@@ -134,24 +134,32 @@ impl Database {
 
     /// Whether what it reads, when it is up, what it is never up beside, and what it runs exist.
     fn points_somewhere(&self, node: Node<'_>) -> bool {
-        let reads = node.reads().len();
-        let is_service = |id: ServiceId| id.index() < self.len();
-        let is_read = |read: u16| usize::from(read) < reads;
-        let is_action = |change| match change {
-            OnChange::Run(number) => usize::from(number) < node.actions(),
-            _ => true,
-        };
-        node.reads().all(|read| {
-            is_service(read.service)
-                && usize::from(read.output) < self.node(read.service).outputs().len()
-        }) && node.outputs().all(|output| output.from.iter().all(is_read))
-            && node.conditions().all(|(what, _)| match what {
-                NodeCondition::World => true,
-                NodeCondition::Output(read, _) => is_read(read),
-            })
-            && node.conflicts().all(is_service)
-            && node.edges().all(|edge| is_action(edge.on_change))
-            && node.reload().is_none_or(is_action)
+        let (services, reads) = (self.len(), node.reads().len());
+        let mut fine = true;
+        for read in node.reads() {
+            let declared = self.node(read.service).outputs().len();
+            fine &= read.service.index() < services && usize::from(read.output) < declared;
+        }
+        for output in node.outputs() {
+            for read in output.from.iter() {
+                fine &= usize::from(read) < reads;
+            }
+        }
+        for (what, _) in node.conditions() {
+            if let NodeCondition::Output(read, _) = what {
+                fine &= usize::from(read) < reads;
+            }
+        }
+        for other in node.conflicts() {
+            fine &= other.index() < services;
+        }
+        let changes = node.edges().map(|edge| edge.on_change);
+        for change in changes.chain(node.reload()) {
+            if let OnChange::Run(number) = change {
+                fine &= usize::from(number) < node.actions();
+            }
+        }
+        fine
     }
 
     fn is_sound_policy(&self, row: usize) -> bool {

@@ -2,7 +2,7 @@
 //! other, when it is asked for. Nothing here allocates, and nothing here can fail; see [`super::layout`].
 
 use super::layout::{
-    Bytes, CONDITIONS, CONFLICTS, DEPENDENTS, EDGES, OUTPUTS, READS, SPANS, Table, condition, edge,
+    Bytes, CONDITIONS, CONFLICTS, DEPENDENTS, EDGES, HEADER, OUTPUTS, READS, Table, condition, edge,
     output, policy, read, service, tag,
 };
 use crate::{
@@ -127,34 +127,34 @@ pub struct Checkup {
 /// One service as decisions see it: everything but its commands and texts.
 #[derive(Clone, Copy)]
 pub struct Node<'d> {
+    // Two words, so that it is passed on in registers.
     pub(super) bytes: &'d Bytes,
-    pub(super) index: usize,
     /// Where its row lies.
     pub(super) at: usize,
 }
 
 impl<'d> Node<'d> {
     pub(super) fn new(bytes: &'d Bytes, index: usize) -> Self {
-        Self { bytes, index, at: bytes.row(Table::Services, index) }
+        Self { bytes, at: bytes.row(Table::Services, index) }
     }
 
     /// Its rows in the table at this position of [`SPANS`].
     #[inline(never)]
     pub(super) fn span(self, which: usize) -> (usize, usize) {
         let end = self.bytes.word(self.at + service::ENDS + 4 * which) as usize;
-        let start = match self.index {
-            0 => 0,
+        let start = match self.at {
+            HEADER => 0,
             _ => self.bytes.word(self.at - service::WIDTH + service::ENDS + 4 * which) as usize,
         };
         (start, end)
     }
 
-    /// Where its row at `position` of one of these tables lies.
+    /// The number of its row at `position` in one of these tables.
     #[inline(never)]
     fn row(self, which: usize, position: usize) -> Option<usize> {
         let (start, end) = self.span(which);
         let row = start.saturating_add(position);
-        (row < end).then(|| self.bytes.row(SPANS[which], row))
+        (row < end).then_some(row)
     }
 
     #[inline(never)]
@@ -240,18 +240,19 @@ impl<'d> Node<'d> {
     /// What it relates to.
     pub fn edges(self) -> impl ExactSizeIterator<Item = Edge> + Clone + use<'d> {
         let (start, end) = self.span(EDGES);
-        (start..end).map(move |row| self.edge_at(self.bytes.row(Table::Edges, row)))
+        (start..end).map(move |row| self.edge_at(row))
     }
 
     /// What it relates to by the edge at this position.
     #[must_use]
     #[inline(never)]
     pub fn edge(self, position: usize) -> Option<Edge> {
-        self.row(EDGES, position).map(|at| self.edge_at(at))
+        self.row(EDGES, position).map(|row| self.edge_at(row))
     }
 
     #[inline(never)]
-    fn edge_at(self, at: usize) -> Edge {
+    fn edge_at(self, row: usize) -> Edge {
+        let at = self.bytes.row(Table::Edges, row);
         let relation = self.bytes.byte(at + edge::RELATION);
         let relation = RELATIONS.get(usize::from(relation)).copied().unwrap_or(Relation::After);
         Edge {
@@ -277,35 +278,37 @@ impl<'d> Node<'d> {
     /// Who relates to it: the other service and the position of its edge.
     pub fn dependents(self) -> impl ExactSizeIterator<Item = (ServiceId, u16)> + use<'d> {
         let (start, end) = self.span(DEPENDENTS);
-        (start..end).map(move |row| self.dependent_at(self.bytes.row(Table::Dependents, row)))
+        (start..end).map(move |row| self.dependent_at(row))
     }
 
     /// One of those who relate to it.
     #[must_use]
     #[inline(never)]
     pub fn dependent(self, position: usize) -> Option<(ServiceId, u16)> {
-        self.row(DEPENDENTS, position).map(|at| self.dependent_at(at))
+        self.row(DEPENDENTS, position).map(|row| self.dependent_at(row))
     }
 
-    fn dependent_at(self, at: usize) -> (ServiceId, u16) {
+    fn dependent_at(self, row: usize) -> (ServiceId, u16) {
+        let at = self.bytes.row(Table::Dependents, row);
         (ServiceId(self.bytes.half(at)), self.bytes.half(at + 2))
     }
 
     /// What it reads, in the order that its texts know.
     pub fn reads(self) -> impl ExactSizeIterator<Item = NodeRead> + use<'d> {
         let (start, end) = self.span(READS);
-        (start..end).map(move |row| self.read_at(self.bytes.row(Table::Reads, row)))
+        (start..end).map(move |row| self.read_at(row))
     }
 
     /// What it reads at this position.
     #[must_use]
     #[inline(never)]
     pub fn read(self, position: usize) -> Option<NodeRead> {
-        self.row(READS, position).map(|at| self.read_at(at))
+        self.row(READS, position).map(|row| self.read_at(row))
     }
 
     #[inline(never)]
-    fn read_at(self, at: usize) -> NodeRead {
+    fn read_at(self, row: usize) -> NodeRead {
+        let at = self.bytes.row(Table::Reads, row);
         NodeRead {
             service: ServiceId(self.bytes.half(at + read::SERVICE)),
             output: self.bytes.half(at + read::OUTPUT),
@@ -316,18 +319,19 @@ impl<'d> Node<'d> {
     /// What it publishes.
     pub fn outputs(self) -> impl ExactSizeIterator<Item = NodeOutput<'d>> + use<'d> {
         let (start, end) = self.span(OUTPUTS);
-        (start..end).map(move |row| self.output_at(self.bytes.row(Table::Outputs, row)))
+        (start..end).map(move |row| self.output_at(row))
     }
 
     /// What it publishes at this position.
     #[must_use]
     #[inline(never)]
     pub fn output(self, position: usize) -> Option<NodeOutput<'d>> {
-        self.row(OUTPUTS, position).map(|at| self.output_at(at))
+        self.row(OUTPUTS, position).map(|row| self.output_at(row))
     }
 
     #[inline(never)]
-    fn output_at(self, at: usize) -> NodeOutput<'d> {
+    fn output_at(self, row: usize) -> NodeOutput<'d> {
+        let at = self.bytes.row(Table::Outputs, row);
         let kind = self.bytes.byte(at + output::KIND);
         let scalar = Scalar::ALL.get(usize::from(kind & !output::LIST));
         let scalar = scalar.map_or(Scalar::Secret, |(scalar, _)| *scalar);
@@ -345,18 +349,19 @@ impl<'d> Node<'d> {
     /// What must be so for it to be up.
     pub fn conditions(self) -> impl ExactSizeIterator<Item = (NodeCondition<'d>, bool)> + use<'d> {
         let (start, end) = self.span(CONDITIONS);
-        (start..end).map(move |row| self.condition_at(self.bytes.row(Table::Conditions, row)))
+        (start..end).map(move |row| self.condition_at(row))
     }
 
     /// The condition at this position, and whether it is negated.
     #[must_use]
     #[inline(never)]
     pub fn condition(self, position: usize) -> Option<(NodeCondition<'d>, bool)> {
-        self.row(CONDITIONS, position).map(|at| self.condition_at(at))
+        self.row(CONDITIONS, position).map(|row| self.condition_at(row))
     }
 
     #[inline(never)]
-    fn condition_at(self, at: usize) -> (NodeCondition<'d>, bool) {
+    fn condition_at(self, row: usize) -> (NodeCondition<'d>, bool) {
+        let at = self.bytes.row(Table::Conditions, row);
         let flags = self.bytes.byte(at + condition::FLAGS);
         let what = if flags & condition::OUTPUT == 0 {
             NodeCondition::World
@@ -378,7 +383,7 @@ impl<'d> Node<'d> {
     #[must_use]
     #[inline(never)]
     pub fn conflict(self, position: usize) -> Option<ServiceId> {
-        self.row(CONFLICTS, position).map(|at| ServiceId(self.bytes.half(at)))
+        self.row(CONFLICTS, position).map(|row| ServiceId(self.bytes.half_in(Table::Conflicts, row)))
     }
 
     /// How it takes over its configuration anew.

@@ -12,20 +12,25 @@ impl Database {
     /// # Errors
     /// If there is no such service, its record cannot be decoded, or the two halves do not fit.
     pub fn service(&self, id: ServiceId) -> Result<Service, Error> {
-        let record = self.record(id)?;
-        let conditions = self.conditions(id, &record);
+        let mut record = self.record(id)?;
+        let facts = core::mem::take(&mut record.facts);
+        let worldly = self.node(id).conditions().filter(|one| one.0 == NodeCondition::World);
+        if worldly.count() != facts.len() {
+            return Err(Error::Structure);
+        }
+        let conditions = self.conditions(id, facts);
         whole(self.node(id), record, conditions).ok_or(Error::Structure)
     }
 
-    /// The conditions of a service, in the order of its definition. One whose fact the record lacks, by
-    /// a defect of the writer, is on a path that does not exist.
+    /// The conditions of a service, in the order of its definition; `facts` are those of its record. One
+    /// whose fact the record lacks, by a defect of the writer, is on a path that does not exist.
     #[must_use]
-    pub fn conditions(&self, id: ServiceId, record: &Record) -> Vec<Condition> {
-        let mut facts = record.facts.iter();
+    pub fn conditions(&self, id: ServiceId, facts: Vec<Fact>) -> Vec<Condition> {
+        let mut facts = facts.into_iter();
         let mut conditions = Vec::new();
         for (what, negated) in self.node(id).conditions() {
             let fact = match what {
-                NodeCondition::World => facts.next().cloned(),
+                NodeCondition::World => facts.next(),
                 NodeCondition::Output(read, equals) => {
                     Some(Fact::Output { read, equals: equals.map(str::to_owned) })
                 }
@@ -56,9 +61,7 @@ fn whole(node: Node<'_>, record: Record, conditions: Vec<Condition>) -> Option<S
         (None, None) => None,
         _ => return None,
     };
-    let is_world = |one: &(NodeCondition<'_>, bool)| one.0 == NodeCondition::World;
-    let facts = node.conditions().filter(is_world).count() == record.facts.len();
-    let complete = facts && values.next().is_none();
+    let complete = values.next().is_none();
     let service = Service {
         description: record.description,
         kind: kind(node, record.body)?,

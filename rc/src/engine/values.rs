@@ -3,7 +3,7 @@
 use super::{Action, Engine, state::State};
 use crate::{
     model::{Ready, ServiceId},
-    text::{Text, expand},
+    text::expand,
 };
 use supervisor::time::Instant;
 
@@ -106,14 +106,18 @@ impl Engine {
     /// Publishes the outputs whose value the definition gives; answers whether one is new.
     pub(super) fn publish_fixed(&mut self, id: ServiceId, out: &mut Vec<Action>) -> bool {
         let mut changed = false;
-        let mut texts = None;
+        // Nobody needs them in between; most services have none.
+        let mut texts = Vec::new();
+        if self.graph.node(id).outputs().any(|output| output.fixed) {
+            texts = self.graph.record(id).map_or(texts, |record| record.values);
+        }
+        let mut texts = texts.iter();
         for (position, output) in self.graph.node(id).outputs().enumerate() {
             let bound = &self.dynamic[id.index()].bound;
             let value = |read: u16| bound.get(usize::from(read))?.as_deref();
             // A reference without a value leaves the output unset; its readers wait for it.
             let new = if output.fixed {
-                let texts = texts.get_or_insert_with(|| self.fixed_values(id));
-                texts.next().and_then(|text| expand(&text, &value).ok())
+                texts.next().and_then(|text| expand(text, &value).ok())
             } else if output.from.is_empty() {
                 continue;
             } else {
@@ -129,12 +133,6 @@ impl Engine {
             out.push(Action::Publish(id));
         }
         changed
-    }
-
-    /// The texts of the values that its definition gives, which nobody needs in between.
-    fn fixed_values(&self, id: ServiceId) -> std::vec::IntoIter<Text> {
-        let record = self.graph.record(id);
-        record.map_or_else(Vec::new, |record| record.values).into_iter()
     }
 
     /// It took over other values while it was ready: what it publishes may follow from them.
