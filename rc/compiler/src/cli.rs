@@ -33,9 +33,12 @@ pub enum Command {
         output: Option<PathBuf>,
         /// Write the database to /etc/jamb/services.db of the image root, and the links to /sbin/jamb that
         /// an image needs. What is there already and is something else is left alone: then nothing is
-        /// written.
+        /// written, unless --force says so.
         #[arg(long, requires = "root")]
         install: bool,
+        /// With --install: replace what is in the way, but for folders.
+        #[arg(long, requires = "install")]
+        force: bool,
     },
     /// Prints a database in words.
     #[command(after_help = EXIT_CODES)]

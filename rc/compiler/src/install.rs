@@ -7,7 +7,8 @@ use crate::{
     source::{SystemError, system},
 };
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
@@ -38,7 +39,7 @@ pub struct Plan {
     pub database: PathBuf,
     /// Links to make, on the host.
     links: Vec<PathBuf>,
-    /// What stands where a link should be, and is something else.
+    /// What stands where a link or the database should be, and is something else.
     pub taken: Vec<PathBuf>,
 }
 
@@ -54,6 +55,9 @@ pub fn plan(root: &Path) -> Result<Plan, SystemError> {
         system("find the device binary", &inside(root, BINARY), io::Error::other(help))
     })?;
     let mut plan = Plan { database: place(root, DATABASE)?, ..Plan::default() };
+    if !is_free(&plan.database)? {
+        plan.taken.push(plan.database.clone());
+    }
     for link in LINKS {
         let path = place(root, link)?;
         match fs::symlink_metadata(&path) {
@@ -64,6 +68,20 @@ pub fn plan(root: &Path) -> Result<Plan, SystemError> {
         }
     }
     Ok(plan)
+}
+
+/// Whether nothing, or a database, is where the database goes.
+fn is_free(database: &Path) -> Result<bool, SystemError> {
+    if fs::symlink_metadata(database).is_ok_and(|it| it.is_symlink()) {
+        return Ok(false);
+    }
+    let mut start = [0; 8];
+    let file = fs::File::open(database).and_then(|mut file| file.read(&mut start));
+    match file {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(system("look at", database, error)),
+        Ok(_) => Ok(start == rc::db::MAGIC),
+    }
 }
 
 /// Whether a link that is there already is one of ours, absolute or relative.
@@ -86,6 +104,15 @@ fn place(root: &Path, path: &str) -> Result<PathBuf, SystemError> {
 }
 
 impl Plan {
+    /// Plans to replace what is in the way, but for folders: they stay in the way.
+    pub fn take(&mut self) {
+        let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
+        let (folders, others) = self.taken.drain(..).partition(is_folder);
+        self.taken = folders;
+        self.links.extend::<Vec<PathBuf>>(others);
+        self.links.retain(|path| *path != self.database);
+    }
+
     /// Makes the folder of the database and the links.
     ///
     /// # Errors
@@ -98,7 +125,11 @@ impl Plan {
         folder(&self.database)?;
         for link in &self.links {
             folder(link)?;
-            symlink(BINARY, link).map_err(|error| system("create", link, error))?;
+            let mut name = link.as_os_str().to_owned();
+            name.push(".new");
+            // What is replaced is there until the link is.
+            let linked = symlink(BINARY, &name).and_then(|()| fs::rename(&name, link));
+            linked.map_err(|error| system("create", link, error))?;
         }
         Ok(())
     }

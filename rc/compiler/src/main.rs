@@ -24,8 +24,8 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Check(tree) => commands::check::check(&tree, &[], None),
-        Command::Compile { tree, output, install } => {
-            commands::check::compile(&tree, output.as_deref(), install)
+        Command::Compile { tree, output, install, force } => {
+            commands::check::compile(&tree, output.as_deref(), install, force)
         }
         Command::Show { file, name, json } => commands::show::show(&file, name.as_deref(), json),
         Command::Diff { old, new, target, json } => commands::diff::diff(&old, &new, &target, json),

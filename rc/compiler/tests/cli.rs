@@ -347,7 +347,17 @@ fn install_writes_the_database_and_the_links_into_the_image() {
     assert_eq!(output.status.code(), Some(111));
     assert!(text(&output.stderr).contains("image/bin/svc: something else is in the way"));
     assert!(!tree.path("image/etc").exists() && !tree.path("image/init").exists());
-    fs::remove_file(tree.path("image/bin/svc")).unwrap();
+    // A folder is never removed.
+    fs::create_dir(tree.path("image/init")).unwrap();
+    let force = [&install[..], &["--force"]].concat();
+    let told = text(&tree.jambc(&force).stderr);
+    assert!(told.contains("image/init: a folder is in the way"), "{told}");
+    fs::remove_dir(tree.path("image/init")).unwrap();
+    tree.write("image/etc/jamb/services.db", "somebody else's");
+    let told = text(&tree.jambc(&install).stderr);
+    assert!(told.contains("image/etc/jamb/services.db, "), "{told}");
+    let output = tree.jambc(&force);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for _again in 0..2 {
         let output = tree.jambc(&install);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

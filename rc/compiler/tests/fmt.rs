@@ -260,6 +260,19 @@ fn what_cannot_be_formatted_is_named_and_left() {
     assert_eq!(tree.jambc(&["fmt"]).status.code(), Some(100));
 }
 
+/// A tree may have JSON in it; a file of it that is named is not what somebody wanted.
+#[test]
+fn json_is_left_as_it_is() {
+    let tree = Tree::of("");
+    tree.write("services/b.json", "{\"service\":{}}");
+    assert_eq!(tree.jambc(&["fmt", "services"]).status.code(), Some(0));
+    let output = tree.jambc(&["fmt", "services/a.toml", "services/b.json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.starts_with("jambc: services/b.json: fmt is for TOML"), "{told}");
+    assert_eq!(fs::read_to_string(tree.path("services/b.json")).unwrap(), "{\"service\":{}}");
+}
+
 #[test]
 fn standard_input_goes_to_standard_output() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_jambc"))

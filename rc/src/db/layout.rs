@@ -17,7 +17,8 @@ pub const SCHEMA: u64 = 0x888B_2804_DE03_51C4;
 /// The longest database, in bytes. A router's flash is smaller.
 pub const MAX_LENGTH: usize = 16 * 1024 * 1024;
 
-pub(super) const MAGIC: [u8; 8] = *b"jambdb\r\n";
+/// What every database begins with, whatever its version.
+pub const MAGIC: [u8; 8] = *b"jambdb\r\n";
 
 /// Header: format version, length of the file, checksum of all that follows it.
 pub(super) const FORMAT_AT: usize = 8;

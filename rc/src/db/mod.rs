@@ -20,7 +20,7 @@ mod tests;
 pub use check::Flaw;
 pub use checksum::checksum;
 pub use encode::encode;
-pub use layout::{CONTENT, FORMAT, MAX_LENGTH, SCHEMA};
+pub use layout::{CONTENT, FORMAT, MAGIC, MAX_LENGTH, SCHEMA};
 pub use rows::{Checkup, Node, NodeCondition, NodeKind, NodeOutput, NodeRead, Numbers};
 
 use crate::{
@@ -30,8 +30,8 @@ use crate::{
 };
 use core::fmt;
 use layout::{
-    Bytes, CHECKED_FROM, CHECKSUM_AT, FORMAT_AT, ID_AT, LENGTH_AT, MAGIC, SCHEMA_AT, Table,
-    long_of, word_of,
+    Bytes, CHECKED_FROM, CHECKSUM_AT, FORMAT_AT, ID_AT, LENGTH_AT, SCHEMA_AT, Table, long_of,
+    word_of,
 };
 use serde::de::DeserializeOwned;
 

@@ -2,8 +2,8 @@
 //! other, when it is asked for. Nothing here allocates, and nothing here can fail; see [`super::layout`].
 
 use super::layout::{
-    Bytes, CONDITIONS, CONFLICTS, DEPENDENTS, EDGES, HEADER, OUTPUTS, READS, Table, condition, edge,
-    output, policy, read, service, tag,
+    Bytes, CONDITIONS, CONFLICTS, DEPENDENTS, EDGES, HEADER, OUTPUTS, READS, Table, condition,
+    edge, output, policy, read, service, tag,
 };
 use crate::{
     model::{
@@ -383,7 +383,8 @@ impl<'d> Node<'d> {
     #[must_use]
     #[inline(never)]
     pub fn conflict(self, position: usize) -> Option<ServiceId> {
-        self.row(CONFLICTS, position).map(|row| ServiceId(self.bytes.half_in(Table::Conflicts, row)))
+        self.row(CONFLICTS, position)
+            .map(|row| ServiceId(self.bytes.half_in(Table::Conflicts, row)))
     }
 
     /// How it takes over its configuration anew.

@@ -20,14 +20,20 @@ use std::{
 ///
 /// # Errors
 /// If a file cannot be read or written.
-pub fn compile(tree: &Tree, output: Option<&Path>, install: bool) -> Done {
+pub fn compile(tree: &Tree, output: Option<&Path>, install: bool, force: bool) -> Done {
     let root = tree.target.root.as_deref().filter(|_| install);
-    let plan = root.map(install::plan).transpose()?;
+    let mut plan = root.map(install::plan).transpose()?;
+    if let Some(plan) = plan.as_mut().filter(|_| force) {
+        plan.take();
+    }
     if let Some(plan) = plan.as_ref().filter(|plan| !plan.taken.is_empty()) {
         let taken: Vec<String> = plan.taken.iter().map(|path| path.display().to_string()).collect();
-        let message =
-            "something else is in the way; nothing was installed; remove it or link it to";
-        return Err(format!("{}: {message} {}", taken.join(", "), install::BINARY).into());
+        let message = if force {
+            "a folder is in the way, which --force does not remove; nothing was installed"
+        } else {
+            "something else is in the way; nothing was installed; --force replaces it"
+        };
+        return Err(format!("{}: {message}", taken.join(", ")).into());
     }
     let mut outputs: Vec<&Path> = output.into_iter().collect();
     outputs.extend(plan.as_ref().map(|plan| plan.database.as_path()));

@@ -23,7 +23,7 @@ use std::{
 /// If a file cannot be read or written.
 pub fn format(paths: &[PathBuf], check: bool) -> Done {
     let mut sources = Sources::default();
-    let mut files = Vec::new();
+    let (mut files, mut named) = (Vec::new(), Vec::new());
     for path in paths {
         if path == Path::new("-") {
             let mut text = Vec::new();
@@ -32,13 +32,22 @@ pub fn format(paths: &[PathBuf], check: bool) -> Done {
         } else if path.is_dir() {
             files.extend(sources.read_tree(path)?);
         } else {
+            if is_json(path) {
+                named.push(path.display().to_string());
+                continue;
+            }
             files.push(sources.read(path)?);
         }
+    }
+    if !named.is_empty() {
+        let message = "fmt is for TOML; JSON is for programs, and stays as they write it";
+        complain(&format!("jambc: {}: {message}; nothing was changed", named.join(", ")));
+        return Ok(ExitCode::from(NO));
     }
     let mut code = ExitCode::SUCCESS;
     for id in files {
         let file = sources.file(id);
-        if Path::new(&file.path).extension().is_some_and(|kind| kind == "json") {
+        if is_json(Path::new(&file.path)) {
             continue;
         }
         match fmt::format(&file.text) {
@@ -68,4 +77,9 @@ pub fn format(paths: &[PathBuf], check: bool) -> Done {
         }
     }
     Ok(code)
+}
+
+/// JSON is read in trees, but not formatted.
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "json")
 }

@@ -1,4 +1,6 @@
-//! JSON (RFC 8259) as values with places. The first mistake ends the file.
+//! JSON (RFC 8259) as values with places. A mistake behind which the structure is still clear is one finding
+//! among others; one that leaves it unclear, such as a string that is never closed, ends the file, and its
+//! finding says so.
 
 use crate::{
     diag::{Code, Diagnostic, Report},
@@ -7,15 +9,21 @@ use crate::{
     string::Str,
 };
 
+/// After so many mistakes it is no JSON.
+const ENOUGH: usize = 20;
+
 /// How deep lists and objects may be inside of each other.
 const DEPTH: usize = 64;
 
 /// Reads the text of a file, whose top must be an object. A mistake is reported.
 pub(super) fn read(file: FileId, text: &str, report: &Report) -> Option<Entries> {
-    let mut parser = Parser { file, text, at: 0, depth: 0 };
+    let mut parser = Parser { file, text, at: 0, depth: 0, faults: Vec::new() };
     let found = parser.whole();
+    let is_sound = parser.faults.is_empty();
+    let unread = text.get(parser.at..).is_some_and(|rest| rest.contains('\n'));
+    parser.faults.into_iter().for_each(|fault| report.push(fault));
     match found.map(|node| (node.place, node.data)) {
-        Ok((_, Data::Table(entries))) => Some(entries),
+        Ok((_, Data::Table(entries))) => is_sound.then_some(entries),
         Ok((place, _)) => {
             let message = "a file of definitions is an object";
             report.push(
@@ -25,7 +33,8 @@ pub(super) fn read(file: FileId, text: &str, report: &Report) -> Option<Entries>
             None
         }
         Err(fault) => {
-            report.push(*fault);
+            let help = "what follows in this file is read once this is mended";
+            report.push(if unread { fault.help(help) } else { *fault });
             None
         }
     }
@@ -38,6 +47,8 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    /// Mistakes behind which it went on.
+    faults: Vec<Diagnostic>,
 }
 
 impl<'t> Parser<'t> {
@@ -48,6 +59,15 @@ impl<'t> Parser<'t> {
             return Err(self.fault("something follows after the end", ""));
         }
         Ok(node)
+    }
+
+    /// Takes note of a mistake that leaves the structure clear.
+    fn note(&mut self, fault: Box<Diagnostic>) -> Found<()> {
+        if self.faults.len() == ENOUGH {
+            return Err(fault);
+        }
+        self.faults.push(*fault);
+        Ok(())
     }
 
     fn rest(&self) -> &'t str {
@@ -110,14 +130,23 @@ impl<'t> Parser<'t> {
             return Ok(false);
         }
         if !self.rest().starts_with(',') {
-            return Err(self.fault(&format!("`,` or `{close}` is expected here"), ""));
+            let fault = self.fault(&format!("`,` or `{close}` is expected here"), "");
+            // The next element can begin here; a key or value in quotes surely does.
+            if !self.rest().starts_with(['"', '{', '[']) {
+                return Err(fault);
+            }
+            self.note(fault)?;
+            return Ok(false);
         }
         self.at += 1;
         self.blanks();
-        if self.rest().starts_with(close) {
-            return Err(self.fault("JSON has no comma behind the last element", "remove the comma"));
+        let ends = self.rest().starts_with(close);
+        if ends {
+            let message = "JSON has no comma behind the last element";
+            self.note(self.fault(message, "remove the comma"))?;
+            self.at += 1;
         }
-        Ok(false)
+        Ok(ends)
     }
 
     fn array(&mut self) -> Found<Data> {
@@ -149,7 +178,8 @@ impl<'t> Parser<'t> {
         if let Some(pair) = keys.windows(2).find(|pair| pair[0].key == pair[1].key) {
             let message = format!("the key `{}` is written twice", pair[1].key);
             let error = Diagnostic::error(Code::Syntax, pair[1].place, message);
-            return Err(Box::new(error.related(pair[0].place, "first here")));
+            let error = Box::new(error.related(pair[0].place, "first here"));
+            self.note(error)?;
         }
         Ok(Data::Table(Entries::new(entries)))
     }
@@ -167,11 +197,13 @@ impl<'t> Parser<'t> {
         };
         let span = start..start + length + 2;
         let raw = &self.text[span.clone()];
-        let value: String = serde_json::from_str(raw).map_err(|_| {
+        let value = serde_json::from_str(raw);
+        if value.is_err() {
             let help = "a line break is `\\n`, a backslash `\\\\`, others `\\uXXXX`";
             let message = "this string holds a character or an escape that JSON does not know";
-            self.fault_at(span.clone(), message, help)
-        })?;
+            self.note(self.fault_at(span.clone(), message, help))?;
+        }
+        let value: String = value.unwrap_or_default();
         self.at = span.end;
         Ok(Str::new(self.file, self.text, span, &value))
     }
@@ -181,7 +213,7 @@ impl<'t> Parser<'t> {
         let part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
         let text = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
         if serde_json::from_str::<serde_json::Number>(text).is_err() {
-            return Err(self.fault_at(self.at..self.at + text.len(), "this is no number", ""));
+            self.note(self.fault_at(self.at..self.at + text.len(), "this is no number", ""))?;
         }
         self.at += text.len();
         let whole = !text.contains(['.', 'e', 'E']);
@@ -197,6 +229,17 @@ impl<'t> Parser<'t> {
                 return Ok(data);
             }
         }
-        Err(self.fault("a value is expected here", "strings stand in double quotes"))
+        let rest = self.rest();
+        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let place = self.at..self.at + length.max(rest.chars().next().map_or(0, char::len_utf8));
+        let help = "strings stand in double quotes";
+        let fault = self.fault_at(place, "a value is expected here", help);
+        if length == 0 {
+            return Err(fault);
+        }
+        self.note(fault)?;
+        self.at += length;
+        Ok(Data::Null)
     }
 }
