@@ -10,15 +10,17 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// What a record is about. The latest of each counts, but for [`JOURNAL`] and [`DONE`].
+/// What a record is about. The latest of each counts, but for the *trail*.
 pub type Key = u32;
 
-/// The actions that the last event led to; replaces all [`DONE`] before it.
-pub const JOURNAL: Key = 0;
-/// One of these actions was done; each counts.
-pub const DONE: Key = 1;
+/// What waits; the trail begins anew behind it.
+pub const QUEUE: Key = 0;
+/// Of the trail: an event was handled, and led to these actions.
+pub const JOURNAL: Key = 1;
+/// Of the trail: one of these actions was done.
+pub const DONE: Key = 2;
 /// Keys of the latest records begin here.
-pub const FIRST: Key = 2;
+pub const FIRST: Key = 3;
 
 /// A key and a length.
 const HEADING: usize = 8;
@@ -47,7 +49,7 @@ pub struct Ledger {
     /// Bytes that the latest of all records take, headings included.
     live: usize,
     staged: Vec<u8>,
-    /// A journal is among what is staged: whatever was done before is settled.
+    /// What waits is among what is staged, so the trail before it is not needed.
     is_settled: bool,
     /// Nothing was lost for want of room.
     is_sound: bool,
@@ -78,8 +80,13 @@ impl Ledger {
         if key >= FIRST && self.entry(place).is_some_and(|entry| entry.2 == bytes) {
             return;
         }
-        self.is_settled |= key == JOURNAL;
+        self.is_settled |= key == QUEUE;
         put(&mut self.staged, key, bytes);
+    }
+
+    /// Whether most of it was replaced by now: then what waits should be staged with the next commit.
+    pub fn wants_room(&self) -> bool {
+        self.end > SMALL.max(WASTE * self.live)
     }
 
     /// Makes everything that is staged count, at one instant. False if there is no room, now or before:
@@ -88,7 +95,7 @@ impl Ledger {
         if self.staged.is_empty() {
             return self.is_sound;
         }
-        if self.end > SMALL.max(WASTE * self.live) && self.is_settled {
+        if self.is_settled && self.wants_room() {
             self.change_sides();
         }
         let staged = core::mem::take(&mut self.staged);
@@ -187,8 +194,8 @@ pub struct Legacy<'a> {
     /// The format of the records.
     pub format: u32,
     latest: Vec<&'a [u8]>,
-    /// What was done of the journal, one entry after the other.
-    pub done: Vec<&'a [u8]>,
+    /// The trail since what waits was written.
+    pub trail: Vec<(Key, &'a [u8])>,
 }
 
 impl<'a> Legacy<'a> {
@@ -196,13 +203,13 @@ impl<'a> Legacy<'a> {
     pub fn read(space: &'a [u8], counts: u32, keys: usize, format: u32) -> Option<Self> {
         let start = if counts & SECOND == 0 { 0 } else { space.len() / 2 };
         let entries = space.get(start..start + (counts & !SECOND) as usize * 4)?;
-        let mut found = Self { format, latest: vec![&[]; keys], done: Vec::new() };
+        let mut found = Self { format, latest: vec![&[]; keys], trail: Vec::new() };
         let mut at = 0;
         while at < entries.len() {
             let (key, length, bytes) = entry(entries, at)?;
             match key {
-                DONE => found.done.push(bytes),
-                JOURNAL => found.done.clear(),
+                QUEUE => found.trail.clear(),
+                JOURNAL | DONE => found.trail.push((key, bytes)),
                 _ => {}
             }
             *found.latest.get_mut(key as usize)? = bytes;
@@ -229,12 +236,12 @@ mod tests {
         Ledger::new(space, Box::leak(Box::default()), KEYS)
     }
 
-    /// What counts in it: the latest records, and what was done.
+    /// What counts in it: the latest records, and the trail.
     fn look(ledger: &Ledger) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let found =
             Legacy::read(ledger.space, ledger.counts.load(Ordering::Acquire), KEYS, 0).unwrap();
-        let owned = |list: &[&[u8]]| list.iter().map(|bytes| bytes.to_vec()).collect();
-        (owned(&found.latest), owned(&found.done))
+        let latest = found.latest.iter().map(|bytes| bytes.to_vec()).collect();
+        (latest, found.trail.iter().map(|(_, bytes)| bytes.to_vec()).collect())
     }
 
     #[test]
@@ -255,9 +262,8 @@ mod tests {
         }
         let (latest, done) = look(&ledger);
         assert_eq!(latest[FIRST as usize], b"two!!");
-        assert_eq!(latest[JOURNAL as usize], b"journal");
-        assert_eq!(done, [&b"first"[..], b"", b"third"]);
-        ledger.stage(JOURNAL, b"next");
+        assert_eq!(done, [&b"journal"[..], b"first", b"", b"third"]);
+        ledger.stage(QUEUE, b"next");
         assert!(ledger.commit());
         assert!(look(&ledger).1.is_empty());
         let end = ledger.end;
@@ -278,22 +284,25 @@ mod tests {
             let before = (ledger.half, ledger.counts.load(Ordering::Relaxed));
             if round % 3 == 0 {
                 want[0] = vec![1; round as usize % 5];
-                ledger.stage(JOURNAL, &want[0]);
+                ledger.stage(QUEUE, &want[0]);
             }
             assert!(ledger.commit());
             if ledger.half != before.0 {
-                assert_eq!(round % 3, 0, "in the middle of a journal");
+                assert_eq!(round % 3, 0, "in the middle of a trail");
                 assert_ne!(before.1 & SECOND, ledger.counts.load(Ordering::Relaxed) & SECOND);
                 sides += 1;
             }
             let (latest, _) = look(&ledger);
-            assert_eq!(latest[2..], want[2..]);
+            assert_eq!(latest[FIRST as usize..], want[FIRST as usize..]);
             assert_eq!(latest[0], want[0]);
             assert!(ledger.end < 2 * SMALL);
         }
         assert!(sides > 20);
-        let live: usize =
-            want[2..9].iter().map(|one| HEADING + one.len().next_multiple_of(4)).sum();
+        let live: usize = want[FIRST as usize..]
+            .iter()
+            .filter(|one| !one.is_empty())
+            .map(|one| HEADING + one.len().next_multiple_of(4))
+            .sum();
         assert_eq!(ledger.live, live);
     }
 
@@ -312,7 +321,7 @@ mod tests {
     #[test]
     fn damage_is_refused() {
         let mut ledger = ledger(4096);
-        for key in [FIRST, JOURNAL, DONE, 7] {
+        for key in [FIRST, QUEUE, JOURNAL, DONE, 7] {
             ledger.stage(key, &[7; 21]);
         }
         assert!(ledger.commit());

@@ -112,8 +112,8 @@ pub struct Service {
 #[derive(Serialize, Deserialize, Default)]
 pub struct Journal {
     pub actions: Vec<Action>,
-    /// What is to be handled afterwards.
-    pub queue: Vec<Sequel>,
+    /// The event was the first of those that waited.
+    pub has_waited: bool,
 }
 
 /// One action was done, or none, and these events came of it.

@@ -10,13 +10,16 @@
 use super::{Guard, Manager};
 use crate::handover::{
     area::{Header, set},
-    ledger::{DONE, JOURNAL, Ledger},
+    ledger::{DONE, JOURNAL, Ledger, QUEUE},
     next,
     point::point,
     state::{self, Done, Journal, Sequel, Shell, encode},
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use rc::{engine::Action, model::ServiceId};
+use rc::{
+    engine::{Action, Event},
+    model::ServiceId,
+};
 use rustix::{fd::RawFd, process::Pid};
 
 /// The memory, and what of it is up to date.
@@ -28,8 +31,6 @@ pub struct Vault {
     pub database: RawFd,
     /// Events of the queue that it has.
     queued: usize,
-    /// Something of the journal is not done, or of the queue not handled.
-    is_open: bool,
     /// It was said that there is no room.
     is_full: bool,
 }
@@ -41,7 +42,7 @@ impl Vault {
         ledger: Ledger,
         database: RawFd,
     ) -> Self {
-        Self { header, kept, ledger, database, queued: 0, is_open: true, is_full: false }
+        Self { header, kept, ledger, database, queued: 0, is_full: false }
     }
 
     /// From now on the next program gets this descriptor, too, or no longer.
@@ -73,23 +74,36 @@ impl Vault {
 }
 
 impl Manager {
-    /// An event was handled and led to these actions, which are in order unless they are `reversed`.
-    pub(super) fn begin(&mut self, actions: &[Action], reversed: bool) {
-        let mut journal = Journal::default();
-        for at in 0..actions.len() {
-            let action = actions[if reversed { actions.len() - 1 - at } else { at }];
-            if !matches!(action, Action::Notice(_)) {
-                journal.actions.push(action);
-            }
+    /// Takes the next event that waits; answers, too, whether the ledger knows that it does.
+    pub(super) fn next_event(&mut self) -> Option<(Event, bool)> {
+        let event = self.queue.pop_front()?;
+        let is_known = self.vault.queued > 0 && Sequel::of(&event).is_some();
+        self.vault.queued = self.vault.queued.saturating_sub(1);
+        Some((event, is_known))
+    }
+
+    /// An event was handled, which the ledger knew to wait or not, and led to these actions.
+    pub(super) fn begin(&mut self, actions: &[Action], has_waited: bool) {
+        let mut journal = Journal { has_waited, ..Journal::default() };
+        if self.vault.ledger.wants_room() {
+            self.stage_queue();
+            journal.has_waited = false;
         }
-        self.vault.queued = 0;
-        journal.queue = self.new_sequels();
-        let is_open = !journal.actions.is_empty() || !self.queue.is_empty();
-        if is_open || self.vault.is_open {
+        let is_news = |action: &&Action| !matches!(action, Action::Notice(_));
+        for action in actions.iter().filter(is_news) {
+            journal.actions.push(*action);
+        }
+        if journal.has_waited || !journal.actions.is_empty() {
             self.vault.ledger.stage(JOURNAL, &encode(&journal));
         }
-        self.vault.is_open = is_open;
-        self.commit();
+        self.record();
+    }
+
+    /// Everything that waits, at once.
+    pub(super) fn stage_queue(&mut self) {
+        self.vault.queued = 0;
+        let queue = self.new_sequels();
+        self.vault.ledger.stage(QUEUE, &encode(&queue));
     }
 
     /// Events of the queue that the ledger does not have yet.
@@ -106,19 +120,26 @@ impl Manager {
     pub(super) fn done(&mut self) {
         self.stage_done(true);
         point("done");
-        self.commit();
+        self.record();
         self.vault.has_spawned();
         self.vault.header.renamed.store(0, Relaxed);
     }
 
     fn stage_done(&mut self, is_one: bool) {
         let queue = self.new_sequels();
-        self.vault.is_open = true;
         self.vault.ledger.stage(DONE, &encode(&Done { is_one, queue }));
     }
 
     /// Makes everything that changed count.
     pub(super) fn commit(&mut self) {
+        // In the middle of the journal its marks are needed.
+        if !self.is_telling && self.vault.ledger.wants_room() {
+            self.stage_queue();
+        }
+        self.record();
+    }
+
+    fn record(&mut self) {
         if self.queue.len() > self.vault.queued {
             self.stage_done(false);
         }

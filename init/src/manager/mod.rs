@@ -475,11 +475,11 @@ impl Manager {
                 }
             }
             self.peaks.queued(self.queue.len());
-            let Some(event) = self.queue.pop_front() else { return self.commit() };
+            let Some((event, has_waited)) = self.next_event() else { return self.commit() };
             point("handle");
             self.engine.handle(self.clock.now(), event, &mut actions);
             point("handled");
-            self.begin(&actions, false);
+            self.begin(&actions, has_waited);
             actions.reverse();
             self.todo.append(&mut actions);
         }

@@ -13,7 +13,7 @@ use crate::{
         self, Handover,
         area::{Area, spawning},
         crash,
-        ledger::{JOURNAL, Ledger, Legacy},
+        ledger::{JOURNAL, Ledger, Legacy, QUEUE},
         point::{arm, point},
         state::{self, Done, Fixed, Journal, Sequel, Shell},
     },
@@ -48,24 +48,28 @@ pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
     Ok((engine, todo, queue))
 }
 
-/// The actions of the journal that are not done, and the events that wait.
+/// The actions of the last journal that are not done, the last first, and the events that wait.
 fn rest(legacy: &Legacy<'_>) -> Option<(Vec<Action>, VecDeque<Event>)> {
-    let journal: Journal = state::read(legacy, JOURNAL)?;
-    let mut todo = journal.actions;
-    todo.reverse();
-    let mut queue = VecDeque::new();
-    let mut wait = |sequels: Vec<Sequel>| {
-        for sequel in sequels {
-            queue.push_back(Event::from(sequel));
+    let mut todo = Vec::new();
+    let waited: Vec<Sequel> = state::read(legacy, QUEUE)?;
+    let mut queue: VecDeque<Event> = waited.into_iter().map(Event::from).collect();
+    for (key, bytes) in &legacy.trail {
+        if *key == JOURNAL {
+            let journal: Journal = rc::decode(bytes)?;
+            todo = journal.actions;
+            todo.reverse();
+            if journal.has_waited {
+                queue.pop_front()?;
+            }
+        } else {
+            let done: Done = rc::decode(bytes)?;
+            if done.is_one {
+                todo.pop()?;
+            }
+            for sequel in done.queue {
+                queue.push_back(sequel.into());
+            }
         }
-    };
-    wait(journal.queue);
-    for bytes in &legacy.done {
-        let done: Done = rc::decode(bytes)?;
-        if done.is_one {
-            todo.pop()?;
-        }
-        wait(done.queue);
     }
     Some((todo, queue))
 }
@@ -194,7 +198,10 @@ impl Manager {
         if let Some(fd) = self.guard.as_ref().and_then(super::Guard::fd) {
             self.vault.keep(fd, true);
         }
-        self.begin(&self.todo.clone(), true);
+        self.stage_queue();
+        let mut todo = self.todo.clone();
+        todo.reverse();
+        self.begin(&todo, false);
         let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
         crash::install(self.vault.header, &arguments);
     }
