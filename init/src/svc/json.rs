@@ -54,6 +54,14 @@ impl Json {
         self.text.push('"');
     }
 
+    /// A string, or null.
+    pub fn text_or_null(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.string(text),
+            None => self.bare("null"),
+        }
+    }
+
     /// A number, or null.
     pub fn number(&mut self, value: Option<u64>) {
         match value {

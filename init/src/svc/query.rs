@@ -209,11 +209,7 @@ fn info_fields(json: &mut Json, info: &Info) {
     json.key("bugs").number(Some(info.bugs));
     json.key("reexecs").number(Some(info.reexecs.into()));
     json.key("crashes").number(Some(info.crashes.into()));
-    json.key("ending");
-    match info.ending {
-        Some(ending) => json.string(show::ending(ending)),
-        None => json.number(None),
-    }
+    json.key("ending").text_or_null(info.ending.map(show::ending));
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -183,46 +183,45 @@ pub fn in_detail(item: &Item) -> String {
     let colon = if detail.is_empty() { "" } else { ": " };
     let phase = item.phase.name();
     let mut text = format!("{}: {phase} for {}{colon}{detail}\n", item.name, span(item.since_ms));
+    let mut row = |key: &str, value: &str| text.push_str(&format!("  {key:<12}{value}\n"));
+    row("kind", kind(item.kind));
     let by = if item.stopped_by_command { " (stopped by command)" } else { "" };
-    text.push_str(&format!("  kind        {}\n", kind(item.kind)));
-    text.push_str(&format!("  wanted      {}{by}\n", want(item.want)));
+    row("wanted", &format!("{}{by}", want(item.want)));
     if let Some(pinned) = item.pinned {
-        text.push_str(&format!("  held        {}\n", want(pinned)));
+        row("held", want(pinned));
     }
     if let Some(pid) = item.pid {
-        let of = item.role.map_or("", role);
-        text.push_str(&format!("  process     pid {pid} ({of})\n"));
+        row("process", &format!("pid {pid} ({})", item.role.map_or("", role)));
     }
-    text.push_str(&format!("  generation  {}\n", item.generation));
+    row("generation", &item.generation.to_string());
     if let Some(last) = item.last_exit {
-        text.push_str(&format!("  last exit   {}\n", exit(last)));
+        row("last exit", &exit(last));
     }
     if item.failures > 0 {
-        text.push_str(&format!("  failures    {} in a row\n", item.failures));
+        row("failures", &format!("{} in a row", item.failures));
     }
     if let Some(ms) = item.retry_ms {
-        text.push_str(&format!("  retry       in {}\n", span(ms)));
+        row("retry", &format!("in {}", span(ms)));
     }
     if item.health_failures > 0 {
-        text.push_str(&format!("  health      {} failures in a row\n", item.health_failures));
+        row("health", &format!("{} failures in a row", item.health_failures));
     }
     if let Some(selected) = &item.selected {
-        text.push_str(&format!("  uses        {selected}\n"));
+        row("uses", selected);
     }
     if !item.status.is_empty() {
         let reloading = if item.reloading { " (reloading)" } else { "" };
-        text.push_str(&format!("  says        {}{reloading}\n", item.status));
+        row("says", &format!("{}{reloading}", item.status));
     }
-    for condition in &item.conditions {
-        let holds = if condition.holds { "holds" } else { "does not hold" };
-        let Condition { text: what, now, .. } = condition;
-        text.push_str(&format!("  condition   {what}: {holds}, now {now}\n"));
+    for Condition { text, holds, now } in &item.conditions {
+        let holds = if *holds { "holds" } else { "does not hold" };
+        row("condition", &format!("{text}: {holds}, now {now}"));
     }
     for note in &item.notes {
-        text.push_str(&format!("  note        {note}\n"));
+        row("note", note);
     }
     if !item.waiting_on.is_empty() {
-        text.push_str(&format!("  waiting on  {}\n", item.waiting_on.join(" ")));
+        row("waiting on", &item.waiting_on.join(" "));
     }
     text
 }
@@ -264,21 +263,13 @@ pub fn item_json(json: &mut Json, item: &Item) {
         json.key("retry_ms").number(item.retry_ms);
         json.key("stopped_by_command").truth(item.stopped_by_command);
         json.key("dormant").truth(item.dormant);
-        json.key("pinned");
-        match item.pinned {
-            Some(pinned) => json.string(want(pinned)),
-            None => json.number(None),
-        }
+        json.key("pinned").text_or_null(item.pinned.map(want));
         json.key("reloading").truth(item.reloading);
         json.key("status").string(&item.status);
         json.key("conditions").array(|json| {
             item.conditions.iter().for_each(|condition| condition_json(json, condition));
         });
-        json.key("selected");
-        match &item.selected {
-            Some(selected) => json.string(selected),
-            None => json.number(None),
-        }
+        json.key("selected").text_or_null(item.selected.as_deref());
         json.key("health_failures").number(Some(item.health_failures.into()));
         json.key("notes").array(|json| item.notes.iter().for_each(|note| json.string(note)));
     });
