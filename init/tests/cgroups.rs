@@ -65,6 +65,8 @@ fn all_that_is_in_a_control_group_dies_with_its_service() {
     }
     assert_eq!(world.status("plain")["notes"].as_array().unwrap().len(), 0);
 
+    // The next program knows of it.
+    world.ok(&["reexec"]);
     world.ok(&["stop", "group"]);
     // It ends when nobody has the other end any more.
     held.read_to_end(&mut Vec::new()).unwrap();

@@ -82,6 +82,8 @@ pub struct Shell {
     pub attendant: Option<Option<i32>>,
     /// The descriptor of the hardware's watchdog, and whether its ratchet has turned.
     pub watchdog: Option<(i32, bool)>,
+    /// There may be control groups.
+    pub cgroups: bool,
     /// Daemons that fork.
     pub heirs: Vec<Heir>,
 }

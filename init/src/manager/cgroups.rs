@@ -13,21 +13,26 @@ use rc::{
 };
 use rustix::{
     fd::OwnedFd,
-    fs::{Access, AtFlags, CWD, Mode, OFlags, access, mkdir, open, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, unlinkat},
     io::Errno,
     mount::{MountFlags, mount},
 };
+use std::path::Path;
+use supervisor::file::{make_directory, open, stat};
 
 /// Where the hierarchy is mounted: alone, or beside version 1 by those who still use that.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// The file that only version 2 has.
 const MARK: &str = "cgroup.subtree_control";
-/// What `cpu.max` is told in, in microseconds: its own default.
-const PERIOD: u32 = 100_000;
-
 /// What a group may lack: the files of its limits, and of its end.
 const FILES: [&str; 4] = ["memory.max", "cpu.max", "pids.max", "cgroup.kill"];
-/// The last of them.
+/// How the controllers of these limits are handed down.
+const CONTROLLERS: [&str; KILL] = ["+memory", "+cpu", "+pids"];
+/// The one that is told as a part of a period.
+const CPU: usize = 1;
+/// Its own default, 100 ms in microseconds, of which a percent is 1000.
+const PERIOD: &str = " 100000";
+/// The last of the files.
 const KILL: usize = 3;
 
 /// The groups of services.
@@ -47,36 +52,44 @@ struct Base {
     above: String,
 }
 
-/// Writes a file of the kernel's.
-fn put(file: &str, text: &str) -> Result<(), Errno> {
-    let fd = open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&fd, text.as_bytes()).map(drop)
+/// Writes a file of the kernel's in a directory; answers whether it could be.
+fn put(directory: &str, file: &str, text: &str) -> bool {
+    let path = file::c_path(&path(directory, file));
+    file::put(&path, OFlags::WRONLY, 0, text.as_bytes()).is_ok()
+}
+
+fn make(path: &str) -> bool {
+    make_directory(Path::new(path), Mode::from_raw_mode(0o755)).is_ok()
+}
+
+fn remove(path: &str) -> Result<(), Errno> {
+    unlinkat(CWD, &*file::c_path(path), AtFlags::REMOVEDIR)
+}
+
+fn is_there(directory: &str, file: &str) -> bool {
+    stat(Path::new(&path(directory, file))).is_ok()
+}
+
+fn path(directory: &str, file: &str) -> String {
+    [directory, "/", file].concat()
 }
 
 fn find() -> Option<Base> {
-    let mut root = MOUNTS.iter().find(|root| is_there(&path(root, MARK)));
-    if root.is_none() && std::process::id() == 1 && mount_here().is_ok() {
+    let pid = std::process::id();
+    let mut root = MOUNTS.iter().find(|root| is_there(root, MARK));
+    if root.is_none() && pid == 1 {
+        // A machine where nobody else mounts it.
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+        mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", flags, Some(c"")).ok()?;
         root = MOUNTS.first();
     }
     // proc_pid_cgroup(5): the line of version 2 begins with `0::`. PID 1 is at the top, others are not.
     let own = file::text("/proc/self/cgroup", 4096);
     let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let above = [root?, own].concat().trim_end_matches('/').to_owned();
-    let label = match std::process::id() {
-        1 => "/jamb".to_owned(),
-        other => format!("/jamb-{other}"),
-    };
-    let path = above.clone() + &label;
-    match mkdir(path.as_str(), Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Some(Base { path, above }),
-        Err(_) => None,
-    }
-}
-
-/// On a machine where nobody else mounts it.
-fn mount_here() -> Result<(), Errno> {
-    let flags = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
-    mount("cgroup2", MOUNTS[0], "cgroup2", flags, None)
+    let above = [*root?, own.trim_end_matches('/')].concat();
+    let label = if pid == 1 { "jamb".to_owned() } else { format!("jamb-{pid}") };
+    let path = path(&above, &label);
+    make(&path).then_some(Base { path, above })
 }
 
 impl Base {
@@ -85,23 +98,33 @@ impl Base {
     }
 
     /// Writes a limit of a group; the controller that has it is handed down when it is first needed.
-    fn limit(&self, group: &str, file: &str, value: &str) -> bool {
-        let path_of = path(group, file);
-        if put(&path_of, value).is_ok() {
+    fn limit(&self, group: &str, number: usize, value: &str) -> bool {
+        let file = FILES[number];
+        if put(group, file, value) {
             return true;
         }
-        let controller = file.split('.').next().unwrap_or_default();
-        for directory in [&self.above, &self.path] {
-            // What cannot be handed down is missed when the limit is written.
-            put(&path(directory, MARK), &format!("+{controller}")).ok();
-        }
-        put(&path_of, value).is_ok()
+        // What cannot be handed down is missed when the limit is written.
+        put(&self.above, MARK, CONTROLLERS[number]);
+        put(&self.path, MARK, CONTROLLERS[number]);
+        put(group, file, value)
     }
 }
 
 impl Cgroups {
     fn base(&mut self) -> Option<&Base> {
         self.base.get_or_insert_with(find).as_ref()
+    }
+
+    /// Whether there may be groups: the next program has to look for them, too.
+    pub const fn are_used(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// Goes on with the groups of the program before, if it had any.
+    pub fn take_over(&mut self, were_used: bool) {
+        if were_used {
+            self.base();
+        }
     }
 
     /// Says once what there is not.
@@ -111,15 +134,14 @@ impl Cgroups {
             return;
         }
         self.told |= bit;
-        let (what, instead) = match FILES.get(number) {
-            None => ("cgroup v2", "are killed by process group and have none of its limits"),
-            Some(&what) if number == KILL => (what, "are killed by process group"),
-            Some(&what) => (what, "have no such limit"),
+        let what = FILES.get(number).copied().unwrap_or("cgroup v2");
+        let instead = match number {
+            0..KILL => "have no such limit",
+            KILL => "are killed by process group",
+            _ => "are killed by process group and have no limits",
         };
-        report.say(
-            "cgroups",
-            &format!("there is no {what} here; services that ask for it {instead}"),
-        );
+        let text = format!("there is no {what} here; services that ask for it {instead}");
+        report.say("cgroups", &text);
     }
 
     /// Makes a service's group; answers what joins it when its process is started.
@@ -129,49 +151,45 @@ impl Cgroups {
             return None;
         };
         let group = base.of(name);
-        // There already: from the run before.
-        mkdir(&group, Mode::from_raw_mode(0o755)).ok();
-        let mut missing = 0u8;
-        for (number, value) in values(wanted).into_iter().enumerate() {
-            let has = match value {
-                Some(value) => base.limit(&group, FILES[number], &value),
-                // Of a definition before; without the controller there is no limit either.
-                None => {
-                    put(&path(&group, FILES[number]), "max").ok();
-                    true
+        // There already: from the run before. If it cannot be made, joining it tells.
+        make(&group);
+        let mut missing = [false; FILES.len()];
+        for (number, most) in limits(wanted).into_iter().enumerate() {
+            match most {
+                Some(most) => {
+                    let mut text = most.to_string();
+                    if number == CPU {
+                        text.push_str(PERIOD);
+                    }
+                    missing[number] = !base.limit(&group, number, &text);
                 }
-            };
-            missing |= u8::from(!has) << number;
+                // Of a definition before; without the controller there is no limit either.
+                None => drop(put(&group, FILES[number], "max")),
+            }
         }
-        missing |= u8::from(!is_there(&path(&group, FILES[KILL]))) << KILL;
-        for number in 0..FILES.len() {
-            if missing & (1 << number) != 0 {
+        missing[KILL] = !is_there(&group, FILES[KILL]);
+        for (number, is_missing) in missing.into_iter().enumerate() {
+            if is_missing {
                 self.tell(number, report);
             }
         }
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        open(path(&group, "cgroup.procs"), flags, Mode::empty()).ok()
+        open(Path::new(&path(&group, "cgroup.procs")), OFlags::WRONLY, Mode::empty()).ok()
     }
 
-    /// Kills all that is in a service's group; without cgroup.kill, Linux 5.14, nothing happens.
-    fn kill(&mut self, name: &str) {
-        if let Some(base) = self.base() {
-            put(&path(&base.of(name), FILES[KILL]), "1").ok();
-        }
-    }
-
-    /// Removes a service's group if nothing is in it; else that is tried again when orphans die, and the
-    /// next run has it again.
-    fn remove(&mut self, name: &str) {
+    /// Kills all that is in a service's group; without cgroup.kill, Linux 5.14, nothing happens. Removes
+    /// the group if nothing is in it; else that is tried again when orphans die, and the next run has it
+    /// again.
+    fn end(&mut self, name: &str) {
         let Some(base) = self.base() else { return };
-        let result = unlinkat(CWD, base.of(name), AtFlags::REMOVEDIR);
-        self.left = (result == Err(Errno::BUSY)).then(|| name.to_owned());
+        let group = base.of(name);
+        put(&group, FILES[KILL], "1");
+        self.left = (remove(&group) == Err(Errno::BUSY)).then_some(group);
     }
 
     /// An orphan died, which may have been the last one in a group.
     pub fn remove_left(&mut self) {
-        if let Some(name) = self.left.take() {
-            self.remove(&name);
+        if self.left.as_ref().is_some_and(|group| remove(group) != Err(Errno::BUSY)) {
+            self.left = None;
         }
     }
 
@@ -181,13 +199,14 @@ impl Cgroups {
             return Some("no control group: it is killed by process group".to_owned());
         };
         let group = base.of(name);
-        if !is_there(&group) {
+        if !is_there(&group, "") {
             return None;
         }
         let mut text = "control group".to_owned();
-        let wanted = values(wanted).map(|value| value.is_some());
-        for (file, wanted) in FILES.iter().zip(wanted.into_iter().chain([true])) {
-            if wanted && !is_there(&path(&group, file)) {
+        let limits = limits(wanted);
+        for (number, file) in FILES.iter().enumerate() {
+            let is_wanted = limits.get(number).is_none_or(Option::is_some);
+            if is_wanted && !is_there(&group, file) {
                 text.push_str(" without ");
                 text.push_str(file);
             }
@@ -198,22 +217,10 @@ impl Cgroups {
     }
 }
 
-/// What the limits of [`FILES`] are set to.
-fn values(wanted: &Cgroup) -> [Option<String>; KILL] {
-    let Cgroup { memory, cpu, pids } = *wanted;
-    [
-        memory.map(|bytes| bytes.to_string()),
-        cpu.map(|percent| format!("{} {PERIOD}", u64::from(percent) * u64::from(PERIOD) / 100)),
-        pids.map(|most| most.to_string()),
-    ]
-}
-
-fn path(directory: &str, file: &str) -> String {
-    [directory, "/", file].concat()
-}
-
-fn is_there(path: &str) -> bool {
-    access(path, Access::EXISTS).is_ok()
+/// What the limits of [`FILES`] are.
+fn limits(wanted: &Cgroup) -> [Option<u64>; KILL] {
+    let per_period = |percent: u32| u64::from(percent) * 1000;
+    [wanted.memory, wanted.cpu.map(per_period), wanted.pids.map(u64::from)]
 }
 
 /// The control group that a record asks for.
@@ -225,14 +232,10 @@ impl Manager {
     /// Kills what is left in a service's control group, if it has one. Its processes may have left its
     /// session; the group they cannot leave.
     pub(super) fn kill_control_group(&mut self, id: ServiceId) {
-        if self.cgroups.base.is_none() {
-            return;
-        }
-        let asks = |record: &Record| wanted(record).is_some();
-        if self.database.record(id).is_ok_and(|record| asks(&record)) {
-            let name = self.database.name(id);
-            self.cgroups.kill(name);
-            self.cgroups.remove(name);
+        if self.cgroups.are_used()
+            && self.database.record(id).is_ok_and(|record| wanted(&record).is_some())
+        {
+            self.cgroups.end(self.database.name(id));
         }
     }
 
@@ -244,10 +247,10 @@ impl Manager {
     /// The end: what is empty by now is removed.
     pub(super) fn remove_control_groups(&mut self) {
         let Some(Some(base)) = &self.cgroups.base else { return };
-        let path = base.path.clone();
-        for name in file::names(path.as_ref()).unwrap_or_default() {
-            self.cgroups.remove(&name);
+        for name in file::names(Path::new(&base.path)).unwrap_or_default() {
+            // What is not empty, or a file of the kernel's, stays.
+            remove(&base.of(&name)).ok();
         }
-        unlinkat(CWD, path, AtFlags::REMOVEDIR).ok();
+        remove(&base.path).ok();
     }
 }

@@ -180,6 +180,7 @@ impl Manager {
             collector: self.logs.record(),
             attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
             watchdog: self.guard.as_ref().and_then(Guard::record),
+            cgroups: self.cgroups.are_used(),
             heirs: self.heirs.clone(),
         });
         next::append(&mut bytes, self.next_count);

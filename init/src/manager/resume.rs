@@ -131,6 +131,7 @@ impl Manager {
         self.ending = shell.ending;
         self.stopped_at = shell.stopped_at;
         self.logs.take_over(shell.collector);
+        self.cgroups.take_over(shell.cgroups);
         self.heirs = shell.heirs;
         let pid = shell.attendant.flatten().and_then(Pid::from_raw);
         if let (Some(attendant), Some(pid)) = (&mut self.attendant, pid) {
