@@ -1,0 +1,186 @@
+//! Defects in who is wanted, who waits for whom, in which order, and in commands.
+
+use super::Defect;
+
+pub const DEFECTS: &[Defect] = &[
+    (
+        "a service does not wait for its dependents to be down",
+        "rc/src/engine/step.rs",
+        "if self.is_killing() || !self.is_draining(id) =>",
+        "if true =>",
+    ),
+    (
+        "only hard dependents are waited for",
+        "rc/src/engine/step.rs",
+        "hard || going || self.must_stop(dependent)",
+        "hard",
+    ),
+    (
+        "dependents that are going down anyway are not waited for",
+        "rc/src/engine/step.rs",
+        "hard || going || self.must_stop(dependent)",
+        "hard || self.must_stop(dependent)",
+    ),
+    (
+        "drained in the wrong order",
+        "rc/src/engine/agenda.rs",
+        "self.drains.insert(self.bound - 1 - rank);",
+        "self.looks.insert(rank);",
+    ),
+    (
+        "dependents are looked at before their dependencies",
+        "rc/src/engine/agenda.rs",
+        "let bit = word.trailing_zeros() as usize;\n                *word &= *word - 1;",
+        "let bit = 31 - word.leading_zeros() as usize;\n                *word ^= 1 << bit;",
+    ),
+    (
+        "a need is not looked at",
+        "rc/src/engine/step.rs",
+        "Relation::Needs => self.is_ready(edge.to),",
+        "Relation::Needs => true,",
+    ),
+    (
+        "a soft need is not waited for",
+        "rc/src/engine/step.rs",
+        "Relation::Wants => other.state.is_settled(),",
+        "Relation::Wants => true,",
+    ),
+    (
+        "a soft need must be ready",
+        "rc/src/engine/step.rs",
+        "Relation::Wants => other.state.is_settled(),",
+        "Relation::Wants => self.is_ready(edge.to),",
+    ),
+    (
+        "an order holds even if the other is not wanted",
+        "rc/src/engine/step.rs",
+        "Relation::After => other.want == Want::Down || other.state.is_settled(),",
+        "Relation::After => self.is_ready(edge.to),",
+    ),
+    (
+        "an order pulls the other in",
+        "rc/src/engine/want.rs",
+        "Relation::After => false,",
+        "Relation::After => true,",
+    ),
+    (
+        "every bundle wants one member less",
+        "rc/src/db/rows.rs",
+        "ReadyWhen::AtLeast(self.argument())",
+        "ReadyWhen::AtLeast(self.argument().saturating_sub(1))",
+    ),
+    (
+        "a stop by our will is judged like a failure",
+        "rc/src/engine/step.rs",
+        "State::Stopping(Step::Draining(process), Then::Free), out",
+        "State::Stopping(Step::Draining(process), Then::NOT_READY), out",
+    ),
+    (
+        "the bound of a shutdown is not kept",
+        "rc/src/engine/command.rs",
+        "Shutdown::Orderly { until } if now >= until => {",
+        "Shutdown::Orderly { until } if now >= until.after(Millis(1)) => {",
+    ),
+    (
+        "the end is told twice",
+        "rc/src/engine/command.rs",
+        "if self.active == 0 => {\n                self.shutdown = Shutdown::Done;",
+        "if self.active == 0 => {",
+    ),
+    (
+        "draining goes on while all is killed",
+        "rc/src/engine/command.rs",
+        "// Nobody waits for dependents any longer.\n            self.look_at(id);",
+        "",
+    ),
+    (
+        "a stop by command outlives a start of a dependent",
+        "rc/src/engine/command.rs",
+        "if dynamic.ask == Ask::Down {\n                dynamic.ask = Ask::Nothing;\n            }",
+        "",
+    ),
+    (
+        "a restart by command is forgotten",
+        "rc/src/engine/command.rs",
+        "dynamic.restart = true;\n            self.look_at(id);\n        }\n        self.dynamic",
+        "self.look_at(id);\n        }\n        self.dynamic",
+    ),
+    (
+        "a start does not end a delay",
+        "rc/src/engine/command.rs",
+        "State::Failed(_) | State::Backoff { .. } => {\n                self.set_state",
+        "State::Failed(_) => {\n                self.set_state",
+    ),
+    (
+        "soft edges are hard",
+        "rc/src/db/rows.rs",
+        "edge.relation == Relation::Needs && edge.on_change == OnChange::Restart",
+        "edge.relation == Relation::Needs",
+    ),
+    (
+        "a condition that is not met is not waited for",
+        "rc/src/engine/step.rs",
+        "if met != Met::Yes {",
+        "if met == Met::Unknown {",
+    ),
+    (
+        "a condition that ceases to hold stops nobody",
+        "rc/src/engine/step.rs",
+        "|| self.is_barred(id)\n            || self.sleeps(id)",
+        "|| self.sleeps(id)",
+    ),
+    (
+        "an alternative that a failover turned away from starts without delay",
+        "rc/src/engine/step.rs",
+        "damped.max(self.dynamic[id.index()].not_before)",
+        "damped",
+    ),
+    (
+        "to start a failover forgives its alternatives nothing",
+        "rc/src/engine/command.rs",
+        "let relations = [Relation::Needs, Relation::Member, Relation::Alternative];",
+        "let relations = [Relation::Needs, Relation::Member];",
+    ),
+    (
+        "starts beside what conflicts and is going down",
+        "rc/src/engine/step.rs",
+        "if self.dynamic[other.index()].state.is_present() {",
+        "if self.dynamic[other.index()].state.is_up() {",
+    ),
+    (
+        "a start does not make way",
+        "rc/src/engine/command.rs",
+        "self.make_way(&seen);",
+        "let _ = &seen;",
+    ),
+    (
+        "held down is started all the same",
+        "rc/src/engine/want.rs",
+        "Some(want) => want == Want::Up,",
+        "Some(want) => want == Want::Up || dynamic.ask == Ask::Up,",
+    ),
+    (
+        "held up is stopped by a lost need",
+        "rc/src/engine/step.rs",
+        "if self.is_kept_up(id) {\n            return dynamic.restart;",
+        "if self.is_kept_up(id) && dynamic.restart {\n            return dynamic.restart;",
+    ),
+    (
+        "what is held up is waited for",
+        "rc/src/engine/step.rs",
+        "if self.is_kept_up(dependent) && !going {",
+        "if self.is_kept_up(dependent) && !going && false {",
+    ),
+    (
+        "a release changes nothing",
+        "rc/src/engine/command.rs",
+        "self.wake_neighbours(id);\n        self.recompute_wants();",
+        "self.wake_neighbours(id);\n        if pin.is_some() {\n            self.recompute_wants();\n        }",
+    ),
+    (
+        "what was missed while held up is forgotten",
+        "rc/src/engine/command.rs",
+        "if held && pin != Some(Want::Up) && self.has_missed(id) {",
+        "if false {",
+    ),
+];
