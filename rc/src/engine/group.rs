@@ -5,7 +5,11 @@
 //! last of them is given up or its patience is over. The first that is ready is used. What goes on
 //! with the others follows from what is wanted ([`super::want`]); they retry by their own policies.
 
-use super::{Engine, NodeKind, state::State, words::Want};
+use super::{
+    Engine, NodeKind,
+    state::{State, Then},
+    words::Want,
+};
 use crate::{
     db::Numbers,
     model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId},
@@ -173,6 +177,15 @@ impl Engine {
         })
     }
 
+    /// Whether the alternative at this position is stopped by our own will, to be started again.
+    fn comes_back(&self, id: ServiceId, position: u16) -> bool {
+        let edge = self.graph.node(id).edge(usize::from(position));
+        edge.is_some_and(|edge| {
+            let other = &self.dynamic[edge.to.index()];
+            matches!(other.state, State::Stopping(_, Then::Free)) && other.want == Want::Up
+        })
+    }
+
     /// Whether a failover that uses none has tried all of them in vain.
     pub(super) fn has_searched(&self, id: ServiceId) -> bool {
         let reach = self.dynamic[id.index()].group.reach;
@@ -190,8 +203,15 @@ impl Engine {
         // What a retired one uses is kept for another database.
         if let Some((first, _)) = first.filter(|_| !self.dynamic[id.index()].retired) {
             let group = &mut self.dynamic[id.index()].group;
-            let lost = group.selected.take().unwrap_or(group.reach);
-            group.reach = if wanted { lost } else { first };
+            let (lost, reach) = (group.selected.take(), group.reach);
+            let from = match lost {
+                // It had its chance: the next is tried at once, beside it if it tries again.
+                Some(lost) if !self.comes_back(id, lost) => {
+                    self.alternative_after(id, lost).unwrap_or(lost)
+                }
+                lost => lost.unwrap_or(reach),
+            };
+            self.dynamic[id.index()].group.reach = if wanted { from } else { first };
             self.wants_stale = true;
             // What is ready already spares the others a start.
             if wanted && let Some(best) = self.best_alternative(id) {

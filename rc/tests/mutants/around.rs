@@ -82,6 +82,12 @@ pub const DEFECTS: &[Defect] = &[
         "",
     ),
     (
+        "what was lost is waited for with patience",
+        "rc/src/engine/group.rs",
+        "self.alternative_after(id, lost).unwrap_or(lost)",
+        "lost",
+    ),
+    (
         "what repeats an output grows old",
         "rc/src/engine/group.rs",
         "self.dynamic[index].rebound |= self.dynamic[index].bound != before;",

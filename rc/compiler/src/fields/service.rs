@@ -420,7 +420,7 @@ pub const SERVICE: Shape = Shape {
             FAILOVER,
             DURATION,
             Absent::Is("`\"30s\"`"),
-            "an alternative that is not ready after this time gets the next one beside it",
+            "an alternative that starts and is not ready after this time gets the next one beside it",
         ),
         field(
             "path",

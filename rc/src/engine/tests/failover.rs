@@ -50,8 +50,8 @@ fn patience_has_an_end() {
 fn the_loss_of_the_one_that_is_used_stops_dependents_and_searches_on() {
     let mut m = Machine::started(lines(Back::Sticky));
     m.publish("fibre", &["v=1"]);
-    assert_eq!(m.exits("fibre", 1), "withdraw fibre, TERM route");
-    assert_eq!(m.exits("route", 0), "withdraw wan, spawn lte");
+    assert_eq!(m.exits("fibre", 1), "withdraw fibre, spawn lte, TERM route");
+    assert_eq!(m.exits("route", 0), "withdraw wan");
     assert_eq!(m.publish("lte", &["v=2"]), "publish lte, publish wan, spawn route");
     m.pass(60_000);
     assert_eq!(m.states(), "fibre down, lte ready, route ready, wan ready", "sticky");
@@ -152,4 +152,37 @@ fn two_that_die_in_turn_keep_their_delays() {
     m.stop("wan");
     m.exits("b", 0);
     assert_eq!(m.start("wan"), "spawn a", "a command forgives");
+}
+
+/// The lease of the first line is lost; its client goes on trying. Patience is for lines that start.
+#[test]
+fn the_next_is_tried_at_once_beside_one_that_lost_what_made_it_ready() {
+    let mut m = Machine::started(lines(Back::Sticky));
+    m.publish("fibre", &["v=1"]);
+    assert_eq!(m.publish("fibre", &["v"]), "publish fibre, spawn lte, TERM route");
+    m.exits("route", 0);
+    let words = m.publish("fibre", &["v=2"]);
+    assert_eq!(
+        words, "publish fibre, publish wan, spawn route, TERM lte",
+        "whoever is first is used"
+    );
+}
+
+#[test]
+fn a_line_that_restarts_at_once_is_not_waited_for() {
+    let mut m = Machine::started(lines(Back::Sticky));
+    m.publish("fibre", &["v=1"]);
+    m.pass(10_000);
+    assert_eq!(m.exits("fibre", 1), "withdraw fibre, spawn lte, TERM route, spawn fibre");
+}
+
+#[test]
+fn a_line_that_we_restart_is_waited_for() {
+    let mut m = Machine::started(lines(Back::Sticky));
+    m.publish("fibre", &["v=1"]);
+    assert_eq!(m.restart("fibre"), "TERM route");
+    m.exits("route", 0);
+    assert_eq!(m.exits("fibre", 0), "withdraw fibre, spawn fibre");
+    assert_eq!(m.pass(4999), "");
+    assert_eq!(m.pass(1), "spawn lte");
 }

@@ -357,6 +357,9 @@ impl Laws<'_> {
         if to == Phase::Stopping {
             self.ends[number] = false;
             self.turn.stopped.push((number, from));
+            if self.judgement[number] == Judgement::Free {
+                self.turn.ended_by_will.insert(number);
+            }
         } else if from == Phase::Stopping && svc.what != What::Longrun && !self.is_killing() {
             let free = self.judgement[number] == Judgement::Free;
             if free && without_process {

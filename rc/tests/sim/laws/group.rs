@@ -1,7 +1,7 @@
 //! Laws about what stands between a service and being up besides its needs: conditions, what conflicts
 //! with it, pins, the members of bundles and the alternatives of failovers.
 
-use super::{Ending, Laws, Verdict, law};
+use super::{Ending, Judgement, Laws, Verdict, law};
 use crate::sim::plan::{About, On, Tie, VALUES, What, id};
 use rc::{
     Instant, Millis,
@@ -189,6 +189,14 @@ impl Laws<'_> {
                 !retiring || before == Phase::Waiting || was.selected.is_none() || is == was,
                 "{name}"
             );
+            let lost = was.selected.filter(|_| selected.is_none() && self.is_surely_wanted(number));
+            law!(
+                "12 who lost its alternative tries the next at once",
+                lost.is_none_or(|lost| {
+                    reach > lost || lost + 1 == all.len() || self.comes_back(all[lost])
+                }),
+                "{name}"
+            );
             match self.phase[number] {
                 Phase::Ready => {
                     law!(
@@ -241,6 +249,13 @@ impl Laws<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a service is, or was at first, stopping by our will.
+    fn comes_back(&self, number: usize) -> bool {
+        let going = self.turn.at_first[number] == Phase::Stopping;
+        self.turn.ended_by_will.contains(&number)
+            || (going && self.judgement[number] == Judgement::Free)
     }
 
     /// Whether a failover waits for nothing but its alternatives.

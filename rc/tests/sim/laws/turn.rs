@@ -55,6 +55,8 @@ pub(super) struct Turn {
     pub entered: Vec<(usize, Phase)>,
     /// Services that left ready.
     pub left_ready: BTreeSet<usize>,
+    /// Services that began to stop by our will, not because they failed.
+    pub ended_by_will: BTreeSet<usize>,
     /// Services that were stopped from starting or ready, and from which.
     pub stopped: Vec<(usize, Phase)>,
     pub spawned: Vec<Incarnation>,
