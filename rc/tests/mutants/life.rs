@@ -36,8 +36,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "what comes due by the work of a turn is left for later",
         "rc/src/engine/mod.rs",
-        "if !self.expire(now, out) && !self.continue_shutdown(now, out) {",
-        "self.expire(now, out);\n            if !self.continue_shutdown(now, out) {",
+        "if !self.expire(now, &mut budget, out) && !self.continue_shutdown(now, out) {",
+        "self.expire(now, &mut budget, out);\n            if !self.continue_shutdown(now, out) {",
     ),
     (
         "the grace is doubled",

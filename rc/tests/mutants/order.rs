@@ -96,8 +96,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "a stop by command outlives a start of a dependent",
         "rc/src/engine/command.rs",
-        "if dynamic.ask == Ask::Down {\n                dynamic.ask = Ask::Nothing;\n            }",
-        "",
+        "if *seen && self.dynamic[index].ask == Ask::Down {",
+        "if *seen && self.dynamic[index].ask == Ask::Down && index == usize::MAX {",
     ),
     (
         "a restart by command is forgotten",
@@ -174,8 +174,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "a release changes nothing",
         "rc/src/engine/command.rs",
-        "self.wake_neighbours(id);\n        self.recompute_wants();",
-        "self.wake_neighbours(id);\n        if pin.is_some() {\n            self.recompute_wants();\n        }",
+        "self.wake_neighbours(id);\n        self.obey();",
+        "self.wake_neighbours(id);\n        if pin.is_some() {\n            self.obey();\n        }",
     ),
     (
         "what was missed while held up is forgotten",

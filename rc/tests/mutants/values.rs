@@ -60,7 +60,7 @@ pub const DEFECTS: &[Defect] = &[
     (
         "all members are named where one is missing",
         "rc/src/engine/view.rs",
-        "members.filter(|&to| !self.is_ready(to))",
-        "members.filter(|_| true)",
+        "members.filter(missing)",
+        "members.filter(|to| missing(to) || true)",
     ),
 ];

@@ -21,10 +21,22 @@ impl Kept {
     /// Takes over what was touched.
     pub fn follow(&mut self, engine: &mut Engine) {
         self.records.resize(engine.graph().len(), Vec::new());
-        self.head = engine.save_head(Vec::new());
+        self.head.clear();
+        self.head = engine.save_head(core::mem::take(&mut self.head));
         while let Some(service) = engine.next_touched() {
-            self.records[service.index()] = engine.save_record(service, Vec::new());
+            let record = &mut self.records[service.index()];
+            record.clear();
+            *record = engine.save_record(service, core::mem::take(record));
         }
+    }
+
+    /// Whether it is everything as it is now; `scratch` is room that is used again.
+    pub fn is_whole(&self, engine: &Engine, scratch: &mut Vec<u8>) -> bool {
+        self.records.iter().enumerate().all(|(at, record)| {
+            scratch.clear();
+            *scratch = engine.save_record(id(at), core::mem::take(scratch));
+            scratch == record
+        })
     }
 
     /// An engine that goes on from it.

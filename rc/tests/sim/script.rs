@@ -81,6 +81,7 @@ pub struct Run<'p> {
     pub engine: Engine,
     /// What a shell has of its state after the last event.
     kept: Kept,
+    scratch: Vec<u8>,
     pub world: World,
     laws: Laws<'p>,
     now: Instant,
@@ -103,6 +104,7 @@ impl<'p> Run<'p> {
             plan,
             engine: plan.engine()?,
             kept: Kept::default(),
+            scratch: Vec::new(),
             world: World::new(plan),
             laws: Laws::new(plan),
             now: Instant::from_ms(1000),
@@ -120,6 +122,7 @@ impl<'p> Run<'p> {
             plan: self.plan,
             engine,
             kept,
+            scratch: Vec::new(),
             world: self.world.clone(),
             laws: self.laws.clone(),
             now: self.now,
@@ -151,7 +154,7 @@ impl<'p> Run<'p> {
             println!("       → {action:?}");
         }
         self.kept.follow(&mut self.engine);
-        if self.kept != Kept::whole(&self.engine) {
+        if !self.kept.is_whole(&self.engine, &mut self.scratch) {
             let text = "what was touched is not all that changed".to_owned();
             return violation("11 hand-over", text);
         }

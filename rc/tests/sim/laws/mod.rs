@@ -341,7 +341,17 @@ impl<'p> Laws<'p> {
         })
     }
 
-    fn name(number: usize) -> String {
-        format!("service {number}")
+    fn name(number: usize) -> Name {
+        Name(number, None)
+    }
+}
+
+/// What a violation says of a service; put into words only if it has to be.
+struct Name(usize, Option<Phase>);
+
+impl core::fmt::Display for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "service {}", self.0)?;
+        self.1.map_or(Ok(()), |phase| write!(f, " is {}", phase.name()))
     }
 }

@@ -35,7 +35,10 @@ impl Laws<'_> {
         let (settled, blocked) = (self.settled_now.clone(), self.blocked.clone());
         for (number, &blocked) in blocked.iter().enumerate() {
             let Some(view) = engine.view(id(number)) else {
-                return super::violation("7 every service can be seen", Self::name(number));
+                return super::violation(
+                    "7 every service can be seen",
+                    Self::name(number).to_string(),
+                );
             };
             self.view_right(number, &view, blocked)?;
             self.state_right(now, number, world)?;
@@ -158,7 +161,7 @@ impl Laws<'_> {
     fn state_right(&self, now: Instant, number: usize, world: &World) -> Verdict {
         let (want, phase) = (self.wants[number], self.phase[number]);
         let what = self.plan.services[number].what;
-        let name = format!("service {number} is {}", phase.name());
+        let name = super::Name(number, Some(phase));
         let fits = match phase {
             Phase::Down => !want,
             Phase::Stopping => true,

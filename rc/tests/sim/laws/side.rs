@@ -1,7 +1,7 @@
 //! Laws about what runs beside the process of a service: checks of readiness and health, actions, and
 //! the watchdog.
 
-use super::{Judgement, Laws, Live, Verdict, law};
+use super::{Judgement, Laws, Live, Verdict, law, values::Values};
 use crate::sim::{
     plan::{On, Svc, Tells, What},
     world::is_side,
@@ -309,7 +309,7 @@ impl Laws<'_> {
     pub(super) fn actions_right(
         &mut self,
         number: usize,
-        bound_before: &[Option<String>],
+        bound_before: Option<&Values>,
     ) -> Verdict {
         if !self.stayed_up(number) {
             return Ok(());
@@ -330,7 +330,9 @@ impl Laws<'_> {
                 .clone()
                 .all(|(_, look)| !look.must || present[usize::from(look.output)].is_some());
             // What is not whole is not told of; something else made it look.
-            let changed = whole && looks.any(|(at, _)| bound_before[at] != self.bound[number][at]);
+            let changed = whole
+                && looks
+                    .any(|(at, _)| bound_before.is_some_and(|b| b[at] != self.bound[number][at]));
             if (back || changed) && !due.insert(action) {
                 // Asked for twice: it runs once more after the first.
                 again.insert(action);

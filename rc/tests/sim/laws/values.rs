@@ -7,33 +7,40 @@ use crate::sim::{
     world::World,
 };
 use rc::engine::{Engine, Event, Incarnation, Phase, Role};
+use std::collections::BTreeMap;
 
-type Values = Vec<Option<String>>;
+pub(super) type Values = Vec<Option<String>>;
 
 impl Laws<'_> {
-    fn bound_now(&self, engine: &Engine, number: usize) -> Values {
-        let looks = 0..self.plan.services[number].looks.len();
-        let looks = looks.filter_map(|look| u16::try_from(look).ok());
-        looks.map(|look| engine.bound(id(number), look).map(str::to_owned)).collect()
-    }
-
     pub(super) fn values_hold(&mut self, engine: &Engine, world: &World) -> Verdict {
-        let before = core::mem::take(&mut self.present);
+        // Most services publish and read what they did before; of the others, what that was.
+        let (mut published, mut read) = (BTreeMap::new(), BTreeMap::new());
         for number in 0..self.phase.len() {
-            let outputs = engine.outputs(id(number));
-            self.present.push(outputs.map(|(_, value)| value.map(str::to_owned)).collect());
+            let outputs = || engine.outputs(id(number)).map(|(_, value)| value);
+            let same = outputs().eq(self.present[number].iter().map(Option::as_deref));
+            if !same {
+                let values = outputs().map(|value| value.map(str::to_owned)).collect();
+                let before = core::mem::replace(&mut self.present[number], values);
+                published.insert(number, before);
+            }
+            let count = self.plan.services[number].looks.len();
+            let looks = || (0..count).filter_map(|at| u16::try_from(at).ok());
+            let bound = || looks().map(|look| engine.bound(id(number), look));
+            if !bound().eq(self.bound[number].iter().map(Option::as_deref)) {
+                let values = bound().map(|value| value.map(str::to_owned)).collect();
+                let before = core::mem::replace(&mut self.bound[number], values);
+                read.insert(number, before);
+            }
         }
-        let bound = (0..self.phase.len()).map(|number| self.bound_now(engine, number)).collect();
-        let bound_before = core::mem::replace(&mut self.bound, bound);
-        for (number, before) in before.iter().enumerate() {
-            self.published_right(number, before)?;
+        for number in 0..self.phase.len() {
+            self.published_right(number, published.get(&number))?;
             self.bound_right(number)?;
-            self.kept_right(number, &bound_before[number])?;
+            self.kept_right(number, read.get(&number))?;
             self.file_right(number, world)?;
-            self.reacted_right(number, &bound_before[number])?;
-            self.actions_right(number, &bound_before[number])?;
+            self.reacted_right(number, read.contains_key(&number))?;
+            self.actions_right(number, read.get(&number))?;
         }
-        self.stopped_right(&bound_before)
+        self.stopped_right(&read)
     }
 
     /// Whether a service is up in the same run as before this turn.
@@ -45,12 +52,11 @@ impl Laws<'_> {
     }
 
     /// Whoever stays up while another changes signals itself or is written again, then and only then.
-    fn reacted_right(&self, number: usize, bound_before: &Values) -> Verdict {
+    fn reacted_right(&self, number: usize, rebound: bool) -> Verdict {
         let svc = &self.plan.services[number];
         if !self.stayed_up(number) {
             return self.restarted_right(number);
         }
-        let rebound = *bound_before != self.bound[number];
         let back = |on: On| {
             svc.links.iter().any(|link| {
                 let mut looks = svc.looks.iter().filter(|look| look.of == link.to);
@@ -116,7 +122,8 @@ impl Laws<'_> {
     }
 
     /// What is published is what the service published, or what follows from what it reads.
-    fn published_right(&self, number: usize, before: &Values) -> Verdict {
+    fn published_right(&self, number: usize, before: Option<&Values>) -> Verdict {
+        let before = before.unwrap_or(&self.present[number]);
         let svc = &self.plan.services[number];
         let up = matches!(self.phase[number], Phase::Starting | Phase::Ready);
         let gone = matches!(
@@ -219,12 +226,12 @@ impl Laws<'_> {
     }
 
     /// Who goes on while a publisher is away keeps what it read there last.
-    fn kept_right(&self, number: usize, bound_before: &Values) -> Verdict {
+    fn kept_right(&self, number: usize, bound_before: Option<&Values>) -> Verdict {
         let svc = &self.plan.services[number];
         let follows = matches!(svc.what, What::Bundle | What::Failover);
-        if follows || !self.stayed_up(number) {
+        let Some(bound_before) = bound_before.filter(|_| !follows && self.stayed_up(number)) else {
             return Ok(());
-        }
+        };
         for (at, look) in svc.looks.iter().enumerate() {
             let of = usize::from(look.of);
             let away = !self.is_ready(of) && self.turn.at_first[of] != Phase::Ready;
@@ -275,7 +282,7 @@ impl Laws<'_> {
     }
 
     /// Whoever was stopped although it is wanted was so for a reason.
-    fn stopped_right(&self, bound_before: &[Values]) -> Verdict {
+    fn stopped_right(&self, bound_before: &BTreeMap<usize, Values>) -> Verdict {
         for &(number, from) in &self.turn.stopped {
             let svc = &self.plan.services[number];
             let lost = |to: u16| {
@@ -293,7 +300,7 @@ impl Laws<'_> {
             let need = links.any(|(at, link)| hard(at, link) && lost(link.to));
             let value = svc.looks.iter().enumerate().any(|(at, look)| {
                 svc.on(look.of).is_some_and(|link| link.on == On::Stop)
-                    && bound_before[number][at]
+                    && bound_before.get(&number).unwrap_or(&self.bound[number])[at]
                         != self.present[usize::from(look.of)][usize::from(look.output)]
             });
             let of_it = |run: &Incarnation| run.service.index() == number;
