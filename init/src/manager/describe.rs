@@ -3,8 +3,8 @@
 use super::Manager;
 use core::sync::atomic::Ordering::Relaxed;
 use rc::{
-    engine::{Blocker, Met, NodeKind},
-    model::{self, Fact, LinkIs, Record, ServiceId},
+    engine::{Blocker, Met, NodeKind, Phase},
+    model::{self, Fact, LinkIs, Record, Relation, ServiceId},
     proto::{
         CONFLICT, Condition, EDGE_PAGE, Info, Item, Kind, MAX_TEXT, MAX_WAITING, MILESTONE_PAGE,
         PAGE, Reply,
@@ -102,8 +102,31 @@ impl Manager {
     fn notes(&self, id: ServiceId, record: &Record) -> Vec<String> {
         let mut notes: Vec<String> = self.control_group(id, record).into_iter().collect();
         notes.extend(self.held_note(id));
+        notes.extend(self.search_note(id));
         notes.iter_mut().for_each(|note| cut(note, MAX_TEXT));
         notes
+    }
+
+    /// How far a failover that waits for an alternative has searched.
+    fn search_note(&self, id: ServiceId) -> Option<String> {
+        let view = self.engine.view(id)?;
+        let searches = matches!(view.kind, NodeKind::Failover(_)) && view.phase == Phase::Waiting;
+        let (last, until) = self.engine.searching(id).filter(|_| searches)?;
+        let mut note = String::from("tries ");
+        for edge in self.engine.graph().node(id).edges() {
+            if edge.relation == Relation::Alternative {
+                note += self.database.name(edge.to);
+                if edge.to == last {
+                    break;
+                }
+                note += ", ";
+            }
+        }
+        if let Some(until) = until {
+            let left = until.since_ms(self.clock.now()).div_ceil(1000);
+            note += &format!("; the next in {left} s");
+        }
+        Some(note)
     }
 
     fn shown(&self, id: ServiceId, conditions: &[model::Condition]) -> Vec<Condition> {

@@ -97,6 +97,7 @@ fn facts(item: &Item) -> Vec<String> {
     if !item.status.is_empty() {
         facts.push(format!("it says: {}", item.status));
     }
+    facts.extend(item.notes.iter().cloned());
     facts
 }
 

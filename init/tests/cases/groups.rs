@@ -41,9 +41,10 @@ fn two_lines(back: Back, on_change: OnChange, retry: Millis) -> Rig {
 /// Users of two lines: the second is used when the first fails, and kept.
 #[test]
 fn a_failover_turns_to_the_next_and_stays() {
-    // While the first one tries again it would be waited for, with patience.
-    let rig = two_lines(Back::Sticky, OnChange::Restart, Millis(600_000));
+    let rig = two_lines(Back::Sticky, OnChange::Restart, Millis(20));
     let mut a = rig.run("a");
+    let why = rig.world.ok(&["why", "wan"]);
+    assert!(why.contains("- tries a; the next in "), "{why}");
     publish(&mut a, "192.0.2.1");
     let user = rig.run("user");
     assert_eq!(user.arguments, ["192.0.2.1"]);
@@ -51,10 +52,15 @@ fn a_failover_turns_to_the_next_and_stays() {
     assert_eq!(rig.world.status("b")["generation"], 0, "one at a time");
     a.exit(1);
     user.gone();
+    // At once, and beside the first one, which tries again.
     let mut b = rig.run("b");
+    let why = rig.world.ok(&["why", "wan"]);
+    assert!(why.contains("- tries a, b\n"), "{why}");
+    let a = rig.run("a");
     publish(&mut b, "192.0.2.2");
     let user = rig.run("user");
     assert_eq!(user.arguments, ["192.0.2.2"]);
+    a.gone();
     rig.state("a", "down");
     rig.svc(&["wait", "default", "-t", world::LIMIT]);
     assert_eq!(rig.world.pid("user"), user.pid);
