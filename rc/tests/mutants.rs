@@ -24,7 +24,7 @@ use std::{
 };
 
 /// Seeds for each defect.
-const SEEDS: &str = "3000";
+const SEEDS: &str = "12000";
 
 /// What is wrong, in which file, and the text that is replaced by what.
 type Defect = (&'static str, &'static str, &'static str, &'static str);
@@ -76,7 +76,7 @@ fn simulate(workspace: &Path, target: &Path) -> Result<Option<String>, String> {
         .env("CARGO_TARGET_DIR", target)
         .env("SIM_SEEDS", SEEDS)
         .env("SIM_SHRINK", "0")
-        .env("SIM_SECONDS", "100")
+        .env("SIM_SECONDS", "600")
         .env("RUST_BACKTRACE", "0")
         .output()
         .map_err(|error| error.to_string())?;

@@ -230,7 +230,9 @@ impl Laws<'_> {
                         if last { patience.is_none() } else { patience.is_some_and(|at| at > now) },
                         "{name}"
                     );
-                    let moved = reach != was.reach || was.patience.is_none();
+                    // A new failover above it may have turned to it only after a moment.
+                    let anew = self.turn.entered.contains(&(number, Phase::Waiting));
+                    let moved = reach != was.reach || was.patience.is_none() || anew;
                     let fresh = now.after(Millis(svc.patience_ms));
                     law!(
                         "12 patience begins with an alternative",
