@@ -3,7 +3,7 @@
 
 use rustix::{
     fd::{AsFd, BorrowedFd},
-    fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, unlinkat},
     io::{Errno, read as read_some},
 };
 use std::{
@@ -81,24 +81,41 @@ pub fn names(path: &Path) -> Result<Vec<String>, Errno> {
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Removes a directory with all that is in it, as far as that is possible. Never leaves the tree, even
-/// if somebody puts links into it meanwhile.
+/// Removes a directory with all that is in it, as far as that is possible. Never leaves the tree or its
+/// file system, even if somebody puts links into it meanwhile.
 pub fn remove_tree(path: &Path) {
     if let Ok(path) = supervisor::file::c_path(path) {
-        remove_below(CWD, &path, 0);
+        remove_below(CWD, &path, None, 0);
     }
 }
 
-fn remove_below(directory: BorrowedFd<'_>, name: &CStr, depth: usize) {
-    // Not a directory, or not there: there is nothing below it.
-    if let (Ok(fd), true) = (openat(directory, name, DIRECTORY, Mode::empty()), depth < DEPTH) {
-        let mut inside = Vec::new();
-        each_name(&fd, &mut |name| inside.extend(CString::new(name))).ok();
-        for name in inside {
-            if unlinkat(&fd, &*name, AtFlags::empty()).is_err() {
-                remove_below(fd.as_fd(), &name, depth + 1);
-            }
+/// Removes all that is in a directory in the same way.
+pub fn empty(directory: BorrowedFd<'_>) {
+    let device = fstat(directory).ok().map(|about| about.st_dev);
+    empty_below(directory, device, 0);
+}
+
+fn empty_below(directory: BorrowedFd<'_>, device: Option<u64>, depth: usize) {
+    let mut inside = Vec::new();
+    // What cannot be read stays.
+    each_name(directory, &mut |name| inside.extend(CString::new(name))).ok();
+    for name in inside {
+        if unlinkat(directory, &*name, AtFlags::empty()).is_err() {
+            remove_below(directory, &name, device, depth + 1);
         }
+    }
+}
+
+fn remove_below(directory: BorrowedFd<'_>, name: &CStr, device: Option<u64>, depth: usize) {
+    // Not a directory, or not there: there is nothing below it.
+    if let (Ok(fd), true) = (openat(directory, name, DIRECTORY, Mode::empty()), depth < DEPTH)
+        && let Ok(about) = fstat(&fd)
+    {
+        if device.is_some_and(|device| device != about.st_dev) {
+            // Something is mounted there.
+            return;
+        }
+        empty_below(fd.as_fd(), Some(about.st_dev), depth);
     }
     // What stays is in nobody's way, or the next attempt tells.
     unlinkat(directory, name, AtFlags::REMOVEDIR).ok();

@@ -4,7 +4,11 @@
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_char, c_int};
-use rustix::fd::{FromRawFd, OwnedFd, RawFd};
+use rustix::{
+    fd::{FromRawFd, OwnedFd, RawFd},
+    io::Errno,
+};
+use std::ffi::CString;
 
 /// The arguments as the C runtime got them; what is not UTF-8 in them becomes U+FFFD.
 ///
@@ -58,4 +62,17 @@ pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
     // SAFETY: it is open, inherited and not owned by anything in this process: the caller takes each
     // number once, before it opens anything else.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Executes a program in place of this one, with this one's environment. Returns only if that failed.
+pub fn execute(path: &CStr, arguments: &[CString]) -> Errno {
+    let mut pointers: Vec<*const c_char> = Vec::new();
+    for argument in arguments {
+        pointers.push(argument.as_ptr());
+    }
+    pointers.push(core::ptr::null());
+    // SAFETY: a NUL-terminated path, and a NULL-terminated array of NUL-terminated strings that outlive
+    // the call.
+    unsafe { libc::execv(path.as_ptr(), pointers.as_ptr()) };
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOSYS)
 }

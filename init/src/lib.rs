@@ -18,6 +18,7 @@ pub mod memory;
 mod notify;
 mod output;
 mod reboot;
+mod root;
 mod supervise;
 mod svc;
 

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod board;
 pub mod cpio;
 pub mod debian;
+pub mod disk;
 pub mod elf;
 pub mod events;
 pub mod idle;

@@ -145,7 +145,7 @@ impl Tree {
                 Node::Character { .. } => Ok(()),
             };
             made.with_context(|| format!("cannot make {}", at.display()))?;
-            if matches!(entry.node, Node::Bytes(_) | Node::Host(_)) {
+            if matches!(entry.node, Node::Bytes(_) | Node::Host(_) | Node::Directory) {
                 fs::set_permissions(&at, fs::Permissions::from_mode(entry.mode))?;
             }
         }

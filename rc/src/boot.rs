@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use supervisor::time::Millis;
 
 /// One thing that PID 1 does before it starts services, in the order of the list. None is fatal: what
-/// fails is said, and boot goes on.
+/// fails is said, and boot goes on. Those that put a root together are in a list of their own, and the
+/// first that fails ends it.
 ///
 /// All steps have one form, since what decodes and drops each form of its own would be a kilobyte of the
 /// device's program.
@@ -57,7 +58,22 @@ pub enum Op {
     Block,
     /// Makes a named pipe.
     Fifo,
+    /// Of the root that an initramfs looks for: what to mount; `path` is the program that goes on there.
+    Root,
+    /// What can be written to beside the root.
+    Store,
+    /// The root is below, and what is written goes to the store (`text` is [`IN_STORE`]) or is in memory.
+    Overlay,
+    /// This path of the root shows a directory or file of the store.
+    Persist,
+    /// This program of the initramfs runs before the device is looked for.
+    Prepare,
+    /// This program of the new root runs there before it is used.
+    Activate,
 }
+
+/// What is written to the root is in the store.
+pub const IN_STORE: &str = "store";
 
 impl Step {
     /// A step of this kind, with nothing but the path.

@@ -45,6 +45,10 @@ pub struct System {
     pub watchdog: Option<Watchdog>,
     /// What is done before services.
     pub boot: Vec<Step>,
+    /// How the root is put together, if this is an initramfs.
+    pub root: Vec<Step>,
+    /// Instead of a rescue shell, the machine reboots after this time.
+    pub rescue_reboot: Option<Millis>,
 }
 
 /// When the watchdog of the hardware is fed; see [`crate::watchdog`].
@@ -93,6 +97,8 @@ impl Default for System {
             log_max_total: 2 * 1024 * 1024,
             watchdog: None,
             boot: Vec::new(),
+            root: Vec::new(),
+            rescue_reboot: None,
         }
     }
 }

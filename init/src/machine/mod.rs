@@ -7,8 +7,9 @@
 mod cmdline;
 mod console;
 mod modules;
-mod mounts;
+pub mod mounts;
 mod power;
+mod program;
 mod rescue;
 mod setup;
 mod swap;
@@ -17,18 +18,25 @@ pub mod watchdog;
 use crate::{
     applet::{Call, VERSION, asked_for_help},
     clock::Clock,
-    exit,
+    exit, file,
     handover::{self, Handover},
     manager::{Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
+    root,
     supervise::{self, Loaded},
 };
 use cmdline::Cmdline;
 use core::ffi::c_int;
-use rc::{Instant, Millis, db::Database, engine::Graph, proto::Ending};
+use rc::{
+    Instant, Millis,
+    boot::{Op, Step},
+    db::{Database, MAX_LENGTH},
+    engine::Graph,
+    proto::Ending,
+};
 use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use watchdog::Device;
 
 pub use power::end_now;
@@ -40,9 +48,12 @@ Kernel command line:
   jamb.db=FILE       the database (default /etc/jamb/services.db)
   jamb.target=NAME   start this service instead of the database's own target
   jamb.debug         log every change of state; all logs also on the console
-  jamb.rescue=WHAT   shell (the default) or reboot, when there is no usable database
+  jamb.rescue=WHAT   shell (the default), reboot, or seconds until the reboot, when there is
+                     no usable database or no root
   jamb.watchdog=DEV  use this watchdog, from the first moment on; off: none
   single             the rescue shell instead of services
+  root=DEVICE        what an initramfs that looks for a root mounts, with rootfstype=,
+                     rootflags=, ro, rw, rootwait[=SECONDS], rootdelay=SECONDS, init=PROGRAM
 
 Signals, as BusyBox init has them: USR1 halt, USR2 poweroff, TERM reboot,
 INT reboot (ctrl-alt-del), PWR poweroff. In a container, TERM is poweroff.
@@ -53,6 +64,12 @@ const EARLY: Millis = Millis::from_secs(30);
 
 /// What the program is called when it is executed anew.
 const NAME: &str = "init";
+
+/// How long a root is waited for that only the command line names.
+const ROOT_WAIT: Millis = Millis::from_secs(10);
+
+/// How long a program may take that prepares a root.
+const PROGRAM: Millis = Millis::from_secs(60);
 
 const DATABASE: &str = "/etc/jamb/services.db";
 
@@ -89,7 +106,7 @@ pub fn main(call: Call) -> i32 {
     let clock = handover.as_ref().map_or_else(Clock::new, Handover::clock);
     let is_first = handover.is_none();
     let trouble = if is_first { mounts::early() } else { Vec::new() };
-    let cmdline = Cmdline::read();
+    let mut cmdline = Cmdline::read();
     // One that is named there is fed before there is a database.
     let path = cmdline.watchdog.as_deref().filter(|path| *path != "off");
     // What is wrong with it is told when it is opened for good.
@@ -109,11 +126,65 @@ pub fn main(call: Call) -> i32 {
     }
     let oom_protected = protect_from_oom();
     rustix::process::umask(Mode::from_raw_mode(0o022));
+    if is_first && is_machine && root::is_initramfs() {
+        cmdline.no_root = initramfs(&mut cmdline, &call.args, early.as_ref(), &mut report);
+    }
     let (ending, device) = match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
         None => run(clock, report, &cmdline, is_machine, oom_protected, early, handover),
         Some(why) => degraded(why, &mut report, is_machine, early),
     };
     power::finish(ending, is_machine, console::open(&cmdline), device)
+}
+
+/// Looks for a root, if this initramfs is for that: its database says so, or it has none and the command
+/// line names one. Returns only if there is none or it cannot be used, and says why.
+fn initramfs(
+    cmdline: &mut Cmdline,
+    arguments: &[String],
+    early: Option<&Device>,
+    report: &mut Report,
+) -> Option<String> {
+    // jamb.db= is for the one who finds services there.
+    let mut steps = match file::read(Path::new(DATABASE), MAX_LENGTH) {
+        Ok(bytes) => {
+            let mut system = Database::new(bytes).and_then(|database| database.system()).ok()?;
+            if system.root.is_empty() {
+                return None;
+            }
+            setup::carry_out(&core::mem::take(&mut system.boot), report);
+            cmdline.rescue.get_or_insert(system.rescue_reboot);
+            system.root
+        }
+        Err(_) if cmdline.root.is_some() && cmdline.database.is_none() => {
+            vec![Step { wait: ROOT_WAIT, ..Step::new(Op::Root, "/sbin/init") }]
+        }
+        Err(_) => return None,
+    };
+    if let Some(root) = steps.iter_mut().find(|step| step.op == Op::Root) {
+        cmdline.change(root);
+    }
+    Some(root::assemble(&steps, arguments, &mut Hands { cmdline, early }))
+}
+
+/// What assembling a root needs of a machine.
+struct Hands<'m> {
+    cmdline: &'m Cmdline,
+    early: Option<&'m Device>,
+}
+
+impl root::Hands for Hands<'_> {
+    fn run(&mut self, path: &str) -> Result<(), String> {
+        let cmdline = self.cmdline;
+        program::run(path, cmdline, PROGRAM, &mut |span| root::Hands::pause(self, span))
+    }
+
+    fn pause(&mut self, span: Millis) {
+        if let Some(device) = self.early {
+            // A watchdog that takes no food bites, which is what it is for.
+            device.feed().ok();
+        }
+        std::thread::sleep(Duration::from_millis(span.0.into()));
+    }
 }
 
 /// How the watchdog is used: as the command line says, or else the database.
@@ -146,8 +217,8 @@ type Chosen = (Loaded, Option<String>);
 
 /// At boot: the database of the command line, or none.
 fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, String> {
-    let mut why = None;
-    if cmdline.single {
+    let mut why = cmdline.no_root.clone();
+    if why.is_none() && cmdline.single {
         why = Some("single is on the kernel command line".to_owned());
     }
     let loaded = match &why {
@@ -227,8 +298,9 @@ fn run(
     {
         guard.arm();
     }
-    let attendant = why.map(|why| rescue::attendant(why, cmdline, &mut report));
-    let of_rescue = cmdline.clone();
+    let mut of_rescue = cmdline.clone();
+    of_rescue.rescue.get_or_insert(graph.system.rescue_reboot);
+    let attendant = why.map(|why| rescue::attendant(why, &of_rescue, &mut report));
     let rescue: Option<Rescue> = is_machine.then(|| -> Rescue {
         Box::new(move |why, report| rescue::attendant(why, &of_rescue, report))
     });

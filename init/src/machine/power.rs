@@ -153,6 +153,9 @@ fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String>
             break;
         }
     }
+    // The root itself: read-only is all that can be had. An initramfs has nothing to lose. It goes before
+    // what is below an overlay.
+    mount_remount(c"/", MountFlags::RDONLY, c"").ok();
     let mut lines = Vec::new();
     for (point, error) in stuck {
         let path = c_path(Path::new(&point));
@@ -160,15 +163,14 @@ fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String>
             lines.push(format!("cannot unmount {point}: {error}; nor make it read-only"));
         }
     }
-    // The root itself: read-only is all that can be had. An initramfs has nothing to lose.
-    mount_remount(c"/", MountFlags::RDONLY, c"").ok();
     lines
 }
 
-/// Mounts that hold nothing that could be lost, and that are needed to the end.
+/// Mounts that hold nothing that could be lost, and that are needed to the end. What is below `/run` may
+/// be a store.
 fn is_kernel_only(point: &str) -> bool {
-    let roots = ["/proc", "/sys", "/dev", "/run"];
-    point == "/"
+    let roots = ["/proc", "/sys", "/dev"];
+    matches!(point, "/" | "/run")
         || roots.iter().any(|root| {
             point.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
@@ -210,6 +212,6 @@ mod tests {
         assert_eq!(unescape("/a\\040b\\134"), "/a b\\");
         assert_eq!(unescape("/x\\04"), "/x\\04");
         assert!(is_kernel_only("/dev/pts") && is_kernel_only("/"));
-        assert!(!is_kernel_only("/device"));
+        assert!(!is_kernel_only("/device") && !is_kernel_only("/run/jamb/store"));
     }
 }

@@ -2,18 +2,17 @@
 //! loop, so that children are reaped, `reboot` works and ctrl-alt-del too. Where there is no shell, or
 //! the kernel command line says so, the machine reboots after a while instead.
 
-use super::{CHILD_OOM_SCORE, cmdline::Cmdline, console};
-use crate::manager::{Attendant, PATH, Report};
+use super::{cmdline::Cmdline, console, program};
+use crate::manager::{Attendant, Report};
 use core::ffi::CStr;
 use rc::proto::Ending;
 use rustix::{
-    fd::AsFd,
-    fs::{Access, OFlags, access},
+    fs::{Access, access},
     process::Pid,
 };
-use std::{ffi::CString, time::Duration};
+use std::time::Duration;
 use supervisor::{
-    spawn::{Isolation, Spawner, Spec, Terminal},
+    spawn::Spawner,
     time::{Instant, Millis},
 };
 
@@ -22,15 +21,16 @@ const SHELLS: [&CStr; 3] = [c"/bin/sh", c"/bin/busybox", c"/usr/bin/sh"];
 /// A shell that ended is started again after this.
 const PAUSE: Millis = Millis::from_secs(1);
 /// Without a shell, the message can be read for this long before the machine reboots.
-const BEFORE_REBOOT: Millis = Millis::from_secs(30);
+pub const BEFORE_REBOOT: Millis = Millis::from_secs(30);
 
 /// The rescue, after saying why.
 pub fn attendant(why: String, cmdline: &Cmdline, report: &mut Report) -> Box<dyn Attendant> {
     let has_shell = SHELLS.iter().any(|path| access(*path, Access::EXISTS).is_ok());
-    if cmdline.rescue_reboots || !has_shell {
-        let span = BEFORE_REBOOT.0 / 1000;
-        report.say("rescue", &format!("{why}; the machine reboots in {span} s"));
-        return Box::new(Reboot { at: None });
+    let reboot = cmdline.rescue.unwrap_or_default();
+    if reboot.is_some() || !has_shell {
+        let wait = reboot.unwrap_or(BEFORE_REBOOT);
+        report.say("rescue", &format!("{why}; the machine reboots in {} s", wait.0 / 1000));
+        return Box::new(Reboot { wait, at: None });
     }
     report.say("rescue", &format!("{why}; here is a shell, type reboot when done"));
     let console = cmdline.console.clone();
@@ -61,49 +61,15 @@ impl Attendant for Shell {
         if let Some(at) = self.next.filter(|at| *at > now) {
             return Some(at);
         }
-        // The shell needs a console that blocks; opening one does not wait, as it is no modem line.
-        let Some(fd) = console::open_with(&self.cmdline, OFlags::RDWR | OFlags::NONBLOCK) else {
-            report.say("rescue", "cannot open the console; it is tried again");
-            self.next = Some(now.after(PAUSE));
-            return self.next;
-        };
-        rustix::fs::fcntl_setfl(&fd, OFlags::RDWR).ok();
-        let env: Vec<CString> =
-            [format!("PATH={PATH}"), "HOME=/".to_owned(), "TERM=linux".to_owned()]
-                .into_iter()
-                .filter_map(|text| CString::new(text).ok())
-                .collect();
-        let spec = Spec {
-            programs: &SHELLS.map(CStr::to_owned),
-            argv: &[c"sh".to_owned()],
-            env: &env,
-            cwd: c"/",
-            umask: 0o022,
-            limits: &[],
-            identity: None,
-            stdio: [fd.as_fd(), fd.as_fd(), fd.as_fd()],
-            pass: None,
-            listen: &[],
-            keep: &[],
-            terminal: Terminal::Stdin,
-            oom_score_adj: Some(CHILD_OOM_SCORE),
-            isolation: Isolation::NONE,
-            tells_pid: false,
-        };
-        match spawner.spawn(&spec) {
-            Ok(pid) => {
-                self.running = Some(pid);
-                None
-            }
-            Err(failure) => {
-                let error = rustix::io::Errno::from_raw_os_error(failure.errno);
-                let text =
-                    format!("cannot {} a shell: {error}; it is tried again", failure.step.verb());
-                report.say("rescue", &text);
+        match program::start(&SHELLS.map(CStr::to_owned), c"sh", &self.cmdline, spawner) {
+            Ok(pid) => self.running = Some(pid),
+            Err(problem) => {
+                report.say("rescue", &format!("{problem}; it is tried again"));
                 self.next = Some(now.after(PAUSE));
-                self.next
+                return self.next;
             }
         }
+        None
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -127,12 +93,13 @@ impl Attendant for Shell {
 
 /// Waits, then asks for a reboot.
 struct Reboot {
+    wait: Millis,
     at: Option<Instant>,
 }
 
 impl Attendant for Reboot {
     fn tend(&mut self, now: Instant, _: &mut Spawner, report: &mut Report) -> Option<Instant> {
-        let at = *self.at.get_or_insert(now.after(BEFORE_REBOOT));
+        let at = *self.at.get_or_insert(now.after(self.wait));
         if now < at {
             return Some(at);
         }

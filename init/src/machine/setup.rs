@@ -6,13 +6,14 @@ use super::{modules::Modules, mounts};
 use crate::{
     file::{c_path, make_directories, put, split},
     manager::{Report, account},
+    root::find,
 };
 use core::ffi::CStr;
 use rc::boot::{Op, Step};
 use rustix::{
     fs::{
-        Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, access, chmod, chown, makedev,
-        mkdir, mknodat, symlink, unlinkat,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmod, chown, makedev, mkdir, mknodat,
+        symlink, unlinkat,
     },
     io::Errno,
     net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with},
@@ -47,12 +48,18 @@ pub fn carry_out(steps: &[Step], report: &mut Report) {
 }
 
 fn mount(step: &Step, on: &CStr) -> Result<(), Errno> {
-    let device = c_path(&step.device);
     let mut left = step.wait.0;
-    while step.device.starts_with('/') && left > 0 && access(&*device, Access::EXISTS).is_err() {
+    let found = loop {
+        match find(&step.device, &step.text) {
+            Some(found) => break found.source,
+            // Mounting tells what is the matter.
+            None if left == 0 => break step.device.clone(),
+            None => {}
+        }
         std::thread::sleep(Duration::from_millis(LOOK_AGAIN.0.into()));
         left = left.saturating_sub(LOOK_AGAIN.0);
-    }
+    };
+    let device = c_path(&found);
     // It is there already, or mounting tells.
     mkdir(on, Mode::from_raw_mode(0o755)).ok();
     mounts::attach(step, &device, on)

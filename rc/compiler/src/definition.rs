@@ -302,6 +302,10 @@ pub struct Boot {
     pub files: Vec<Located<Step>>,
     /// Settings of the kernel.
     pub sysctl: Vec<Located<Step>>,
+    /// The root that an initramfs looks for.
+    pub root: Vec<Step>,
+    /// When the machine reboots instead of a rescue shell.
+    pub rescue_reboot: Option<Millis>,
 }
 
 /// Everything that a tree defines.

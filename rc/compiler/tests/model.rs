@@ -55,6 +55,19 @@ files."/run/motd" = { text = "hello\n" }
 files."/run/link" = { link = "motd" }
 sysctl."net.ipv4.conf.eth0/7.rp_filter" = 1
 sysctl."net/ipv4/conf/eth0.8/rp_filter" = "2"
+rescue-reboot = "90s"
+
+[system.root]
+device = "PARTLABEL=root"
+type = "squashfs"
+options = "ro,noatime"
+wait = "20s"
+store = { type = "ext4", device = "LABEL=data" }
+overlay = "ram"
+persist = ["/etc/config", "/var/lib"]
+prepare = "/bin/prepare"
+activate = "/sbin/activate"
+init = "/bin/init"
 
 [board]
 modules = ["ath9k"]
@@ -164,6 +177,29 @@ fn full() -> Database {
     Tree::of(FULL).database(&[])
 }
 
+fn root() -> Vec<Step> {
+    vec![
+        Step::new(Op::Prepare, "/bin/prepare"),
+        Step {
+            device: "PARTLABEL=root".into(),
+            text: "squashfs".into(),
+            options: "ro,noatime".into(),
+            wait: Millis::from_secs(20),
+            ..Step::new(Op::Root, "/bin/init")
+        },
+        Step {
+            device: "LABEL=data".into(),
+            text: "ext4".into(),
+            wait: Millis::from_secs(10),
+            ..Step::new(Op::Store, "")
+        },
+        Step { text: "ram".into(), ..Step::new(Op::Overlay, "/") },
+        Step::new(Op::Persist, "/etc/config"),
+        Step::new(Op::Persist, "/var/lib"),
+        Step::new(Op::Activate, "/sbin/activate"),
+    ]
+}
+
 fn boot() -> Vec<Step> {
     let write = |path: &str, text: &str| Step { text: text.into(), ..Step::new(Op::Write, path) };
     let module = |name: &str, text: &str| Step { text: text.into(), ..Step::new(Op::Module, name) };
@@ -220,6 +256,8 @@ fn the_system() {
             stall: Millis::from_secs(240),
         }),
         boot: boot(),
+        root: root(),
+        rescue_reboot: Some(Millis::from_secs(90)),
     };
     assert_eq!(db.system().unwrap(), expected);
 }

@@ -1,6 +1,6 @@
 //! The keys of what the machine needs before its services, in `[system]`.
 
-use super::{Absent, Field, Form, Kinds, Merge, Shape, Type};
+use super::{Absent, Field, Form, Kinds, Merge, Shape, Type, words};
 
 const fn field(key: &'static str, value: Type, default: Absent, doc: &'static str) -> Field {
     let (of, merge) = (Kinds::ALL, Merge::Replace);
@@ -56,6 +56,77 @@ pub const SYSCTL: Field = entries(
     Absent::Is("`{}`"),
     "settings of the kernel, as sysctl(8) names them",
 );
+
+/// `root` of `[system]`.
+pub const ROOT_TABLE: Field = field(
+    "root",
+    Type::Table(&ROOT),
+    Absent::Nothing,
+    "this is an initramfs, and this is the root that it looks for, see [the root](#the-root)",
+);
+
+/// `rescue-reboot` of `[system]`.
+pub const RESCUE_REBOOT: Field = field(
+    "rescue-reboot",
+    DURATION,
+    Absent::Is("a shell"),
+    "where there would be a rescue shell, the machine reboots after this time",
+);
+
+/// Where what is written to a root goes.
+pub const OVERLAYS: &[(&str, &str)] = &[("store", "store"), ("ram", "ram")];
+
+/// `[system.root]`.
+pub const ROOT: Shape = Shape {
+    name: "root",
+    fields: &[
+        field(
+            "device",
+            LINE,
+            Absent::Required,
+            "a path, `LABEL=`, `UUID=`, `PARTLABEL=`, `PARTUUID=`, `mtd:NAME` or `ubi0:NAME`",
+        ),
+        field("type", LINE, Absent::Is("what its first bytes tell"), "the file system"),
+        field("options", LINE, Absent::Is("`\"\"`"), "as in mount(8), with commas between them"),
+        field("wait", DURATION, Absent::Is("`\"10s\"`"), "how long to wait for the device"),
+        field(
+            "store",
+            Type::Table(&MOUNT),
+            Absent::Nothing,
+            "a file system that can be written to, for `overlay` and `persist`",
+        ),
+        field(
+            "overlay",
+            Type::Words(|| words(OVERLAYS)),
+            Absent::Nothing,
+            "the root can be written to: what is written is in the store, or in memory only",
+        ),
+        field(
+            "persist",
+            Type::List(&Type::String(Form::Path)),
+            Absent::Is("`[]`"),
+            "directories and files of the root that are in the store instead",
+        ),
+        field(
+            "prepare",
+            Type::String(Form::Path),
+            Absent::Nothing,
+            "a program of the initramfs that runs before the device is looked for",
+        ),
+        field(
+            "activate",
+            Type::String(Form::Path),
+            Absent::Nothing,
+            "a program of the new root that runs there before it is used",
+        ),
+        field(
+            "init",
+            Type::String(Form::Path),
+            Absent::Is("`\"/sbin/init\"`"),
+            "the program of the new root that goes on as PID 1",
+        ),
+    ],
+};
 
 /// An entry of `mounts`.
 pub const MOUNT: Shape = Shape {

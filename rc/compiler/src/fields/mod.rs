@@ -9,7 +9,7 @@ mod forms;
 mod service;
 mod tables;
 
-pub use boot::{MOUNT, PSEUDOFILE};
+pub use boot::{MOUNT, OVERLAYS, PSEUDOFILE, ROOT};
 pub use forms::Form;
 pub use service::SERVICE;
 pub use tables::{

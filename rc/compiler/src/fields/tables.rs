@@ -2,7 +2,10 @@
 
 use super::{
     Absent, Field, Form, Kinds, Merge, SERVICE, Shape, Type,
-    boot::{FILES, FIRMWARE, MODULES, MOUNT, MOUNTS, PSEUDOFILE, SYSCTL},
+    boot::{
+        FILES, FIRMWARE, MODULES, MOUNT, MOUNTS, PSEUDOFILE, RESCUE_REBOOT, ROOT, ROOT_TABLE,
+        SYSCTL,
+    },
     words,
 };
 use crate::parse;
@@ -29,6 +32,7 @@ pub const SHAPES: &[&Shape] = &[
     &SYSTEM,
     &WATCHDOG,
     &MOUNT,
+    &ROOT,
     &PSEUDOFILE,
     &BOARD,
 ];
@@ -126,6 +130,8 @@ pub const SYSTEM: Shape = Shape {
         MOUNTS,
         FILES,
         SYSCTL,
+        ROOT_TABLE,
+        RESCUE_REBOOT,
     ],
 };
 

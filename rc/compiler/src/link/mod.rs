@@ -370,5 +370,7 @@ fn system(names: &Names<'_>, definitions: &Definitions) -> model::System {
         log_max_total: total.map_or(default.log_max_total, |size| size.value),
         watchdog: system.watchdog.as_ref().map(|watchdog| watchdog::link(names, watchdog)),
         boot: boot::link(definitions, names.report),
+        root: system.boot.root.clone(),
+        rescue_reboot: system.boot.rescue_reboot,
     }
 }

@@ -4,19 +4,22 @@ use super::{
     exec::{absolute, absolute_path, account},
     service::missing,
     table::{Context, Table, Value},
-    value::{duration, octal},
+    value::{choice, duration, octal},
 };
 use crate::{
     definition::Boot,
     diag::{Code, Diagnostic},
-    fields::{FREE, MOUNT, PSEUDOFILE},
+    fields::{FREE, MOUNT, OVERLAYS, PSEUDOFILE, ROOT},
     source::Located,
     string::Str,
 };
 use rc::{
     Millis,
-    boot::{Op, SYSCTL, Step},
+    boot::{IN_STORE, Op, SYSCTL, Step},
 };
+
+/// How long devices are waited for unless the definition says otherwise.
+const DEVICE_WAIT: Millis = Millis::from_secs(10);
 
 /// File systems that need no device.
 const DEVICELESS: &[&str] = &[
@@ -62,7 +65,72 @@ pub fn boot(cx: Context<'_>, table: &mut Table<'_>) -> Boot {
         let place = name.place;
         into.sysctl.extend(setting(cx, &name, &value).map(|value| Located { value, place }));
     }
+    into.root = table.take("root").map(|value| root(cx, &value)).unwrap_or_default();
+    let reboot = table.take("rescue-reboot").and_then(|value| duration(cx, &value));
+    into.rescue_reboot = reboot.map(|time| time.value);
     into
+}
+
+/// Reads `root`: steps in the order in which they are done.
+fn root(cx: Context<'_>, value: &Value<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let expected = "a table such as { device = \"PARTLABEL=root\" }";
+    let Some(mut table) = value.table(cx, expected, &ROOT) else { return steps };
+    let mut root = Step { wait: DEVICE_WAIT, ..Step::new(Op::Root, "/sbin/init") };
+    match table.take("device") {
+        Some(device) => root.device = line(cx, &device).unwrap_or_default(),
+        None => missing(cx, &table, "device", "name it, for example \"PARTLABEL=root\""),
+    }
+    if let Some(kind) = table.take("type").and_then(|value| word(cx, &value)) {
+        root.text = kind;
+    }
+    if let Some(options) = table.take("options").and_then(|value| word(cx, &value)) {
+        root.options = options;
+    }
+    if let Some(wait) = table.take("wait").and_then(|value| duration(cx, &value)) {
+        root.wait = wait.value;
+    }
+    if let Some(init) = table.take("init").and_then(|value| absolute(cx, &value)) {
+        root.path = init.value;
+    }
+    let mut program = |key, op| {
+        let path = table.take(key).and_then(|value| absolute(cx, &value));
+        path.map(|path| Step::new(op, path.value))
+    };
+    let (prepare, activate) = (program("prepare", Op::Prepare), program("activate", Op::Activate));
+    steps.extend(prepare);
+    steps.push(root);
+    let store = table.take("store");
+    if let Some(store) = &store {
+        let nowhere = Located { value: String::new(), place: store.place };
+        let found = mount(cx, nowhere, store).map(|step| Step { op: Op::Store, ..step });
+        steps.extend(found);
+    }
+    let no_store = |value: &Value<'_>| {
+        if store.is_none() {
+            let message = format!("`{}` needs a `store`", value.key);
+            value.invalid(cx, Code::Missing, message, "a table with `device` and `type`");
+        }
+    };
+    if let Some(overlay) = table.take("overlay")
+        && let Some(text) = overlay.string(cx, "\"store\" or \"ram\"")
+        && let Some(text) = choice(cx, &overlay, &text.value, OVERLAYS, "")
+    {
+        if text == IN_STORE {
+            no_store(&overlay);
+        }
+        steps.push(Step { text: text.to_owned(), ..Step::new(Op::Overlay, "/") });
+    }
+    if let Some(persist) = table.take("persist") {
+        no_store(&persist);
+        for item in persist.items(cx, "a list of paths") {
+            let path = absolute(cx, &item);
+            steps.extend(path.map(|path| Step::new(Op::Persist, path.value)));
+        }
+    }
+    steps.extend(activate);
+    table.finish(cx);
+    steps
 }
 
 /// Reads a list of modules.
@@ -110,7 +178,7 @@ fn paths<'v>(
 }
 
 fn mount(cx: Context<'_>, on: Located<String>, value: &Value<'_>) -> Option<Step> {
-    let mut into = Step { wait: Millis::from_secs(10), ..Step::new(Op::Mount, on.value) };
+    let mut into = Step { wait: DEVICE_WAIT, ..Step::new(Op::Mount, on.value) };
     if value.is_string() {
         into.text = word(cx, value)?;
         into.device.clone_from(&into.text);

@@ -28,6 +28,36 @@ pub(super) fn toml(steps: &[Step]) -> String {
     out
 }
 
+/// The tables and keys of a root.
+pub(super) fn root_toml(steps: &[Step]) -> String {
+    let mut out = String::new();
+    let mut persist = Vec::new();
+    for step in steps {
+        let (path, text) = (quoted(&step.path), quoted(&step.text));
+        match step.op {
+            Op::Prepare => out.push_str(&format!("root.prepare = {path}\n")),
+            Op::Activate => out.push_str(&format!("root.activate = {path}\n")),
+            Op::Overlay => out.push_str(&format!("root.overlay = {text}\n")),
+            Op::Store => out.push_str(&format!("root.store = {}\n", mount(step))),
+            Op::Persist => persist.push(path),
+            _ => {
+                out.push_str(&format!("root.device = {}\n", quoted(&step.device)));
+                for (key, value) in [("type", &step.text), ("options", &step.options)] {
+                    if !value.is_empty() {
+                        out.push_str(&format!("root.{key} = {}\n", quoted(value)));
+                    }
+                }
+                out.push_str(&format!("root.wait = \"{}\"\n", duration(step.wait)));
+                out.push_str(&format!("root.init = {path}\n"));
+            }
+        }
+    }
+    if !persist.is_empty() {
+        out.push_str(&format!("root.persist = [{}]\n", persist.join(", ")));
+    }
+    out
+}
+
 fn module(step: &Step) -> String {
     quoted(format!("{} {}", step.path, step.text).trim_end())
 }
@@ -52,7 +82,7 @@ fn file(step: &Step) -> String {
         Op::Character => vec![format!("node = \"c {} {}\"", step.major, step.minor)],
         Op::Block => vec![format!("node = \"b {} {}\"", step.major, step.minor)],
         Op::Fifo => vec!["node = \"p\"".to_owned()],
-        Op::Directory | Op::Write | Op::Module | Op::Mount => Vec::new(),
+        _ => Vec::new(),
     };
     parts.push(format!("mode = \"{:04o}\"", step.mode));
     for (key, name) in [("user", &step.user), ("group", &step.group)] {
@@ -76,6 +106,17 @@ pub(super) fn json(steps: &[Step]) -> Value {
             "wait_ms": step.wait.0,
         }),
         Op::Link => json!({ "link": step.path, "to": step.text }),
+        Op::Root | Op::Store => json!({
+            (if step.op == Op::Root { "root" } else { "store" }): step.device,
+            "type": step.text,
+            "options": step.options,
+            "wait_ms": step.wait.0,
+            "init": step.path,
+        }),
+        Op::Overlay => json!({ "overlay": step.text }),
+        Op::Persist => json!({ "persist": step.path }),
+        Op::Prepare => json!({ "prepare": step.path }),
+        Op::Activate => json!({ "activate": step.path }),
         Op::Directory | Op::File | Op::Character | Op::Block | Op::Fifo => json!({
             "make": step.path,
             "what": match step.op {

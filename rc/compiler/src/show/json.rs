@@ -41,6 +41,8 @@ pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
                 "stall_ms": watchdog.stall.0,
             })),
             "boot": boot::json(&system.boot),
+            "root": boot::json(&system.root),
+            "rescue_reboot_ms": system.rescue_reboot.map(|time| time.0),
         },
         "services": services.collect::<Vec<_>>(),
     }))

@@ -59,6 +59,10 @@ fn system(out: &mut String, db: &Decoded<'_>, system: &System) {
     pair(out, "log-max-file", &system.log_max_file.to_string());
     pair(out, "log-max-total", &system.log_max_total.to_string());
     out.push_str(&boot::toml(&system.boot));
+    out.push_str(&boot::root_toml(&system.root));
+    if let Some(time) = system.rescue_reboot {
+        pair(out, "rescue-reboot", &quoted(&duration(time)));
+    }
     if let Some(watchdog) = &system.watchdog {
         line(out, "\n[system.watchdog]");
         let needs: Vec<String> = watchdog.needs.iter().map(|id| quoted(db.name(*id))).collect();

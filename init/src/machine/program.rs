@@ -1,0 +1,89 @@
+//! Programs of the machine itself on the console: the rescue shell, and those that prepare a root or are
+//! the last act. They are not services: nothing is logged, and nobody but the caller waits for them.
+
+use super::{CHILD_OOM_SCORE, cmdline::Cmdline, console};
+use crate::{file::c_path, manager::PATH};
+use core::ffi::CStr;
+use rustix::{fd::AsFd, fs::OFlags, io::Errno, process::Pid};
+use std::ffi::CString;
+use supervisor::{
+    exit::Exit,
+    reap,
+    signal::Signal,
+    spawn::{Isolation, Spawner, Spec, Terminal},
+    time::Millis,
+};
+
+/// How often a program that is waited for is looked at.
+pub const LOOK_AGAIN: Millis = Millis(20);
+
+/// Starts the first of the programs that can be executed, under the given name.
+///
+/// # Errors
+/// What could not be done, for people.
+pub fn start(
+    programs: &[CString],
+    name: &CStr,
+    cmdline: &Cmdline,
+    spawner: &mut Spawner,
+) -> Result<Pid, String> {
+    // It needs a console that blocks; opening one does not wait, as it is no modem line.
+    let Some(fd) = console::open_with(cmdline, OFlags::RDWR | OFlags::NONBLOCK) else {
+        return Err("cannot open the console".to_owned());
+    };
+    rustix::fs::fcntl_setfl(&fd, OFlags::RDWR).ok();
+    let env = [c_path(&format!("PATH={PATH}")), c"HOME=/".to_owned(), c"TERM=linux".to_owned()];
+    let spec = Spec {
+        programs,
+        argv: &[name.to_owned()],
+        env: &env,
+        cwd: c"/",
+        umask: 0o022,
+        limits: &[],
+        identity: None,
+        stdio: [fd.as_fd(), fd.as_fd(), fd.as_fd()],
+        pass: None,
+        listen: &[],
+        keep: &[],
+        terminal: Terminal::Stdin,
+        oom_score_adj: Some(CHILD_OOM_SCORE),
+        isolation: Isolation::NONE,
+        tells_pid: false,
+    };
+    spawner.spawn(&spec).map_err(|failure| {
+        let error = Errno::from_raw_os_error(failure.errno);
+        format!("cannot {} {}: {error}", failure.step.verb(), name.to_string_lossy())
+    })
+}
+
+/// Runs a program to its end, and reaps whoever ends meanwhile. `pause` waits for [`LOOK_AGAIN`].
+///
+/// # Errors
+/// It cannot be started, fails, or takes longer than `bound` and is killed; for people.
+pub fn run(
+    path: &str,
+    cmdline: &Cmdline,
+    bound: Millis,
+    pause: &mut dyn FnMut(Millis),
+) -> Result<(), String> {
+    let program = c_path(path);
+    let pid = start(core::slice::from_ref(&program), &program, cmdline, &mut Spawner::new())?;
+    let mut left = bound.0;
+    loop {
+        while let Some(dead) = reap::peek() {
+            reap::release(dead.pid);
+            if dead.pid == pid {
+                return match dead.exit {
+                    Exit::Code(0) => Ok(()),
+                    exit => Err(format!("{path} has failed: {exit}")),
+                };
+            }
+        }
+        if left == 0 {
+            reap::signal_group(pid, Signal::Kill);
+            return Err(format!("{path} took longer than {} s and was killed", bound.0 / 1000));
+        }
+        pause(LOOK_AGAIN);
+        left = left.saturating_sub(LOOK_AGAIN.0);
+    }
+}

@@ -1,0 +1,205 @@
+//! A machine whose initramfs looks for its root: on a disk that appears late, with what can be written in
+//! memory, on a disk, or in flash; a read-only root; one that is not there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use qemu_tests::{
+    board::Board,
+    disk,
+    image::{DATABASE, Image, Recipe},
+    lab::{Alone, Bench},
+    machine::Plan,
+    places::Places,
+    tree::Node,
+};
+use serde_json::json;
+use std::{fs, path::PathBuf, time::Duration};
+
+/// Many times what it takes on an idle host.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const ROOT_UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+const DATA_UUID: &str = "fedcba98-7654-3210-fedc-ba9876543210";
+
+/// The images of one test.
+struct Flash {
+    places: Places,
+    board: Board,
+    name: String,
+    directory: PathBuf,
+}
+
+impl Flash {
+    /// A disk of a squashfs in a partition called `rootfs`, an ext4 of the same, and one for data.
+    fn new(name: &str) -> Self {
+        let places = Places::find().unwrap();
+        let board = Board::load(&places.root, "qemu-x86_64").unwrap();
+        let directory = places.images.join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let folder = places.root.join("qemu-tests/machines/root/system");
+        let mut recipe = Recipe::new(&places, board.clone(), Some(folder));
+        recipe.name = format!("{name}-system");
+        let mut builder = recipe.start(&places).unwrap();
+        let database = builder.compile(&recipe).unwrap();
+        builder.tree.add(DATABASE, Node::Bytes(database), 0o644, "services.db").unwrap();
+        let squashfs = directory.join("squashfs");
+        disk::squashfs(&builder.tree, &squashfs).unwrap();
+        disk::partitioned(&squashfs, "rootfs", &directory.join("disk")).unwrap();
+        let tree = Some(&builder.tree);
+        disk::ext4(tree, &directory.join("ext4"), 32, "root", ROOT_UUID).unwrap();
+        disk::ext4(None, &directory.join("data"), 16, "data", DATA_UUID).unwrap();
+        Self { places, board, name: name.to_owned(), directory }
+    }
+
+    /// An initramfs that looks for the root as these lines of `[system.root]` say.
+    fn initramfs(&self, variant: &str, root: &str) -> Image {
+        let services = self.directory.join(format!("{variant}.services"));
+        fs::create_dir_all(&services).unwrap();
+        let modules = "\"crc32c_generic\", \"squashfs\", \"overlay\", \"ext4\", \"virtio-blk\", \"virtio_pci\", \
+             \"mtdram total_size=4096 erase_size=64\", \"jffs2\"";
+        let text = format!(
+            "[service.default]\nkind = \"bundle\"\n[system]\nmodules = [{modules}]\n\
+             [system.root]\n{root}\n"
+        );
+        fs::write(services.join("services.toml"), text).unwrap();
+        let content = self.places.root.join("qemu-tests/machines/root/initramfs");
+        let mut recipe = Recipe::new(&self.places, self.board.clone(), Some(services));
+        recipe.content = content;
+        recipe.name = format!("{}-{variant}", self.name);
+        recipe.build(&self.places).unwrap()
+    }
+
+    fn drive(&self, file: &str, id: &str, how: &str) -> [String; 2] {
+        let path = self.directory.join(file);
+        let path = path.display();
+        ["-drive".to_owned(), format!("if=none,id={id},format=raw,file={path}{how}")]
+    }
+
+    fn start(&self, image: Image, cmdline: &str, options: Vec<String>) -> Alone {
+        let bench = Bench::for_test(&self.places, &self.name).unwrap();
+        let change = |plan: &mut Plan| {
+            plan.cmdline = cmdline.to_owned();
+            plan.ends_at_reboot = false;
+            plan.options = options;
+        };
+        Alone::start(&self.places, bench, &self.board, image, change).unwrap()
+    }
+}
+
+/// Types a command, and waits for what it prints.
+fn shell(alone: &mut Alone, command: &str, prints: &str) {
+    let console = &mut alone.machine.console;
+    console.send(&format!("{command}\n")).unwrap();
+    console.wait_for(prints, LIMIT).unwrap();
+}
+
+fn wait_system(alone: &mut Alone) {
+    let console = &mut alone.machine.console;
+    console.wait_for("everything is ready", LIMIT).unwrap();
+}
+
+#[test]
+fn a_squashfs_that_appears_late_with_memory_over_it_and_a_store_beside_it() {
+    let flash = Flash::new("test-root");
+    let image = flash.initramfs(
+        "late",
+        "device = \"PARTLABEL=rootfs\"\nwait = \"50s\"\noverlay = \"ram\"\nprepare = \"/bin/prepare\"\n\
+         activate = \"/sbin/activate\"\npersist = [\"/etc/config\", \"/etc/motd\"]\n\
+         store = { type = \"ext4\", device = \"LABEL=data\", options = \"noatime\" }",
+    );
+    let mut options = vec!["-device".to_owned(), "pcie-root-port,id=late,chassis=1".to_owned()];
+    options.extend(flash.drive("disk", "disk", ",readonly=on"));
+    options.extend(flash.drive("data", "data", ""));
+    options.extend(["-device".to_owned(), "virtio-blk-pci,drive=data".to_owned()]);
+    let mut alone = flash.start(image, "quiet rootflags=nodev -- one \"two words\"", options);
+    alone.machine.console.wait_for("prepared with ", LIMIT).unwrap();
+    let add = json!({ "driver": "virtio-blk-pci", "drive": "disk", "bus": "late", "id": "disk0" });
+    alone.machine.qmp.execute("device_add", &add).unwrap();
+    alone.machine.console.wait_for("activated in /sbin/init as ", LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "cat /proc/1/cmdline | tr '\\0' '|'; echo", r"/sbin/init\|.*one\|");
+    shell(&mut alone, "grep -c ' / overlay rw' /proc/mounts", r"\n1\r");
+    shell(&mut alone, "grep ' /run/jamb/lower ' /proc/mounts", "squashfs ro,nodev");
+    shell(&mut alone, "grep ' /run/jamb/store ' /proc/mounts", "ext4 rw,noatime");
+    shell(&mut alone, "ls -d -l /etc/config", "drwx--x--x");
+    // Nothing is left of the initramfs: what it had is not in memory.
+    shell(&mut alone, "ls -d /bin/prepare || echo freed", "\nfreed\r");
+    shell(&mut alone, "echo kept >/etc/config/file; echo changed >/etc/motd; echo x >/gone", "");
+    shell(&mut alone, "cat /etc/config/file /etc/motd /gone", "kept\r\nchanged\r\nx\r");
+    shell(&mut alone, "reboot", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+
+    wait_system(&mut alone);
+    let all = r"kept\r\nchanged\r\n.*gone.*No such file";
+    shell(&mut alone, "cat /etc/config/file /etc/motd /gone", all);
+    // It was unmounted, or else it would have to be recovered.
+    shell(&mut alone, "dmesg | grep -c 'recovery complete'", r"\n0\r");
+    assert!(!alone.machine.console.text().contains("cannot unmount"));
+}
+
+#[test]
+fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
+    let flash = Flash::new("test-root-flash");
+    let image = flash.initramfs(
+        "flash",
+        "device = \"/dev/vda1\"\noptions = \"ro\"\noverlay = \"store\"\n\
+         store = { type = \"jffs2\", device = \"mtd:mtdram test device\" }",
+    );
+    let disks = |files: &[&str]| {
+        let mut options = Vec::new();
+        for (number, file) in files.iter().enumerate() {
+            options.extend(flash.drive(file, &format!("d{number}"), ",readonly=on"));
+            options.extend(["-device".to_owned(), format!("virtio-blk-pci,drive=d{number}")]);
+        }
+        options
+    };
+    let mut alone = flash.start(image.clone(), "", disks(&["disk"]));
+    wait_system(&mut alone);
+    shell(&mut alone, "grep ' /run/jamb/store ' /proc/mounts", "mtd0 /run/jamb/store jffs2 rw");
+    shell(&mut alone, "echo written >/file; ls /run/jamb/store/upper", "file");
+    shell(&mut alone, "poweroff", "shutdown: powering off");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
+    drop(alone);
+
+    // A root that cannot be written to at all, and one that the command line names instead.
+    let image = flash.initramfs("plain", "device = \"/dev/nothing\"\ntype = \"squashfs\"");
+    let cmdline = format!("root=UUID={ROOT_UUID} rw");
+    let mut alone = flash.start(image.clone(), &cmdline, disks(&["disk", "ext4"]));
+    wait_system(&mut alone);
+    // The disk is write-protected.
+    shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vdb / ext4 ro");
+    drop(alone);
+    let mut alone = flash.start(image, "root=/dev/vda1", disks(&["disk"]));
+    wait_system(&mut alone);
+    shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vda1 / squashfs ro");
+    shell(&mut alone, "touch /x || svc status", "Read-only file system");
+    shell(&mut alone, "svc status", "shell .*ready");
+    shell(&mut alone, "reboot", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+}
+
+#[test]
+fn a_root_that_is_not_there_leads_to_a_shell_or_a_reboot() {
+    let flash = Flash::new("test-root-none");
+    let image = flash.initramfs("none", "device = \"LABEL=none\"\nwait = \"1s\"");
+    let mut options = flash.drive("data", "data", "").to_vec();
+    options.extend(["-device".to_owned(), "virtio-blk-pci,drive=data".to_owned()]);
+    let mut alone = flash.start(image.clone(), "jamb.rescue=1", options.clone());
+    let console = &mut alone.machine.console;
+    let what = "cannot find LABEL=none within 1 s; there are: vda";
+    console
+        .wait_for(&format!("jamb: rescue: {what}.*; the machine reboots in 1 s"), LIMIT)
+        .unwrap();
+    console.wait_for("shutdown: rebooting", LIMIT).unwrap();
+    alone.machine.wait_reset(LIMIT).unwrap();
+    drop(alone);
+
+    let mut alone = flash.start(image, "root=LABEL=data", options);
+    let console = &mut alone.machine.console;
+    // Found and mounted, but there is no init, nor where anything could be moved to.
+    console.wait_for("cannot move to the new root /proc: .*; here is a shell", LIMIT).unwrap();
+    shell(&mut alone, "echo answer=$((40+2)); ls /proc/1/comm", "answer=42");
+    shell(&mut alone, "ls /newroot", r"lost\+found");
+    shell(&mut alone, "reboot", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+}
