@@ -64,7 +64,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
-const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 398 * 1024), (Arch::Mipsel, 484 * 1024)];
+const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 413 * 1024), (Arch::Mipsel, 501 * 1024)];
 
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
@@ -341,7 +341,11 @@ fn the_specification_has_the_same_sizes() {
 #[test]
 fn the_specification_has_the_same_memory() {
     let text = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
-    for (row, most) in [("PID 1", memory::INIT), ("the collector", memory::COLLECTOR)] {
+    for (row, most) in [
+        ("PID 1", memory::INIT),
+        ("PID 1 after a hand-over", memory::FOLLOWER),
+        ("the collector", memory::COLLECTOR),
+    ] {
         let row = format!("| resident memory of {row} | {most} KiB |");
         assert!(text.contains(&row), "{row}");
     }
