@@ -346,7 +346,7 @@ fn the_specification_has_the_same_memory() {
         ("PID 1 after a hand-over", memory::FOLLOWER),
         ("the collector", memory::COLLECTOR),
     ] {
-        let row = format!("| resident memory of {row} | {most} KiB |");
+        let row = format!("| resident memory of {row} | {most} KiB");
         assert!(text.contains(&row), "{row}");
     }
 }
