@@ -70,6 +70,8 @@ struct Need {
     well: Option<Instant>,
     /// For how long it has to be well to be trusted.
     proof: Millis,
+    /// Which of its runs was seen last.
+    run: Option<u32>,
 }
 
 /// The watchdog of a machine.
@@ -111,7 +113,7 @@ impl Ratchet {
 
     /// One more service counts, which has to be well for `proof` to be trusted again.
     pub fn add(&mut self, now: Instant, proof: Millis) {
-        self.needs.push(Need { bad: Some(now), well: None, proof });
+        self.needs.push(Need { bad: Some(now), well: None, proof, run: None });
     }
 
     /// The device is there, has just been fed, and resets after `timeout`.
@@ -139,10 +141,14 @@ impl Ratchet {
         }
     }
 
-    /// How the service at this position is. All are told before a turn.
-    pub fn see(&mut self, now: Instant, position: usize, seen: Seen) {
+    /// How the service at this position is, in which of its runs. All are told before a turn. Who is in
+    /// another run than before has not been well in between, however short that was.
+    pub fn see(&mut self, now: Instant, position: usize, seen: Seen, run: u32) {
         self.well &= matches!(seen, Seen::Well | Seen::Excused);
         if let Some(need) = self.needs.get_mut(position) {
+            if need.run.replace(run).is_some_and(|before| before != run) {
+                need.see(now, Seen::Unwell);
+            }
             need.see(now, seen);
         }
     }

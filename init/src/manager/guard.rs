@@ -132,7 +132,8 @@ impl Guard {
     ) {
         self.look(now, ready, report);
         for (position, id) in self.rule.needs.iter().enumerate() {
-            self.ratchet.see(now, position, engine.seen(*id));
+            let run = engine.view(*id).map_or(0, |view| view.generation);
+            self.ratchet.see(now, position, engine.seen(*id), run);
         }
         let was_armed = self.ratchet.is_armed();
         let verdict = self.ratchet.turn(now, ready);

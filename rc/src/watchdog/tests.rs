@@ -30,7 +30,7 @@ impl Dog {
 
     fn turn(&mut self, now: Instant, ready: u32, seen: &[Seen]) -> Verdict {
         for (position, seen) in seen.iter().enumerate() {
-            self.0.see(now, position, *seen);
+            self.0.see(now, position, *seen, 0);
         }
         self.0.turn(now, ready)
     }
@@ -233,5 +233,31 @@ fn laws_hold_in_any_world() {
             }
         }
         assert!(stepped > 20);
+    }
+}
+
+/// A service whose health fails again and again may be stopped and started between two looks, which then
+/// never see it down.
+#[test]
+fn a_restart_that_nobody_saw_counts() {
+    let mut dog = armed(1);
+    let mut starved = None;
+    // Every 10 s another run, in which one check fails.
+    for second in 1..200 {
+        let run = u32::try_from(second / 10).unwrap();
+        let seen = if second % 10 < 5 { Seen::Well } else { Seen::Doubtful };
+        dog.0.see(at(second), 0, seen, run);
+        if matches!(dog.0.turn(at(second), 1), Verdict::Starve(_)) {
+            starved = Some(second);
+            break;
+        }
+    }
+    assert_eq!(starved, Some(70), "a grace after the first restart");
+    // One restart is forgiven.
+    let mut dog = armed(1);
+    for second in 1..200 {
+        dog.0.see(at(second), 0, Seen::Well, u32::from(second >= 10));
+        let verdict = dog.0.turn(at(second), 1);
+        assert!(!matches!(verdict, Verdict::Starve(_)), "{second}");
     }
 }
