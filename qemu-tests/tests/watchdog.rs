@@ -114,7 +114,8 @@ fn it_resets_what_hangs_and_nothing_else() {
 
     // An orderly end leaves it closed: a halted machine stands still for good.
     wait_armed(&mut alone, "; the last reset was the watchdog's");
-    alone.ssh.run("halt").unwrap();
+    // The connection may end before the answer.
+    alone.ssh.run("halt").ok();
     alone.machine.console.wait_for("System halted", LIMIT).unwrap();
     alone.machine.wait_stands_still(LIMIT).unwrap();
     let bites = alone.machine.qmp.wait_event("WATCHDOG", TIMEOUT + TIMEOUT);
@@ -124,7 +125,7 @@ fn it_resets_what_hangs_and_nothing_else() {
     // And so does a reboot.
     alone.machine.console.wait_for("watchdog: all that it needs is well", LIMIT).unwrap();
     alone.ssh.wait_up(&alone.machine.console, LIMIT).unwrap();
-    alone.ssh.run("reboot").unwrap();
+    alone.ssh.run("reboot").ok();
     alone.machine.wait_reset(LIMIT).unwrap();
     assert!(alone.machine.qmp.wait_event("WATCHDOG", Duration::ZERO).is_err());
     drop(alone);
