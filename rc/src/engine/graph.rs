@@ -56,7 +56,8 @@ impl Graph {
 
     /// All services, in the order of their numbers.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        self.database.ids().map(|id| self.node(id))
+        // By number, so that whoever collects them knows how many there are and allocates no more.
+        (0..self.len()).map(|index| self.node(id_of(index)))
     }
 
     /// The service at a place of the order in which everything comes behind what it relates to.
