@@ -151,7 +151,8 @@ fn initramfs(
             if system.root.is_empty() {
                 return None;
             }
-            setup::carry_out(&core::mem::take(&mut system.boot), report);
+            let boot = core::mem::take(&mut system.boot);
+            setup::carry_out(&boot, report, &mut |span| pause(early, span));
             cmdline.rescue.get_or_insert(system.rescue_reboot);
             system.root
         }
@@ -179,12 +180,17 @@ impl root::Hands for Hands<'_> {
     }
 
     fn pause(&mut self, span: Millis) {
-        if let Some(device) = self.early {
-            // A watchdog that takes no food bites, which is what it is for.
-            device.feed().ok();
-        }
-        std::thread::sleep(Duration::from_millis(span.0.into()));
+        pause(self.early, span);
     }
+}
+
+/// Waits before there is a loop; the watchdog is fed meanwhile.
+fn pause(early: Option<&Device>, span: Millis) {
+    if let Some(device) = early {
+        // A watchdog that takes no food bites, which is what it is for.
+        device.feed().ok();
+    }
+    std::thread::sleep(Duration::from_millis(span.0.into()));
 }
 
 /// How the watchdog is used: as the command line says, or else the database.
@@ -284,7 +290,7 @@ fn run(
     // It is done once; nobody needs to remember it.
     let boot = core::mem::take(&mut graph.system.boot);
     if handover.is_none() {
-        setup::carry_out(&boot, &mut report);
+        setup::carry_out(&boot, &mut report, &mut |span| pause(early.as_ref(), span));
     }
     if let (Some(name), None) = (&graph.system.hostname, &handover)
         && let Err(error) = sethostname(name.as_bytes())

@@ -6,7 +6,7 @@ use super::{modules::Modules, mounts};
 use crate::{
     file::{c_path, make_directories, put, split},
     manager::{Report, account},
-    root::find,
+    root::wait_for,
 };
 use core::ffi::CStr;
 use rc::boot::{Op, Step};
@@ -18,14 +18,11 @@ use rustix::{
     io::Errno,
     net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with},
 };
-use std::{path::Path, time::Duration};
+use std::path::Path;
 use supervisor::time::Millis;
 
-/// How often a device is looked for that is not there yet.
-const LOOK_AGAIN: Millis = Millis(100);
-
-/// Does all of it.
-pub fn carry_out(steps: &[Step], report: &mut Report) {
+/// Does all of it; `pause` waits.
+pub fn carry_out(steps: &[Step], report: &mut Report, pause: &mut dyn FnMut(Millis)) {
     let mut modules = Modules::default();
     for step in steps {
         let path = c_path(&step.path);
@@ -34,7 +31,7 @@ pub fn carry_out(steps: &[Step], report: &mut Report) {
         let (verb, done) = match step.op {
             Op::Write => ("write to", put(&path, OFlags::WRONLY, 0, step.text.as_bytes())),
             Op::Module => ("load the module", modules.load(&step.path, &step.text)),
-            Op::Mount => ("mount", mount(step, &path)),
+            Op::Mount => ("mount", mount(step, &path, pause)),
             Op::Link => ("make", link(&path, &c_path(&step.text))),
             _ => ("make", make(step, &path, report)),
         };
@@ -47,19 +44,10 @@ pub fn carry_out(steps: &[Step], report: &mut Report) {
     loopback_up().ok();
 }
 
-fn mount(step: &Step, on: &CStr) -> Result<(), Errno> {
-    let mut left = step.wait.0;
-    let found = loop {
-        match find(&step.device, &step.text) {
-            Some(found) => break found.source,
-            // Mounting tells what is the matter.
-            None if left == 0 => break step.device.clone(),
-            None => {}
-        }
-        std::thread::sleep(Duration::from_millis(LOOK_AGAIN.0.into()));
-        left = left.saturating_sub(LOOK_AGAIN.0);
-    };
-    let device = c_path(&found);
+fn mount(step: &Step, on: &CStr, pause: &mut dyn FnMut(Millis)) -> Result<(), Errno> {
+    let found = wait_for(step, pause);
+    // Without it, mounting tells what is the matter.
+    let device = c_path(found.as_ref().map_or(&step.device, |found| &found.source));
     // It is there already, or mounting tells.
     mkdir(on, Mode::from_raw_mode(0o755)).ok();
     mounts::attach(step, &device, on)

@@ -4,6 +4,7 @@
 
 use super::superblock;
 use crate::file::{names, read, text};
+use rc::{Millis, boot::Step};
 use std::path::Path;
 
 const BLOCKS: &str = "/sys/class/block";
@@ -13,6 +14,9 @@ const MAX_TEXT: usize = 16 * 1024;
 /// Drives that may be without a medium: looking at them can take the kernel seconds.
 const SLOW: [&str; 2] = ["fd", "sr"];
 
+/// How often a device is looked for.
+const LOOK_AGAIN: Millis = Millis(100);
+
 /// A device to mount.
 pub struct Device {
     /// For mount(2).
@@ -21,8 +25,21 @@ pub struct Device {
     pub kind: Option<&'static str>,
 }
 
+/// The device of a step, as soon as there is one and for as long as the step may wait; `pause` waits.
+pub fn wait_for(step: &Step, pause: &mut dyn FnMut(Millis)) -> Option<Device> {
+    let mut left = step.wait.0;
+    loop {
+        let found = find(&step.device, &step.text);
+        if found.is_some() || left == 0 {
+            return found;
+        }
+        pause(LOOK_AGAIN);
+        left = left.saturating_sub(LOOK_AGAIN.0);
+    }
+}
+
 /// What is meant by `device`, if the kernel has it; `kind` is the type that it is said to be of.
-pub fn find(device: &str, kind: &str) -> Option<Device> {
+fn find(device: &str, kind: &str) -> Option<Device> {
     if let Some(name) = device.strip_prefix("mtd:") {
         return mtd(name, kind);
     }

@@ -5,7 +5,7 @@
 mod find;
 mod superblock;
 
-pub use find::find;
+pub use find::wait_for;
 
 use crate::{
     file::{c_path, empty, make_directories, put, read, split},
@@ -38,8 +38,6 @@ const RAM: &str = "/run/jamb/ram";
 /// File systems of the kernel that go along. `/run` takes those below it along.
 const MOVED: [&CStr; 4] = [c"/proc", c"/sys", c"/dev", c"/run"];
 
-/// How often a device is looked for.
-const LOOK_AGAIN: Millis = Millis(100);
 /// A file that is copied into the store at first is at most this long, in bytes.
 const MAX_COPY: usize = 1 << 20;
 
@@ -103,18 +101,9 @@ pub fn assemble(steps: &[Step], arguments: &[String], hands: &mut dyn Hands) -> 
 
 /// Waits for the device and mounts it.
 fn mount(step: &Step, on: &str, read_only: bool, hands: &mut dyn Hands) -> Result<(), String> {
-    let mut left = step.wait.0;
-    let device = loop {
-        if let Some(device) = find(&step.device, &step.text) {
-            break device;
-        }
-        if left == 0 {
-            let (wanted, span) = (&step.device, step.wait.0 / 1000);
-            let seen = find::seen();
-            return Err(format!("cannot find {wanted} within {span} s; there are: {seen}"));
-        }
-        hands.pause(LOOK_AGAIN);
-        left = left.saturating_sub(LOOK_AGAIN.0);
+    let Some(device) = wait_for(step, &mut |span| hands.pause(span)) else {
+        let (wanted, span, seen) = (&step.device, step.wait.0 / 1000, find::seen());
+        return Err(format!("cannot find {wanted} within {span} s; there are: {seen}"));
     };
     let kind = if step.text.is_empty() { device.kind.unwrap_or_default() } else { &step.text };
     let source = &device.source;
