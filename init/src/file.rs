@@ -2,8 +2,8 @@
 //! is in [`supervisor::file`].
 
 use rustix::{
-    fd::{AsFd, BorrowedFd},
-    fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, unlinkat},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, fstat, memfd_create, openat, unlinkat},
     io::{Errno, read as read_some},
 };
 use std::{
@@ -62,6 +62,29 @@ pub fn c_path(path: &str) -> CString {
 pub fn put(path: &CStr, flags: OFlags, mode: u16, bytes: &[u8]) -> Result<(), Errno> {
     let fd = openat(CWD, path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode.into()))?;
     if rustix::io::write(&fd, bytes)? == bytes.len() { Ok(()) } else { Err(Errno::IO) }
+}
+
+/// Writes all bytes at a place of a file.
+///
+/// # Errors
+/// As pwrite(2) has it.
+pub fn write_at(fd: impl AsFd, bytes: &[u8], at: usize) -> Result<(), Errno> {
+    let fd = fd.as_fd();
+    let mut written = 0;
+    while written < bytes.len() {
+        written += rustix::io::pwrite(fd, &bytes[written..], (at + written) as u64)?;
+    }
+    Ok(())
+}
+
+/// A file in memory with these bytes; `name` is for people who look at the process.
+///
+/// # Errors
+/// As memfd_create(2) and pwrite(2) have it.
+pub fn in_memory(name: &CStr, bytes: &[u8]) -> Result<OwnedFd, Errno> {
+    let fd = memfd_create(name, MemfdFlags::CLOEXEC)?;
+    write_at(&fd, bytes, 0)?;
+    Ok(fd)
 }
 
 /// The names in a directory, sorted; those that are not text are left out.

@@ -1,5 +1,4 @@
-//! What a process gets from whoever executed it: arguments and descriptors. The only `unsafe` of this
-//! crate is here and at `main`; nothing here decides anything.
+//! What a process gets from whoever executed it: arguments and descriptors. Nothing here decides anything.
 
 #![allow(unsafe_code)]
 

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::ledger;
+use crate::file;
 use core::{
     ptr,
     sync::atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering::Relaxed},
@@ -212,12 +213,7 @@ impl Area {
         to.format.store(header.format.load(Relaxed), Relaxed);
         let (place, bytes, counts) = ledger.content();
         to.counts.store(counts, Relaxed);
-        let at = space_at(copy.services()) + place;
-        let mut written = 0;
-        while written < bytes.len() {
-            let place = (at + written) as u64;
-            written += rustix::io::pwrite(&copy.fd, &bytes[written..], place)?;
-        }
+        file::write_at(&copy.fd, bytes, space_at(copy.services()) + place)?;
         Ok(copy)
     }
 }

@@ -224,8 +224,9 @@ fn become_image(header: &'static Header) {
         let own = [header.fd.load(Relaxed), header.former.load(Relaxed)];
         numbers(kept_of(header)).chain(own)
     };
-    // SAFETY: the array has room for the number and belongs to nobody else. fcntl on numbers, those that are not open only yield EBADF; kill, sigfillset and execveat are
-    // safe in a handler, and the arguments are NUL-terminated and live for ever.
+    // SAFETY: the array has room for the number and belongs to nobody else. fcntl of a number that is not open
+    // only yields EBADF; kill, sigfillset and execveat are safe in a handler, and the arguments are
+    // NUL-terminated and live for ever.
     unsafe {
         let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
         libc::sigfillset(all.as_mut_ptr());

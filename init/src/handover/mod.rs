@@ -16,7 +16,7 @@ pub mod state;
 pub use check::{CAN, main as check_main};
 pub use degraded::{TIME as DEGRADED, end_children, wait as wait_degraded};
 
-use crate::{clock::Clock, inherit};
+use crate::{clock::Clock, file, inherit};
 use area::{Area, Header, phase};
 use core::sync::atomic::Ordering::Relaxed;
 use ledger::Legacy;
@@ -235,13 +235,7 @@ pub fn format() -> u32 {
 /// # Errors
 /// As memfd_create(2) and write(2) have it.
 pub fn store(bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    use rustix::fs::{MemfdFlags, memfd_create};
-    let fd = memfd_create("jamb-database", MemfdFlags::CLOEXEC)?;
-    let mut written = 0;
-    while written < bytes.len() {
-        written += rustix::io::pwrite(&fd, &bytes[written..], written as u64)?;
-    }
-    Ok(fd)
+    file::in_memory(c"jamb-database", bytes)
 }
 
 /// How it crashed, if it did.

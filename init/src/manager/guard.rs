@@ -191,11 +191,8 @@ impl Manager {
     pub(super) fn guard_turn(&mut self) {
         let now = self.clock.now();
         if let Some(guard) = &mut self.guard {
-            let was_open = guard.is_open();
             guard.turn(now, self.ever_ready, &self.engine, &self.database, &mut self.report);
-            if let Some(fd) = guard.fd().filter(|_| !was_open) {
-                self.vault.keep(fd, true);
-            }
+            // It may have been opened just now.
             if let Some(fd) = guard.fd() {
                 self.vault.keep(fd, true);
             }

@@ -7,6 +7,7 @@
 use super::{Resources, keep::number};
 use crate::{
     clock::Clock,
+    file,
     handover::state::{Collector, Fixed},
     inherit,
 };
@@ -15,8 +16,8 @@ use jamb_log::SPOOL_IDLE_LEN;
 use rc::model::System;
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    fs::{MemfdFlags, OFlags, fcntl_setfl, fstat, memfd_create},
-    io::{Errno, ioctl_fionread, pwrite},
+    fs::{OFlags, fcntl_setfl, fstat},
+    io::{Errno, ioctl_fionread},
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
@@ -88,7 +89,7 @@ impl Logs {
             Some(fixed) => (adopt(fixed.map)?, adopt(fixed.spool)?),
             None => {
                 fcntl_setfl(&own.write, OFlags::NONBLOCK)?;
-                let spool = memfd_create("jamb-log-spool", MemfdFlags::CLOEXEC)?;
+                let spool = file::in_memory(c"jamb-log-spool", &[])?;
                 (map_of(names, &own, &pipes)?, spool)
             }
         };
@@ -281,12 +282,7 @@ fn map_of(names: &[Option<String>], own: &Pipe, pipes: &[Option<Pipe>]) -> Resul
             text.push_str(&format!("{} {name}\n", pipe.read.as_raw_fd()));
         }
     }
-    let map = memfd_create("jamb-log-map", MemfdFlags::CLOEXEC)?;
-    let mut written = 0;
-    while written < text.len() {
-        written += pwrite(&map, &text.as_bytes()[written..], written as u64)?;
-    }
-    Ok(map)
+    file::in_memory(c"jamb-log-map", text.as_bytes())
 }
 
 fn pipe() -> Result<Pipe, Errno> {

@@ -543,9 +543,7 @@ impl Manager {
 /// Two descriptors a service, and some: raises the soft limit to the hard one and answers what it was.
 fn raise_nofile() -> (Option<u64>, Option<u64>) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
-        // Then the old limit has to do; pipes that cannot be made are reported as such.
-        return (current, maximum);
-    }
+    // If not, the old limit has to do; pipes that cannot be made are reported as such.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
     (current, maximum)
 }

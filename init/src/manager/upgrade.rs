@@ -3,7 +3,10 @@
 //! for a bounded time.
 
 use super::{Manager, client::Mode};
-use crate::handover::{self, area::Area, crash, number, point::point};
+use crate::{
+    file::c_path,
+    handover::{self, area::Area, crash, number, point::point},
+};
 use core::sync::atomic::Ordering::Relaxed;
 use rc::proto::Reply;
 use rustix::{
@@ -50,17 +53,17 @@ impl Manager {
     }
 
     fn ask(&mut self, path: &str) -> Result<Candidate, Errno> {
-        let image = handover::open_image(&c_string(path))?;
+        let image = handover::open_image(&c_path(path))?;
         let (says, output) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let copy = Area::copy(self.vault.header, &self.vault.ledger)?;
         let (copy, database) = (number(&copy.fd()), self.vault.database);
         let program = format!("/proc/self/fd/{}", number(&image));
         let argv = format!("jamb handover-check {copy} {database}");
-        let argv: Vec<CString> = argv.split(' ').map(c_string).collect();
+        let argv: Vec<CString> = argv.split(' ').map(c_path).collect();
         let nothing = self.resources.nothing.as_fd();
         let spec = Spec {
             // What was opened, not what may be there by then.
-            programs: &[c_string(&program)],
+            programs: &[c_path(&program)],
             argv: &argv,
             env: &[],
             cwd: c"/",
@@ -162,9 +165,4 @@ impl Manager {
         header.reexecs.store(header.reexecs.load(Relaxed) - 1, Relaxed);
         self.refuse(&format!("cannot execute the next program: {errno}; this one goes on"));
     }
-}
-
-/// What has a NUL in it names nothing.
-fn c_string(text: &str) -> CString {
-    CString::new(text).unwrap_or_default()
 }
