@@ -113,6 +113,22 @@ pub enum Request {
     Selfcheck,
 }
 
+impl Request {
+    /// Whether asking twice is the same as asking once.
+    #[must_use]
+    pub const fn changes_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Info
+                | Self::Status { .. }
+                | Self::Service { .. }
+                | Self::Wait { .. }
+                | Self::Edges { .. }
+                | Self::Milestones { .. }
+        )
+    }
+}
+
 /// How what is wanted changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Verb {

@@ -131,13 +131,7 @@ impl Waits {
     fn wait(&mut self, name: String, goal: Goal, after: u32) -> Result<(), Failure> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let request = Request::Wait { name: name.clone(), goal, after };
-        let mut answer = self.connection.ask_within(&request, left);
-        if answer.as_ref().is_err_and(Error::is_end) {
-            // Another program goes on; it has not heard of the question.
-            self.connection = Connection::open()?;
-            answer = self.connection.ask_within(&request, left);
-        }
-        match answer {
+        match self.connection.ask_within(&request, left) {
             Ok(Reply::Waited { reached: true, .. }) => Ok(()),
             Ok(Reply::Waited { reached: false, item }) => {
                 exit::complain("svc", &not_reached(&item));

@@ -13,6 +13,10 @@ use std::{
 /// longer means that it hangs, and whoever asks wants to know that.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// How often a question is asked. jamb hangs up on who asks when another program takes its place, or when a
+/// crowd does, whose members take turns.
+const TRIES: usize = 5;
+
 /// Why there is no reply.
 #[derive(Debug)]
 pub enum Error {
@@ -86,6 +90,16 @@ impl Connection {
         request: &Request,
         within: Option<Duration>,
     ) -> Result<Reply, Error> {
+        for _ in 1..TRIES {
+            match self.ask_once(request, within) {
+                Err(error) if error.is_end() && request.changes_nothing() => *self = Self::open()?,
+                reply => return reply,
+            }
+        }
+        self.ask_once(request, within)
+    }
+
+    fn ask_once(&mut self, request: &Request, within: Option<Duration>) -> Result<Reply, Error> {
         let frame = proto::encode(request).map_err(Error::Frame)?;
         // A request that cannot be written has been refused; the reply says why.
         let sent = self.stream.write_all(&frame);
