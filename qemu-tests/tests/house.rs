@@ -73,9 +73,13 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("rc/src/db/layout.rs", "MAX_LENGTH: usize = 16 * 1024 * 1024;", "| database file | 16 MiB |"),
     ("rc/src/model.rs", "MAX_SERVICES: usize = 20_000;", "| services in a database | 20,000 |"),
     ("rc/src/model.rs", "MAX_NAME: usize = 128;", "| name of a service or output | 128 bytes |"),
-    ("rc/src/model.rs", "shutdown_timeout: Millis::from_secs(30)", "| default shutdown | 30 s |"),
-    ("rc/src/model.rs", "log_max_file: 128 * 1024", "| log of a service | 128 KiB a file"),
-    ("rc/src/model.rs", "log_max_total: 2 * 1024 * 1024", "| all logs together | 2 MiB"),
+    (
+        "rc/src/model/system.rs",
+        "shutdown_timeout: Millis::from_secs(30)",
+        "| default shutdown | 30 s |",
+    ),
+    ("rc/src/model/system.rs", "log_max_file: 128 * 1024", "| log of a service | 128 KiB a file"),
+    ("rc/src/model/system.rs", "log_max_total: 2 * 1024 * 1024", "| all logs together | 2 MiB"),
     (
         "rc/src/model.rs",
         "finish_timeout: Millis::from_secs(5)",
@@ -86,7 +90,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("rc/src/proto.rs", "VERSION: u8 = 4;", "Version 4. A stream"),
     ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
     ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
-    ("rc/src/model.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),
+    ("rc/src/model/system.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),
     (
         "init/src/manager/guard.rs",
         "AFTERWARDS: Millis = Millis::from_secs(15);",

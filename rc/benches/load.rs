@@ -6,6 +6,10 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 
+#[path = "../tests/counting/mod.rs"]
+mod counting;
+
+use counting::{Counting, IN_USE};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use rc::{
     db::{Database, checksum, encode},
@@ -17,30 +21,7 @@ use rc::{
     outputs::{OutputType, Scalar},
     text::Piece,
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System as Heap},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-/// The system's allocator, with a count of the bytes in use.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator with what the caller has promised.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { Heap.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the pointer came from `alloc` with this layout.
-        unsafe { Heap.dealloc(pointer, layout) }
-    }
-}
+use std::sync::atomic::Ordering::Relaxed;
 
 #[global_allocator]
 static HEAP: Counting = Counting;

@@ -1,7 +1,13 @@
 //! What a compiled service is: the records of the database, as the compiler writes them and the
 //! device reads them. No behaviour lives here, and no reference is by name: services are numbers.
 
-use crate::{boot::Step, isolation::Isolation, kept::Kept, outputs::OutputType, text::Text};
+mod condition;
+mod system;
+
+pub use condition::{Condition, Fact, LinkIs};
+pub use system::{MAX_CRITICAL, System, Watchdog};
+
+use crate::{isolation::Isolation, kept::Kept, outputs::OutputType, text::Text};
 use serde::{Deserialize, Serialize};
 use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
 
@@ -25,81 +31,6 @@ impl ServiceId {
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// What the database says about the machine rather than about one service.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct System {
-    /// The service that boot starts (`default` unless told otherwise); `None` if there is none.
-    pub target: Option<ServiceId>,
-    /// The host name to set at boot.
-    pub hostname: Option<String>,
-    /// How long an orderly shutdown may take before what is left is killed.
-    pub shutdown_timeout: Millis,
-    /// The log of one service is rotated at this size, in bytes.
-    pub log_max_file: u32,
-    /// All logs together stay below this size, in bytes.
-    pub log_max_total: u32,
-    /// The watchdog of the hardware, if it is used.
-    pub watchdog: Option<Watchdog>,
-    /// What is done before services.
-    pub boot: Vec<Step>,
-    /// How the root is put together, if this is an initramfs.
-    pub root: Vec<Step>,
-    /// Instead of a rescue shell, the machine reboots after this time.
-    pub rescue_reboot: Option<Millis>,
-}
-
-/// When the watchdog of the hardware is fed; see [`crate::watchdog`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Watchdog {
-    /// Its device.
-    pub device: String,
-    /// The machine is reset when it has not been fed for so long; whole seconds.
-    pub timeout: Millis,
-    /// So long before that the kernel is told, if the hardware can; whole seconds.
-    pub pretimeout: Option<Millis>,
-    /// The services that have to be well; at most [`MAX_CRITICAL`].
-    pub needs: Vec<ServiceId>,
-    /// For how long one of them may be unwell.
-    pub grace: Millis,
-    /// How long it may take until all of them are well.
-    pub boot: Millis,
-    /// How long nothing may become ready for the first time until then.
-    pub stall: Millis,
-}
-
-/// The most services that a watchdog watches.
-pub const MAX_CRITICAL: usize = 32;
-
-impl Default for Watchdog {
-    fn default() -> Self {
-        Self {
-            device: "/dev/watchdog".to_owned(),
-            timeout: Millis::from_secs(30),
-            pretimeout: None,
-            needs: Vec::new(),
-            grace: Millis::from_secs(120),
-            boot: Millis::from_secs(300),
-            stall: Millis::from_secs(300),
-        }
-    }
-}
-
-impl Default for System {
-    fn default() -> Self {
-        Self {
-            target: None,
-            hostname: None,
-            shutdown_timeout: Millis::from_secs(30),
-            log_max_file: 128 * 1024,
-            log_max_total: 2 * 1024 * 1024,
-            watchdog: None,
-            boot: Vec::new(),
-            root: Vec::new(),
-            rescue_reboot: None,
-        }
     }
 }
 
@@ -394,83 +325,6 @@ pub struct Health {
     pub timeout: Millis,
     /// After this many failures in a row, at least 1, the service has failed.
     pub retries: u32,
-}
-
-/// Something about the world that must be so.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Condition {
-    /// What.
-    pub fact: Fact,
-    /// It must not be so.
-    pub negated: bool,
-}
-
-/// A fact about the world.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Fact {
-    /// A network interface is in this state.
-    Link {
-        /// Its name.
-        name: String,
-        /// The state.
-        is: LinkIs,
-    },
-    /// The kernel has this device.
-    Device {
-        /// Its subsystem, such as `net` or `tty`.
-        subsystem: String,
-        /// Its kernel name; one `*` stands for any characters.
-        name: String,
-        /// Properties of its uevent that must have these values.
-        properties: Vec<(String, String)>,
-    },
-    /// There is something at this path.
-    Path(String),
-    /// An output that this service reads has a value; this one, if one is given.
-    Output {
-        /// The position among [`Service::reads`].
-        read: u16,
-        /// The value.
-        equals: Option<String>,
-    },
-}
-
-/// States of a network interface, as `ifwait` knows them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LinkIs {
-    /// It exists.
-    Present,
-    /// It is switched on.
-    Up,
-    /// It can carry traffic.
-    Running,
-    /// It has an address.
-    Address,
-    /// It has an IPv4 address.
-    Address4,
-    /// It has an IPv6 address.
-    Address6,
-    /// A default route leaves through it.
-    Route,
-    /// An IPv4 default route leaves through it.
-    Route4,
-    /// An IPv6 default route leaves through it.
-    Route6,
-}
-
-impl LinkIs {
-    /// All of them, with their names.
-    pub const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Present, "present"),
-        (Self::Up, "up"),
-        (Self::Running, "running"),
-        (Self::Address, "address"),
-        (Self::Address4, "address4"),
-        (Self::Address6, "address6"),
-        (Self::Route, "route"),
-        (Self::Route4, "route4"),
-        (Self::Route6, "route6"),
-    ];
 }
 
 /// When a bundle is ready.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod counting;
+
+use counting::{Counting, IN_USE};
 use rc::{
     Instant,
     db::{Database, encode},
@@ -9,36 +12,10 @@ use rc::{
     model::{Command, Edge, Kind, Longrun, OnChange, Relation, Service, ServiceId, System},
     text::Piece,
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System as Heap},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::sync::{Mutex, atomic::Ordering::Relaxed};
 
 /// What SPECIFICATION.md promises, in bytes for each service beyond its record.
 const BOUND: usize = 1024;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-/// The system's allocator, with a count of the bytes in use.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator with what the caller has promised.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { Heap.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the pointer came from `alloc` with this layout.
-        unsafe { Heap.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static HEAP: Counting = Counting;
