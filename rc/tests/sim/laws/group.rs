@@ -189,7 +189,19 @@ impl Laws<'_> {
                 !retiring || before == Phase::Waiting || was.selected.is_none() || is == was,
                 "{name}"
             );
-            let lost = was.selected.filter(|_| selected.is_none() && self.is_surely_wanted(number));
+            // A failover that just began to search turns to others after a moment. Who was let go before,
+            // because nobody wanted it, has lost nothing.
+            let searches = |at: usize| {
+                at != number
+                    && self.plan.services[at].what == What::Failover
+                    && self.turn.entered.contains(&(at, Phase::Waiting))
+            };
+            let was_down =
+                before == Phase::Down || self.turn.entered.contains(&(number, Phase::Down));
+            let late = was_down && (0..self.phase.len()).any(searches);
+            let lost = was
+                .selected
+                .filter(|_| selected.is_none() && self.is_surely_wanted(number) && !late);
             law!(
                 "12 who lost its alternative tries the next at once",
                 lost.is_none_or(|lost| {
