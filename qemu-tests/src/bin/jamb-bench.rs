@@ -142,8 +142,8 @@ fn images(shown: &[Shown]) -> Result<String> {
 
 fn memories(shown: &[Shown]) -> Result<String> {
     let mut text = "# Memory\n\nResident, and of that anonymous (not pages of the binary), from \
-                    /proc/PID/status, with all services ready.\n\n\
-                    | board | services | process | VmRSS | RssAnon |\n|---|--:|---|--:|--:|\n"
+                    /proc/PID/smaps_rollup, with all services ready.\n\n\
+                    | board | services | process | resident | anonymous |\n|---|--:|---|--:|--:|\n"
         .to_owned();
     for one in shown {
         for (process, memory) in ["PID 1", "log collector"].iter().zip(&one.memory) {
