@@ -115,4 +115,8 @@ fn nobody_can_be_killed(alone: &mut Alone) {
     console.wait_for("shutdown: rebooting", LIMIT).unwrap();
     alone.machine.wait_reset(LIMIT).unwrap();
     assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+    // Once: the keys that were left over mean nothing to the next boot.
+    let console = &mut alone.machine.console;
+    console.wait_for("jamb: init: jamb .* starts", LIMIT).unwrap();
+    console.wait_for("everything is ready", LIMIT).unwrap();
 }

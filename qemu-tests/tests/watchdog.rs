@@ -83,6 +83,11 @@ fn it_resets_what_hangs_and_nothing_else() {
     let told = status(&alone);
     assert_eq!((&told["state"], &told["last_reset"]), (&"armed".into(), &false.into()), "{told}");
 
+    // Other programs that take the place of PID 1 go on feeding it, and looking after its services.
+    alone.ssh.must("svc reexec").unwrap();
+    alone.ssh.must("kill -SEGV 1").unwrap();
+    alone.machine.console.wait_for("handover: jamb crashed", LIMIT).unwrap();
+
     // A WAN that flaps for longer than any bound of the watchdog, and a service that sleeps, do not matter.
     let bites = alone.machine.qmp.wait_event("WATCHDOG", GRACE + TIMEOUT + TIMEOUT);
     assert!(bites.is_err(), "it bit");
