@@ -64,7 +64,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
-const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 413 * 1024), (Arch::Mipsel, 501 * 1024)];
+const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 424 * 1024), (Arch::Mipsel, 513 * 1024)];
 
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
@@ -87,7 +87,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ),
     ("rc/src/outputs.rs", "MAX_VALUE: usize = 4096;", "| a value of an output | 4,096 bytes |"),
     ("rc/src/text.rs", "MAX_EXPANDED: usize = 128 * 1024;", "after expansion | 128 KiB |"),
-    ("rc/src/proto.rs", "VERSION: u8 = 4;", "Version 4. A stream"),
+    ("rc/src/proto.rs", "VERSION: u8 = 5;", "Version 5. A stream"),
     ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
     ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
     ("rc/src/model/system.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),
@@ -345,11 +345,9 @@ fn the_specification_has_the_same_sizes() {
 #[test]
 fn the_specification_has_the_same_memory() {
     let text = fs::read_to_string(root().join("SPECIFICATION.md")).unwrap();
-    for (row, most) in [
-        ("PID 1", memory::INIT),
-        ("PID 1 after a hand-over", memory::FOLLOWER),
-        ("the collector", memory::COLLECTOR),
-    ] {
+    for (row, most) in
+        [("PID 1, also after a hand-over", memory::INIT), ("the collector", memory::COLLECTOR)]
+    {
         let row = format!("| resident memory of {row} | {most} KiB");
         assert!(text.contains(&row), "{row}");
     }

@@ -37,7 +37,7 @@ fn a_small_router_boots_and_follows_its_line() {
         assert_eq!(service.state, "ready", "{}", service.name);
     }
 
-    memory::check(&lab.ssh, memory::INIT).unwrap();
+    memory::check(&lab.ssh).unwrap();
     wan::another_pid_1(&mut lab);
     wan::restart_by_command(&mut lab, NEUTRAL);
     wan::kill_client(&mut lab, NEUTRAL);
@@ -46,7 +46,7 @@ fn a_small_router_boots_and_follows_its_line() {
 
     let [idle] = idle::watch(&lab.ssh, [1], 10).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
-    memory::check(&lab.ssh, memory::FOLLOWER).unwrap();
+    memory::check(&lab.ssh).unwrap();
 
     lab.ssh.run("reboot").ok();
     lab.router.console.wait_for("shutdown: all services are down", LIMIT).unwrap();

@@ -67,7 +67,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     let back = lab.peers.isp.run("ping -c 1 -W 1 192.168.77.1", LIMIT).unwrap();
     assert_ne!(back.code, 0, "{}", back.output);
 
-    memory::check(&lab.ssh, memory::INIT).unwrap();
+    memory::check(&lab.ssh).unwrap();
     wan::another_pid_1(&mut lab);
     wan::restart_by_command(&mut lab, NEUTRAL);
     wan::kill_client(&mut lab, NEUTRAL);
@@ -77,7 +77,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     // Longer than what is left of any deadline of the boot, so that a forgotten timer shows.
     let [idle] = idle::watch(&lab.ssh, [1], 20).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });
-    memory::check(&lab.ssh, memory::FOLLOWER).unwrap();
+    memory::check(&lab.ssh).unwrap();
 
     lab.ssh.run("poweroff").ok();
     lab.router.console.wait_for("shutdown: powering off", LIMIT).unwrap();
