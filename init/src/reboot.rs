@@ -2,18 +2,20 @@
 
 use crate::{
     applet::{Call, asked_for_help},
-    exit, machine,
+    exit,
+    file::{c_path, text},
+    machine,
     svc::{Connection, Error},
 };
 use rc::proto::{Ending, Reply, Request};
 use rustix::{
-    fs::sync,
+    fs::{Access, access, sync},
     process::{Pid, Signal, kill_process},
 };
 use supervisor::decimal;
 
 const HELP: &str = "\
-usage: reboot|poweroff|halt [-f] [-n] [-d SECONDS] [-w]
+usage: reboot|poweroff|halt [-f] [-k] [-n] [-x] [-d SECONDS] [-m DIRECTORY] [-r REASON] [-w]
 
 Ends the machine: services are stopped in order, then what is left is killed,
 file systems are unmounted, and the kernel reboots, powers off or halts.
@@ -23,6 +25,12 @@ file systems are unmounted, and the kernel reboots, powers off or halts.
                is in progress and hangs
   -n           with -f: do not write the caches to the disks before
   -d SECONDS   wait before
+  -m DIRECTORY the last act: when everything is unmounted, DIRECTORY (below /run,
+               where it is in memory) becomes the root, and its file /maintenance
+               is executed on the console, to write another system over this one;
+               when it has ended, or after 30 minutes, the machine ends
+  -r REASON    what for: it is logged, and kept over the reboot (see end-record)
+  -x           reboot by starting the kernel that kexec -l has loaded
   -w           accepted for compatibility; does nothing (there is no wtmp)
 
 exit codes: 0 it has begun, 1 refused, 100 usage, 111 PID 1 cannot be reached
@@ -35,6 +43,9 @@ struct Options {
     no_sync: bool,
     delay: u64,
     wtmp_only: bool,
+    kexec: bool,
+    last_act: String,
+    reason: String,
 }
 
 /// The applet; its name says which end.
@@ -55,8 +66,13 @@ pub fn main(call: Call) -> i32 {
     let how = match call.name {
         "poweroff" => Ending::Poweroff,
         "halt" => Ending::Halt,
+        _ if options.kexec => Ending::Kexec,
         _ => Ending::Reboot,
     };
+    if let Err(problem) = check(call.name, &options) {
+        exit::complain(call.name, &format!("{problem}; nothing was done"));
+        return exit::FAILED;
+    }
     std::thread::sleep(core::time::Duration::from_secs(options.delay));
     if options.force {
         if !options.no_sync {
@@ -66,7 +82,8 @@ pub fn main(call: Call) -> i32 {
         exit::complain(call.name, &format!("the kernel refuses: {error}; nothing was done"));
         return exit::SYSTEM;
     }
-    let request = Request::Shutdown { how, now: options.kill };
+    let (why, last_act) = (options.reason, options.last_act);
+    let request = Request::Shutdown { how, now: options.kill, why, last_act: last_act.clone() };
     match Connection::open().and_then(|mut connection| connection.ask(&request)) {
         Ok(Reply::Refused(problem)) => {
             exit::complain(call.name, &problem);
@@ -74,8 +91,37 @@ pub fn main(call: Call) -> i32 {
         }
         // Who ends does not always say goodbye.
         Ok(_) | Err(Error::Broken(_)) => exit::OK,
+        Err(error) if how == Ending::Kexec || !last_act.is_empty() => {
+            exit::complain(call.name, &format!("{error}; a signal cannot ask for that"));
+            exit::SYSTEM
+        }
         Err(error) => by_signal(call.name, how, &error),
     }
+}
+
+/// What would fail only when there is no way back.
+fn check(name: &str, options: &Options) -> Result<(), String> {
+    if options.kexec {
+        if name != "reboot" {
+            return Err(format!("-x is for reboot, not for {name}"));
+        }
+        if text("/sys/kernel/kexec_loaded", 16).trim() != "1" {
+            return Err("no kernel is loaded; kexec -l loads one".to_owned());
+        }
+    }
+    let directory = &options.last_act;
+    if directory.is_empty() {
+        return Ok(());
+    }
+    if options.force {
+        return Err("-m needs the orderly end, -f is none".to_owned());
+    }
+    if !directory.starts_with("/run/") || directory.split('/').any(|part| part == "..") {
+        return Err(format!("{directory} is not below /run, so it might be unmounted itself"));
+    }
+    let program = format!("{directory}/maintenance");
+    access(&*c_path(&program), Access::EXEC_OK)
+        .map_err(|error| format!("cannot execute {program}: {error}"))
 }
 
 /// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.
@@ -85,7 +131,7 @@ fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
         return exit::SYSTEM;
     }
     let signal = match how {
-        Ending::Reboot => Signal::TERM,
+        Ending::Reboot | Ending::Kexec => Signal::TERM,
         Ending::Poweroff => Signal::USR2,
         Ending::Halt => Signal::USR1,
     };
@@ -114,15 +160,20 @@ fn parse(words: Vec<String>) -> Result<Options, String> {
                 'k' => options.kill = true,
                 'n' => options.no_sync = true,
                 'w' => options.wtmp_only = true,
-                'd' => {
-                    let attached = &letters[at + 1..];
-                    let text = match attached {
-                        "" => words.next().ok_or("-d needs a number of seconds")?,
-                        text => text.to_owned(),
+                'x' => options.kexec = true,
+                'd' | 'm' | 'r' => {
+                    let value = match &letters[at + 1..] {
+                        "" => words.next().ok_or_else(|| format!("-{letter} needs a value"))?,
+                        attached => attached.to_owned(),
                     };
-                    let seconds = decimal::number(&text);
-                    options.delay =
-                        seconds.ok_or_else(|| format!("{text} is no number of seconds"))?;
+                    match letter {
+                        'm' => options.last_act = value,
+                        'r' => options.reason = value,
+                        _ => {
+                            options.delay = decimal::number(&value)
+                                .ok_or_else(|| format!("{value} is no number of seconds"))?;
+                        }
+                    }
                     break;
                 }
                 _ => return Err(format!("there is no option -{letter}")),
@@ -144,6 +195,11 @@ mod tests {
         assert_eq!(read(&["-f", "-n", "-d", "3"]).as_ref(), Ok(&want));
         assert!(read(&["-d"]).is_err());
         assert!(read(&["-d", "x"]).is_err());
+        let want = Options { kexec: true, reason: "new kernel".to_owned(), ..Options::default() };
+        assert_eq!(read(&["-xr", "new kernel"]).as_ref(), Ok(&want));
+        let want = Options { last_act: "/run/flash".to_owned(), ..Options::default() };
+        assert_eq!(read(&["-m/run/flash"]).as_ref(), Ok(&want));
+        assert!(read(&["-m"]).is_err());
         assert!(read(&["-q"]).is_err());
         assert!(read(&["now"]).is_err());
     }

@@ -123,6 +123,36 @@ fn what_the_machine_needs_is_there_before_services() {
     assert_eq!(guest.end("TERM").code(), Some(0));
 }
 
+/// Who asks for the end is told from whom, and a container has no last act.
+#[test]
+fn who_asks_for_the_end_is_known() {
+    if !may() {
+        return;
+    }
+    let services = vec![longrun("default", &["/bin/sleep", "1000"])];
+    let mut guest = Guest::boot(Some(&database(services)));
+    guest.until("everything is ready");
+    let ask = |words: &[&str]| guest.applet("reboot", words);
+    assert!(
+        ask(&["-m", "/run/there/is/none"])
+            .contains("cannot execute /run/there/is/none/maintenance")
+    );
+    assert!(ask(&["-m", "/etc"]).contains("is not below /run"));
+    assert!(ask(&["-fm", "/run"]).contains("-f is none"));
+    assert!(ask(&["-x"]).contains("no kernel is loaded"));
+    let last = format!("/run/jamb-test-last-{}", std::process::id());
+    fs::create_dir_all(&last).unwrap();
+    fs::copy("/bin/true", format!("{last}/maintenance")).unwrap();
+    let refused = ask(&["-m", &last]);
+    fs::remove_dir_all(&last).unwrap();
+    assert!(refused.contains("only the PID 1 of a machine has a last act"), "{refused}");
+    assert_eq!(ask(&["-r", "a\u{1b}[2J test"]), "");
+    guest.until("shutdown: reboot is asked for by user 0, process ");
+    guest.until(": a[2J test");
+    guest.until("all services are down");
+    assert_eq!(guest.outer.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn without_a_usable_database_there_is_a_shell() {
     if !may() {

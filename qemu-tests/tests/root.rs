@@ -19,6 +19,7 @@ use std::{fs, path::PathBuf, time::Duration};
 const LIMIT: Duration = Duration::from_secs(60);
 
 const ROOT_UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+const NEXT_UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
 const DATA_UUID: &str = "fedcba98-7654-3210-fedc-ba9876543210";
 
 /// The images of one test.
@@ -48,6 +49,10 @@ impl Flash {
         let tree = Some(&builder.tree);
         disk::ext4(tree, &directory.join("ext4"), 32, "root", ROOT_UUID).unwrap();
         disk::ext4(None, &directory.join("data"), 16, "data", DATA_UUID).unwrap();
+        let news = Node::Bytes(b"the next system\n".to_vec());
+        builder.tree.add("/etc/next", news, 0o644, "next").unwrap();
+        let tree = Some(&builder.tree);
+        disk::ext4(tree, &directory.join("next"), 32, "next", NEXT_UUID).unwrap();
         Self { places, board, name: name.to_owned(), directory }
     }
 
@@ -178,6 +183,51 @@ fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
     alone.machine.wait_reset(LIMIT).unwrap();
 }
 
+/// The reason for a reboot is told by the next boot, and a last act puts another system in place of the one
+/// that runs.
+#[test]
+fn a_system_that_is_written_over_by_its_last_act() {
+    let flash = Flash::new("test-root-last");
+    let image = flash.initramfs("last", "device = \"/dev/vda\"\ntype = \"ext4\"");
+    let mut options = Vec::new();
+    for file in ["ext4", "next"] {
+        options.extend(flash.drive(file, file, ""));
+        options.extend(["-device".to_owned(), format!("virtio-blk-pci,drive={file}")]);
+    }
+    let mut alone = flash.start(image, "", options);
+    alone.machine.console.wait_for("no run before has left word", LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "reboot -r 'a new key'", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+    let before =
+        "the run before ended in order: reboot, asked for by user 0, process [0-9]+: a new key";
+    alone.machine.console.wait_for(before, LIMIT).unwrap();
+    wait_system(&mut alone);
+    // It was told once.
+    shell(&mut alone, "ls /var/end", "No such file");
+
+    shell(&mut alone, "reboot -m /etc", "/etc is not below /run");
+    shell(
+        &mut alone,
+        "mkdir /run/flash; reboot -m /run/flash",
+        "cannot execute /run/flash/maintenance",
+    );
+    shell(
+        &mut alone,
+        "cp -a /usr /bin /lib /lib64 /etc/maintenance /run/flash; ls /run/flash",
+        "usr",
+    );
+    shell(&mut alone, "reboot -m /run/flash", "shutdown: the last act begins");
+    let console = &mut alone.machine.console;
+    console.wait_for(r"roots left: 0\r\n1\r\nwritten over\r\n", LIMIT).unwrap();
+    console.wait_for("shutdown: the last act is over", LIMIT).unwrap();
+    console.wait_for("shutdown: rebooting", LIMIT).unwrap();
+    alone.machine.wait_reset(LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "cat /etc/next", "the next system");
+    assert!(!alone.machine.console.text().contains("cannot unmount"));
+}
+
 #[test]
 fn a_root_that_is_not_there_leads_to_a_shell_or_a_reboot() {
     let flash = Flash::new("test-root-none");
@@ -200,6 +250,21 @@ fn a_root_that_is_not_there_leads_to_a_shell_or_a_reboot() {
     console.wait_for("cannot move to the new root /proc: .*; here is a shell", LIMIT).unwrap();
     shell(&mut alone, "echo answer=$((40+2)); ls /proc/1/comm", "answer=42");
     shell(&mut alone, "ls /newroot", r"lost\+found");
-    shell(&mut alone, "reboot", "shutdown: rebooting");
+    // A last act from an initramfs, which stays; what was mounted does not.
+    let program = "echo roots left: $(grep -c ext4 /proc/mounts); ls /bin/prepare";
+    shell(
+        &mut alone,
+        "mkdir /run/last; cp -a /usr /bin /lib /lib64 /run/last; ls /run/last",
+        "usr",
+    );
+    shell(
+        &mut alone,
+        "echo '#!/bin/sh' >/run/last/maintenance; chmod 755 /run/last/maintenance",
+        "",
+    );
+    shell(&mut alone, &format!("echo '{program}' >>/run/last/maintenance"), "");
+    shell(&mut alone, "reboot -m /run/last", "shutdown: the last act begins");
+    alone.machine.console.wait_for(r"roots left: 0\r\n/bin/prepare\r\n", LIMIT).unwrap();
+    alone.machine.console.wait_for("shutdown: rebooting", LIMIT).unwrap();
     alone.machine.wait_reset(LIMIT).unwrap();
 }

@@ -13,7 +13,7 @@ use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
 /// PID 1 may be older than the file that `svc` was started from.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// The longest frame after its length, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -108,6 +108,10 @@ pub enum Request {
         how: Ending,
         /// Without waiting for services.
         now: bool,
+        /// For people, and for the one who reads after the reboot; empty if there is nothing to say.
+        why: String,
+        /// A directory in memory that becomes the root for a last act, with everything unmounted; empty: none.
+        last_act: String,
     },
     /// How PID 1 itself is: [`Reply::Figures`].
     Selfcheck,
@@ -168,6 +172,8 @@ pub enum Ending {
     Poweroff,
     /// Stops with the power on.
     Halt,
+    /// Starts the kernel that was loaded by kexec_load(2), without the firmware.
+    Kexec,
 }
 
 /// What PID 1 answers.

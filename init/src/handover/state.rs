@@ -86,6 +86,9 @@ pub struct Shell {
     pub cgroups: bool,
     /// Daemons that fork.
     pub heirs: Vec<Heir>,
+    /// Who asked for the end and why, and the directory of its last act.
+    pub why: String,
+    pub last_act: String,
 }
 
 /// Where a service speaks up.
@@ -172,12 +175,15 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// The oldest format that is read.
-pub const OLDEST: u32 = SAVED as u32;
+pub const OLDEST: u32 = 3;
 
 /// How many fields a record of an older format lacks. Whoever appends a field raises the format, and adds it
 /// here.
 fn lacking(format: u32, key: Key) -> usize {
-    usize::from(super::next::is_next() && format == OLDEST && key == SHELL)
+    // Format 4: `why` and `last_act`.
+    let since = [(4, 2), (u32::from(SAVED) + 1, usize::from(super::next::is_next()))];
+    let missing = since.iter().filter(|(first, _)| key == SHELL && format < *first);
+    missing.map(|(_, fields)| fields).sum()
 }
 
 /// Appends the latest record of a kind, as this program would have written it.

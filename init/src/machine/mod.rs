@@ -6,6 +6,8 @@
 
 mod cmdline;
 mod console;
+mod kept;
+mod last;
 mod modules;
 pub mod mounts;
 mod power;
@@ -20,7 +22,9 @@ use crate::{
     clock::Clock,
     exit, file,
     handover::{self, Handover},
-    manager::{Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
+    manager::{
+        End, Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish, messages,
+    },
     root,
     supervise::{self, Loaded},
 };
@@ -102,6 +106,9 @@ pub fn main(call: Call) -> i32 {
             exit::USAGE
         });
     }
+    if call.args.first().is_some_and(|first| first == last::ARGUMENT) {
+        return last_act(&call.args);
+    }
     let mut handover = handover::take(&call.args, &[NAME]);
     let clock = handover.as_ref().map_or_else(Clock::new, Handover::clock);
     let is_first = handover.is_none();
@@ -129,11 +136,26 @@ pub fn main(call: Call) -> i32 {
     if is_first && is_machine && root::is_initramfs() {
         cmdline.no_root = initramfs(&mut cmdline, &call.args, early.as_ref(), &mut report);
     }
-    let (ending, device) = match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
-        None => run(clock, report, &cmdline, is_machine, oom_protected, early, handover),
+    let mut record = None;
+    let (end, device) = match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
+        None => {
+            run(clock, report, &cmdline, is_machine, oom_protected, early, handover, &mut record)
+        }
         Some(why) => degraded(why, &mut report, is_machine, early),
     };
-    power::finish(ending, is_machine, console::open(&cmdline), device)
+    power::finish(&end, record.as_deref(), is_machine, console::open(&cmdline), device)
+}
+
+/// The copy in memory that does the last act.
+fn last_act(arguments: &[String]) -> i32 {
+    let cmdline = Cmdline::read();
+    let (ending, device) = last::act(arguments, &cmdline);
+    let console = console::open(&cmdline);
+    let ending = [Ending::Poweroff, Ending::Halt, Ending::Kexec]
+        .into_iter()
+        .find(|one| messages::ending(*one) == ending)
+        .unwrap_or(Ending::Reboot);
+    power::leave(ending, &|text| last::say(console.as_ref(), text), device)
 }
 
 /// Looks for a root, if this initramfs is for that: its database says so, or it has none and the command
@@ -248,7 +270,7 @@ fn degraded(
     report: &mut Report,
     is_machine: bool,
     device: Option<Device>,
-) -> (Ending, Option<Device>) {
+) -> (End, Option<Device>) {
     let span = handover::DEGRADED.as_secs();
     report.say("handover", &format!("{why}; it only reaps, and the machine reboots in {span} s"));
     let meaning = if is_machine { on_machine } else { in_container };
@@ -258,9 +280,10 @@ fn degraded(
             device.feed().ok();
         }
     });
-    (ending, device)
+    (End::new(ending, why), device)
 }
 
+#[allow(clippy::too_many_arguments, reason = "what main has found out, each used once")]
 fn run(
     clock: Clock,
     mut report: Report,
@@ -269,7 +292,8 @@ fn run(
     oom_protected: bool,
     early: Option<Device>,
     handover: Option<Handover>,
-) -> (Ending, Option<Device>) {
+    record: &mut Option<String>,
+) -> (End, Option<Device>) {
     let path = cmdline.database.as_deref().unwrap_or(DATABASE);
     let chosen = match &handover {
         None => choose(cmdline, path),
@@ -277,7 +301,9 @@ fn run(
     };
     let ((database, mut graph, stored), mut why) = match chosen {
         Ok(chosen) => chosen,
-        Err(problem) => return (rescue::without_manager(&problem, cmdline), early),
+        Err(problem) => {
+            return (End::new(rescue::without_manager(&problem, cmdline), &problem), early);
+        }
     };
     let target = match &cmdline.target {
         None => graph.system.target,
@@ -291,6 +317,10 @@ fn run(
     let boot = core::mem::take(&mut graph.system.boot);
     if handover.is_none() {
         setup::carry_out(&boot, &mut report, &mut |span| pause(early.as_ref(), span));
+    }
+    record.clone_from(&graph.system.end_record);
+    if handover.is_none() && is_machine {
+        tell_end(record.as_deref(), &mut report);
     }
     if let (Some(name), None) = (&graph.system.hostname, &handover)
         && let Err(error) = sethostname(name.as_bytes())
@@ -330,14 +360,27 @@ fn run(
     };
     match Manager::new(setup) {
         Ok(mut manager) => {
-            let ending = manager.run();
+            let end = manager.run();
             let device = manager.take_guard().and_then(Guard::into_device);
             // Should what follows crash, the next program finds everything open and comes to the same end.
             core::mem::forget(manager);
-            (ending, device)
+            (end, device)
         }
         // Nobody feeds the watchdog from here on, so it resets the machine if the reboot does not.
-        Err(problem) => (rescue::without_manager(&problem, cmdline), None),
+        Err(problem) => (End::new(rescue::without_manager(&problem, cmdline), &problem), None),
+    }
+}
+
+/// Says how the run before ended.
+fn tell_end(record: Option<&str>, report: &mut Report) {
+    match kept::take(record) {
+        Some(end) => report.say("init", &format!("the run before ended in order: {end}")),
+        // Where nothing is kept, nothing can be missed.
+        None if record.is_none() => {}
+        None => report.say(
+            "init",
+            "no run before has left word how it ended: it was the first, was reset, or lost power",
+        ),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The end of a machine: what is left of processes is killed, what can be is written and unmounted, and
 //! the kernel is told to reboot, power off or halt. Bounded, whatever hangs.
 
-use super::watchdog::Device;
-use crate::file::{names, text};
+use super::{kept, last, watchdog::Device};
+use crate::{
+    file::{names, text},
+    manager::{End, messages},
+};
 use rc::proto::Ending;
 use rustix::{
     fd::OwnedFd,
@@ -34,7 +37,8 @@ const ROUNDS: usize = 4;
 ///
 /// Each step has the watchdog's time; one that hangs is ended by it.
 pub fn finish(
-    ending: Ending,
+    end: &End,
+    record: Option<&str>,
     is_machine: bool,
     console: Option<OwnedFd>,
     device: Option<Device>,
@@ -56,17 +60,30 @@ pub fn finish(
     }
     feed();
     swap_off();
+    let how = messages::ending(end.how);
+    if let Err(problem) = kept::keep(&format!("{how}, asked for by {}", end.why), record) {
+        say(&problem);
+    }
     feed();
     sync();
-    for line in unmount_all(&feed) {
+    if !end.last_act.is_empty() {
+        say(&last::become_copy(&end.last_act, how, device.as_ref()));
+    }
+    for line in unmount_all(&feed, true) {
         say(&line);
     }
     feed();
+    leave(end.how, &say, device)
+}
+
+/// The very end: everything is written and unmounted.
+pub fn leave(ending: Ending, say: &dyn Fn(&str), device: Option<Device>) -> ! {
     sync();
     say(match ending {
         Ending::Reboot => "rebooting",
         Ending::Poweroff => "powering off",
         Ending::Halt => "halted; it is safe to switch off",
+        Ending::Kexec => "starting the kernel that is loaded",
     });
     // A halted machine, or one whose firmware is slow, shall not be reset by it.
     if let Some(device) = device {
@@ -74,7 +91,11 @@ pub fn finish(
     }
     // The console's driver may still be sending.
     std::thread::sleep(Duration::from_millis(50));
-    let error = end_now(ending);
+    let mut error = end_now(ending);
+    if ending == Ending::Kexec {
+        say(&format!("the kernel refuses: {error}; rebooting"));
+        error = end_now(Ending::Reboot);
+    }
     say(&format!("the kernel refuses: {error}; nothing is left to do"));
     loop {
         // Returning would be a kernel panic.
@@ -88,6 +109,7 @@ pub fn end_now(ending: Ending) -> rustix::io::Errno {
         Ending::Reboot => RebootCommand::Restart,
         Ending::Poweroff => RebootCommand::PowerOff,
         Ending::Halt => RebootCommand::Halt,
+        Ending::Kexec => RebootCommand::Kexec,
     };
     match reboot(command) {
         Ok(()) => rustix::io::Errno::NOSYS,
@@ -134,8 +156,12 @@ fn swap_off() {
     }
 }
 
-/// Unmounts in reverse order, what is busy is made read-only; answers what could not be.
-fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String> {
+/// Unmounts in reverse order, what is busy is made read-only; answers what could not be. The root itself is
+/// made read-only only if it `may_lose` something.
+pub fn unmount_all(
+    feed: &dyn Fn() -> Option<rustix::io::Result<()>>,
+    may_lose: bool,
+) -> Vec<String> {
     let mut stuck = Vec::new();
     for _ in 0..ROUNDS {
         stuck.clear();
@@ -155,7 +181,9 @@ fn unmount_all(feed: &dyn Fn() -> Option<rustix::io::Result<()>>) -> Vec<String>
     }
     // The root itself: read-only is all that can be had. An initramfs has nothing to lose. It goes before
     // what is below an overlay.
-    mount_remount(c"/", MountFlags::RDONLY, c"").ok();
+    if may_lose {
+        mount_remount(c"/", MountFlags::RDONLY, c"").ok();
+    }
     let mut lines = Vec::new();
     for (point, error) in stuck {
         let path = c_path(Path::new(&point));

@@ -71,6 +71,12 @@ impl Device {
         write(&self.fd, b"V").ok();
     }
 
+    /// Stays open for the program that is executed next.
+    pub fn outlives_exec(&self) {
+        // If not, the machine is reset in the middle: nobody who could be told could do anything about it.
+        rustix::io::fcntl_setfd(&self.fd, rustix::io::FdFlags::empty()).ok();
+    }
+
     /// The number of the descriptor.
     pub fn number(&self) -> i32 {
         self.fd.as_raw_fd()

@@ -1,7 +1,7 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{Manager, children::is_main, disk, isolate, keep::number, messages, prepare};
+use super::{End, Manager, children::is_main, disk, isolate, keep::number, messages, prepare};
 use crate::handover::{area::spawning, point::point};
 use core::ffi::CStr;
 use rc::{
@@ -171,7 +171,8 @@ impl Manager {
         match what {
             OnFailure::Reboot => {
                 self.report.say(&name, "failed for good; its on-failure is reboot");
-                self.end(Ending::Reboot, false);
+                let end = End::new(Ending::Reboot, &format!("the on-failure of {name}"));
+                self.end(end, false);
             }
             OnFailure::Rescue => match (&self.rescue, &self.attendant) {
                 (Some(rescue), None) => {

@@ -2,7 +2,7 @@
 //! root and jamb's own user anything, a service's user only to publish that service's outputs.
 
 use super::{
-    Manager,
+    End, Manager,
     client::{Mode, Turn},
     users,
 };
@@ -19,6 +19,9 @@ use supervisor::reap;
 const REQUEST_TURN: usize = 4;
 /// Events sent at once.
 const EVENT_TURN: usize = 64;
+
+/// A reason for the end is cut at this length, in bytes.
+const MAX_WHY: usize = 200;
 
 /// Why a request is not carried out.
 enum Refusal {
@@ -173,8 +176,22 @@ impl Manager {
                 }
                 Err(problem) => Reply::Refused(problem),
             },
-            Request::Shutdown { how, now } => {
-                self.end(how, now);
+            Request::Shutdown { how, now, mut why, last_act } => {
+                if !last_act.is_empty() && (self.rescue.is_none() || last_act.len() > MAX_WHY) {
+                    let text = "only the PID 1 of a machine has a last act, with a short name; \
+                                nothing was done";
+                    return Some(Reply::Refused(text.to_owned()));
+                }
+                let pid = self.control.client(place)?.pid;
+                // It is one line, on the console, too.
+                let mut room = MAX_WHY;
+                why.retain(|letter| {
+                    room = room.saturating_sub(letter.len_utf8());
+                    room > 0 && !letter.is_control()
+                });
+                let colon = if why.is_empty() { "" } else { ": " };
+                let why = format!("user {uid}, process {pid}{colon}{why}");
+                self.end(End { how, why, last_act }, now);
                 Reply::Done
             }
         };

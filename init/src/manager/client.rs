@@ -48,6 +48,8 @@ pub struct Client {
     stream: UnixStream,
     /// Who connected, as the kernel says (SO_PEERCRED, unix(7)).
     pub uid: u32,
+    /// Its process, as its kernel knew it when it connected.
+    pub pid: i32,
     /// See there.
     pub mode: Mode,
     input: Vec<u8>,
@@ -61,10 +63,11 @@ pub struct Client {
 
 impl Client {
     /// A client that has said nothing yet.
-    pub fn new(stream: UnixStream, uid: u32) -> Self {
+    pub fn new(stream: UnixStream, uid: u32, pid: i32) -> Self {
         Self {
             stream,
             uid,
+            pid,
             mode: Mode::Idle,
             input: Vec::new(),
             output: Vec::new(),

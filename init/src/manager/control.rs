@@ -133,9 +133,10 @@ impl Control {
             self.is_short = false;
             // Who cannot be identified is nobody. Not by rustix 1.1, for which a peer in an outer PID
             // namespace, whose pid is 0 here, is an error.
-            let uid = getsockopt(&stream, PeerCredentials).map_or(u32::MAX, |peer| peer.uid());
+            let peer = getsockopt(&stream, PeerCredentials);
+            let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid()));
             let Some(place) = self.place_for(uid) else { continue };
-            let mut client = Client::new(stream, uid);
+            let mut client = Client::new(stream, uid, pid);
             let token = Token(CLIENTS + place);
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(client.stream(), token, interest)?;

@@ -227,7 +227,7 @@ impl Manager {
             bugs: self.engine.bugs(),
             collector_starts,
             collector_pid: collector.and_then(number),
-            ending: self.ending,
+            ending: self.ending.as_ref().map(|end| end.how),
             watchdog: self.guard_told(),
             reexecs: self.vault.header.reexecs.load(Relaxed),
             crashes: self.vault.header.crashes.load(Relaxed),

@@ -175,13 +175,15 @@ impl Manager {
         let mut bytes = encode(&Shell {
             publications: self.publications,
             settled_at: self.settled_at,
-            ending: self.ending,
+            ending: self.ending.as_ref().map(|end| end.how),
             stopped_at: self.stopped_at,
             collector: self.logs.record(),
             attendant: self.attendant.as_ref().map(|one| one.pid().map(number)),
             watchdog: self.guard.as_ref().and_then(Guard::record),
             cgroups: self.cgroups.are_used(),
             heirs: self.heirs.clone(),
+            why: self.ending.as_ref().map_or(String::new(), |end| end.why.clone()),
+            last_act: self.ending.as_ref().map_or(String::new(), |end| end.last_act.clone()),
         });
         next::append(&mut bytes, self.next_count);
         bytes

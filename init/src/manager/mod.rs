@@ -22,7 +22,7 @@ mod held;
 mod isolate;
 mod keep;
 mod logs;
-mod messages;
+pub mod messages;
 mod paths;
 mod prepare;
 mod report;
@@ -116,6 +116,24 @@ pub enum Wish {
     Reap,
     /// An orderly end.
     End(Ending),
+}
+
+/// The end that was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct End {
+    /// How.
+    pub how: Ending,
+    /// Who asked for it, and what for; for people.
+    pub why: String,
+    /// The directory of the last act; empty if there is none.
+    pub last_act: String,
+}
+
+impl End {
+    /// One without a last act.
+    pub fn new(how: Ending, why: &str) -> Self {
+        Self { how, why: why.to_owned(), last_act: String::new() }
+    }
 }
 
 /// How it is set up.
@@ -219,7 +237,7 @@ pub struct Manager {
     ever_ready: u32,
     guard: Option<Guard>,
     peaks: Peaks,
-    ending: Option<Ending>,
+    ending: Option<End>,
     stopped_at: Option<Instant>,
     /// Something was left for the next turn.
     more: bool,
@@ -337,13 +355,14 @@ impl Manager {
     }
 
     /// Runs until an orderly end is over; answers which end was asked for.
-    pub fn run(&mut self) -> Ending {
+    pub fn run(&mut self) -> End {
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            if let (Some(ending), true) = (self.ending, self.is_over()) {
+            if let (Some(end), true) = (&self.ending, self.is_over()) {
+                let end = end.clone();
                 self.remove_control_groups();
                 point("over");
-                return ending;
+                return end;
             }
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout)
@@ -419,7 +438,11 @@ impl Manager {
             point("signal");
             match (self.meaning)(signal) {
                 Some(Wish::Reap) => self.children.reap_later(),
-                Some(Wish::End(ending)) => self.end(ending, false),
+                Some(Wish::End(how)) => {
+                    let name = supervisor::signal::Signal::from_number(signal);
+                    let name = name.map_or("PWR", supervisor::signal::Signal::name);
+                    self.end(End::new(how, &format!("SIG{name}")), false);
+                }
                 None => {}
             }
         }
@@ -516,13 +539,14 @@ impl Manager {
     }
 
     /// Begins an orderly end; the first one who asks says which. With `now`, services are killed.
-    fn end(&mut self, ending: Ending, now: bool) {
+    fn end(&mut self, end: End, now: bool) {
         if self.ending.is_none() {
             point("stop");
-            self.ending = Some(ending);
-            let text = messages::ending(ending);
+            let text = messages::ending(end.how);
+            self.report.say("shutdown", &format!("{text} is asked for by {}", end.why));
             self.report.say("shutdown", &format!("{text}; stopping the services"));
-            self.feed.push(self.clock.now(), "", What::Shutdown(ending));
+            self.feed.push(self.clock.now(), "", What::Shutdown(end.how));
+            self.ending = Some(end);
             if let Some(guard) = &mut self.guard {
                 guard.end(self.clock.now(), self.engine.graph().system.shutdown_timeout);
             }

@@ -2,7 +2,7 @@
 //! what was still to be done. Nothing is started here that was running.
 
 use super::{
-    Manager,
+    End, Manager,
     ears::Ear,
     held::One,
     keep::{Vault, number},
@@ -128,7 +128,8 @@ impl Manager {
         // One generation may have been on its way: its number is not used again.
         self.publications = shell.publications + 1;
         self.settled_at = shell.settled_at;
-        self.ending = shell.ending;
+        let (why, last_act) = (shell.why, shell.last_act);
+        self.ending = shell.ending.map(|how| End { how, why, last_act });
         self.stopped_at = shell.stopped_at;
         self.logs.take_over(shell.collector);
         self.cgroups.take_over(shell.cgroups);

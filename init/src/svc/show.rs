@@ -50,6 +50,7 @@ pub const fn ending(ending: Ending) -> &'static str {
         Ending::Reboot => "reboot",
         Ending::Poweroff => "poweroff",
         Ending::Halt => "halt",
+        Ending::Kexec => "kexec",
     }
 }
 

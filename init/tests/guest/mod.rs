@@ -153,9 +153,14 @@ impl Guest {
     }
 
     pub fn svc(&self, words: &[&str]) -> String {
+        self.applet("svc", words)
+    }
+
+    /// What an applet says that is told where this jamb is.
+    pub fn applet(&self, name: &str, words: &[&str]) -> String {
         let mut command = Command::new(JAMB);
         let run = format!("/proc/{}/root/run/jamb", self.pid());
-        command.arg("svc").args(words).env("JAMB_RUN_DIR", run);
+        command.arg(name).args(words).env("JAMB_RUN_DIR", run);
         let output = command.output().unwrap();
         lossy(&output.stdout) + &lossy(&output.stderr)
     }

@@ -306,6 +306,8 @@ pub struct Boot {
     pub root: Vec<Step>,
     /// When the machine reboots instead of a rescue shell.
     pub rescue_reboot: Option<Millis>,
+    /// Where the next boot finds how the machine ended.
+    pub end_record: Option<String>,
 }
 
 /// Everything that a tree defines.

@@ -56,6 +56,7 @@ files."/run/link" = { link = "motd" }
 sysctl."net.ipv4.conf.eth0/7.rp_filter" = 1
 sysctl."net/ipv4/conf/eth0.8/rp_filter" = "2"
 rescue-reboot = "90s"
+end-record = "/data/end"
 
 [system.root]
 device = "PARTLABEL=root"
@@ -258,6 +259,7 @@ fn the_system() {
         boot: boot(),
         root: root(),
         rescue_reboot: Some(Millis::from_secs(90)),
+        end_record: Some("/data/end".to_owned()),
     };
     assert_eq!(db.system().unwrap(), expected);
 }

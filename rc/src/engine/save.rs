@@ -9,7 +9,7 @@ use crate::{decode::decode, model::ServiceId};
 use serde::{Deserialize, Serialize};
 
 /// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
-pub const SAVED: u8 = 3;
+pub const SAVED: u8 = 4;
 
 /// What is saved is damaged, or of another database or version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

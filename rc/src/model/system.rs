@@ -26,6 +26,8 @@ pub struct System {
     pub root: Vec<Step>,
     /// Instead of a rescue shell, the machine reboots after this time.
     pub rescue_reboot: Option<Millis>,
+    /// A file that keeps how and why the machine ended, for the next boot.
+    pub end_record: Option<String>,
 }
 
 /// When the watchdog of the hardware is fed; see [`crate::watchdog`].
@@ -76,6 +78,7 @@ impl Default for System {
             boot: Vec::new(),
             root: Vec::new(),
             rescue_reboot: None,
+            end_record: None,
         }
     }
 }

@@ -73,6 +73,15 @@ pub const RESCUE_REBOOT: Field = field(
     "where there would be a rescue shell, the machine reboots after this time",
 );
 
+/// `end-record` of `[system]`.
+pub const END_RECORD: Field = field(
+    "end-record",
+    Type::String(Form::Path),
+    Absent::Nothing,
+    "a file on what outlives a reboot: it keeps how the machine ended and who asked for it, and the next boot \
+     says so",
+);
+
 /// Where what is written to a root goes.
 pub const OVERLAYS: &[(&str, &str)] = &[("store", "store"), ("ram", "ram")];
 

@@ -3,8 +3,8 @@
 use super::{
     Absent, Field, Form, Kinds, Merge, SERVICE, Shape, Type,
     boot::{
-        FILES, FIRMWARE, MODULES, MOUNT, MOUNTS, PSEUDOFILE, RESCUE_REBOOT, ROOT, ROOT_TABLE,
-        SYSCTL,
+        END_RECORD, FILES, FIRMWARE, MODULES, MOUNT, MOUNTS, PSEUDOFILE, RESCUE_REBOOT, ROOT,
+        ROOT_TABLE, SYSCTL,
     },
     words,
 };
@@ -132,6 +132,7 @@ pub const SYSTEM: Shape = Shape {
         SYSCTL,
         ROOT_TABLE,
         RESCUE_REBOOT,
+        END_RECORD,
     ],
 };
 

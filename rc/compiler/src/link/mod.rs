@@ -372,5 +372,6 @@ fn system(names: &Names<'_>, definitions: &Definitions) -> model::System {
         boot: boot::link(definitions, names.report),
         root: system.boot.root.clone(),
         rescue_reboot: system.boot.rescue_reboot,
+        end_record: system.boot.end_record.clone(),
     }
 }

@@ -68,6 +68,8 @@ pub fn boot(cx: Context<'_>, table: &mut Table<'_>) -> Boot {
     into.root = table.take("root").map(|value| root(cx, &value)).unwrap_or_default();
     let reboot = table.take("rescue-reboot").and_then(|value| duration(cx, &value));
     into.rescue_reboot = reboot.map(|time| time.value);
+    let record = table.take("end-record").and_then(|value| absolute(cx, &value));
+    into.end_record = record.map(|path| path.value);
     into
 }
 

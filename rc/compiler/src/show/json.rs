@@ -43,6 +43,7 @@ pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
             "boot": boot::json(&system.boot),
             "root": boot::json(&system.root),
             "rescue_reboot_ms": system.rescue_reboot.map(|time| time.0),
+            "end_record": system.end_record,
         },
         "services": services.collect::<Vec<_>>(),
     }))

@@ -63,6 +63,9 @@ fn system(out: &mut String, db: &Decoded<'_>, system: &System) {
     if let Some(time) = system.rescue_reboot {
         pair(out, "rescue-reboot", &quoted(&duration(time)));
     }
+    if let Some(path) = &system.end_record {
+        pair(out, "end-record", &quoted(path));
+    }
     if let Some(watchdog) = &system.watchdog {
         line(out, "\n[system.watchdog]");
         let needs: Vec<String> = watchdog.needs.iter().map(|id| quoted(db.name(*id))).collect();

@@ -1,0 +1,52 @@
+//! How and why the machine ended, kept for the one who asks after the reboot: in the kernel's persistent
+//! store, if the board has one, and in a file that the database names.
+//!
+//! `/dev/pmsg0` is kept in memory that outlives a reset (Documentation/admin-guide/ramoops.rst); the next
+//! boot finds it in a file system of type pstore, if `[system]` mounts it.
+
+use crate::file::{c_path, names, put, text};
+use rustix::fs::{OFlags, rename, unlink};
+use std::path::Path;
+
+/// What is kept at most, in bytes, with what others wrote beside it.
+const MOST: usize = 64 * 1024;
+/// Lines of ours among those of others.
+const MARK: &str = "jamb: the end: ";
+/// Where a file system of type pstore is mounted.
+const STORE: &str = "/sys/fs/pstore";
+
+/// Keeps it, as the last thing that is written.
+///
+/// # Errors
+/// The file could not be written; for people. Not every board has the rest.
+pub fn keep(what: &str, record: Option<&str>) -> Result<(), String> {
+    let line = format!("{MARK}{what}\n");
+    put(c"/dev/pmsg0", OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes()).ok();
+    let Some(path) = record else { return Ok(()) };
+    // Whole or not at all: power may fail now.
+    let aside = c_path(&format!("{path}.new"));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let done = put(&aside, flags, 0o600, line.as_bytes());
+    let done = done.and_then(|()| rename(&*aside, &*c_path(path)));
+    done.map_err(|error| format!("cannot keep in {path} how it ended: {error}"))
+}
+
+/// What was kept by the run before, which is forgotten then; `None` if it left no word.
+pub fn take(record: Option<&str>) -> Option<String> {
+    let mut found = None;
+    // Both are read, so that neither stays for a later boot.
+    for name in names(Path::new(STORE)).unwrap_or_default() {
+        if name.starts_with("pmsg-") {
+            found = take_from(&format!("{STORE}/{name}")).or(found);
+        }
+    }
+    record.and_then(take_from).or(found)
+}
+
+fn take_from(path: &str) -> Option<String> {
+    let all = text(path, MOST);
+    let ours = all.lines().rev().find_map(|line| Some(line.split_once(MARK)?.1.to_owned()));
+    // What cannot be removed was written by this run's predecessor all the same.
+    unlink(&*c_path(path)).ok();
+    ours
+}

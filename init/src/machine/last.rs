@@ -1,0 +1,121 @@
+//! The last act: a program that runs when nothing is mounted any more but memory, to write another system
+//! over this one. Its directory becomes the root, and it is executed as `/maintenance`.
+//!
+//! The program file of PID 1 itself lies on the root, which could not be unmounted and must not be written
+//! over while it is executed. So PID 1 first becomes a copy of itself in memory.
+
+use super::{cmdline::Cmdline, console, mounts::attach, power, program, watchdog::Device};
+use crate::{
+    file::{c_path, in_memory, read},
+    handover::number,
+    inherit, root,
+};
+use rc::{Millis, boot::Step};
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, mkdir},
+    io::{Errno, write},
+    mount::{UnmountFlags, mount_bind, mount_move, unmount},
+    process::{chdir, chroot, pivot_root},
+};
+use std::{path::Path, time::Duration};
+use supervisor::decimal;
+
+/// The first argument of the copy.
+pub const ARGUMENT: &str = "last-act";
+/// What is executed in the new root.
+const PROGRAM: &str = "/maintenance";
+/// How long it may take. Flash of 16 MB is written in minutes.
+const BOUND: Millis = Millis::from_secs(1800);
+/// PID 1 is at most this long, in bytes.
+const MAX_IMAGE: usize = 16 << 20;
+/// The old root, below the new one, until it is unmounted.
+const OLD: &str = "/.old";
+
+/// Becomes a copy in memory that does the last act. Returns only if that failed; for people.
+pub fn become_copy(directory: &str, ending: &str, device: Option<&Device>) -> String {
+    let copy = read(Path::new("/proc/self/exe"), MAX_IMAGE);
+    let image = match copy.and_then(|bytes| in_memory(c"jamb", &bytes)) {
+        Ok(image) => image,
+        Err(error) => return format!("cannot copy jamb into memory: {error}"),
+    };
+    let fd = device.map_or(-1, Device::number);
+    if let Some(device) = device {
+        // It goes on being fed.
+        device.outlives_exec();
+    }
+    let fd = fd.to_string();
+    let words = ["init", ARGUMENT, directory, ending, &fd].map(c_path);
+    let path = c_path(&format!("/proc/self/fd/{}", number(&image)));
+    let error = inherit::execute(&path, &words);
+    format!("cannot execute the copy of jamb in memory: {error}")
+}
+
+/// The copy: changes roots, unmounts everything, runs the program. Answers how the machine is to end.
+pub fn act(words: &[String], cmdline: &Cmdline) -> (String, Option<Device>) {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let fd = decimal::number(word(3)).and_then(inherit::adopt);
+    let device = fd.map(|fd| Device::set(fd, super::EARLY, None));
+    rustix::thread::set_name(c"init").ok();
+    let feed = || device.as_ref().map(Device::feed);
+    feed();
+    // A root in memory stays where it is; what is mounted on it would be out of reach below the new one.
+    let stays = root::is_initramfs();
+    let mut stuck = if stays { power::unmount_all(&feed, false) } else { Vec::new() };
+    let done = change_root(word(1), stays);
+    if done.is_err() || !stays {
+        stuck.extend(power::unmount_all(&feed, done.is_err()));
+    }
+    let console = console::open(cmdline);
+    let said = |text: &str| say(console.as_ref(), text);
+    for line in &stuck {
+        said(line);
+    }
+    match done {
+        Ok(()) => {
+            said("the last act begins");
+            let pause = &mut |span: Millis| {
+                feed();
+                std::thread::sleep(Duration::from_millis(span.0.into()));
+            };
+            let done = program::run(PROGRAM, cmdline, BOUND, pause);
+            said(done.err().as_deref().unwrap_or("the last act is over"));
+        }
+        Err(error) => said(&format!("cannot make {} the root: {error}; no last act", word(1))),
+    }
+    (word(2).to_owned(), device)
+}
+
+/// For the console, if it takes it.
+pub fn say(console: Option<&OwnedFd>, text: &str) {
+    if let Some(console) = console {
+        write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
+    }
+}
+
+/// Makes a directory the root, with the file systems of the kernel; the old root is below it, or under it.
+fn change_root(directory: &str, old_stays: bool) -> Result<(), Errno> {
+    let path = c_path(directory);
+    mount_bind(&*path, &*path)?;
+    chdir(&*path)?;
+    for name in [c".old", c"proc", c"sys", c"dev"] {
+        mkdir(name, Mode::from_raw_mode(0o755)).ok();
+    }
+    // An initramfs cannot be moved away.
+    if old_stays { mount_move(c".", c"/") } else { pivot_root(c".", c".old") }?;
+    chroot(c".")?;
+    chdir(c"/")?;
+    for (kind, on) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
+        let one = Step { text: kind.to_owned(), ..Step::default() };
+        attach(&one, &c_path(kind), &c_path(on)).ok();
+        // The console and the watchdog are still open there, and there is nothing to lose.
+        unmount(&*c_path(&format!("{OLD}{on}")), UnmountFlags::DETACH).ok();
+    }
+    // Nobody is to keep the old root: what was open is open anew.
+    if let Ok(null) = rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDWR, Mode::empty()) {
+        rustix::stdio::dup2_stdin(&null).ok();
+        rustix::stdio::dup2_stdout(&null).ok();
+        rustix::stdio::dup2_stderr(&null).ok();
+    }
+    Ok(())
+}
