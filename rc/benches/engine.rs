@@ -31,8 +31,12 @@ fn edge(to: usize, relation: Relation) -> Edge {
 
 /// The services with a bundle of the top layer, which is the last.
 fn graph(count: usize) -> Graph {
+    bundled(count, LAYER.min(count.div_ceil(3)))
+}
+
+/// The same with layers of another width.
+fn bundled(count: usize, layer: usize) -> Graph {
     let program = || Command { argv: vec![vec![Piece::Literal("program".into())]] };
-    let layer = LAYER.min(count.div_ceil(3));
     let mut records = Vec::with_capacity(count);
     for number in 0..count - 1 {
         let mut run = Longrun::new(program());
@@ -123,6 +127,27 @@ fn boot(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same with one bundle of all services, which need nothing.
+fn wide(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("boot of one bundle, per event");
+    group.sample_size(10);
+    for count in SIZES {
+        let graph = bundled(count, count - 1);
+        group.throughput(Throughput::Elements(2 * count as u64 - 1));
+        group.bench_function(BenchmarkId::from_parameter(count), |b| {
+            b.iter_batched(
+                || Machine::new(graph.clone()),
+                |mut machine| {
+                    machine.tell(Event::Boot(id(count - 1)));
+                    machine
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 /// One service in the top layer dies and comes back: what it costs does not depend on how many others there are.
 fn leaf(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("a leaf dies, per event");
@@ -178,5 +203,5 @@ fn nothing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(engine, boot, leaf, hub, nothing);
+criterion_group!(engine, boot, wide, leaf, hub, nothing);
 criterion_main!(engine);

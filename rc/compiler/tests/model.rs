@@ -272,8 +272,9 @@ fn a_bundle() {
         description: "all".into(),
         edges: vec![
             edge(&db, "base", Relation::Needs, restart),
-            edge(&db, "daemon", Relation::Member, restart),
             edge(&db, "early", Relation::After, restart),
+            // Members last.
+            edge(&db, "daemon", Relation::Member, restart),
             // Wanted, and a member by its own part-of, which is stronger.
             edge(&db, "extra", Relation::Member, restart),
             edge(&db, "other", Relation::Member, restart),

@@ -239,8 +239,13 @@ impl<'d> Node<'d> {
 
     /// What it relates to.
     pub fn edges(self) -> impl ExactSizeIterator<Item = Edge> + Clone + use<'d> {
+        self.first_edges(usize::MAX)
+    }
+
+    /// The first of them, so many.
+    pub fn first_edges(self, many: usize) -> impl ExactSizeIterator<Item = Edge> + Clone + use<'d> {
         let (start, end) = self.span(EDGES);
-        (start..end).map(move |row| self.edge_at(row))
+        (start..end.min(start.saturating_add(many))).map(move |row| self.edge_at(row))
     }
 
     /// What it relates to by the edge at this position.
@@ -475,11 +480,6 @@ impl<'d> Node<'d> {
     /// The members of a bundle.
     pub fn members(self) -> impl Iterator<Item = Edge> + use<'d> {
         self.edges().filter(|edge| edge.relation == Relation::Member)
-    }
-
-    /// What it needs.
-    pub fn needs(self) -> impl Iterator<Item = Edge> + use<'d> {
-        self.edges().filter(|edge| edge.relation == Relation::Needs)
     }
 
     /// The alternatives of a failover with the positions of their edges, the preferred first.

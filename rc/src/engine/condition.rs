@@ -2,7 +2,10 @@
 //! spaced out when a condition flaps.
 
 use super::{Engine, words::Want};
-use crate::{db::NodeCondition, model::ServiceId};
+use crate::{
+    db::NodeCondition,
+    model::{Edge, Relation, ServiceId},
+};
 use supervisor::time::{Instant, Millis};
 
 /// What is known of a condition.
@@ -78,17 +81,20 @@ impl Engine {
         let kept = dynamic.pin == Some(Want::Up) && up;
         let node = self.graph.node(id);
         // Who is up already stays so without what it needs softly.
-        let mut needs = node.needs().filter(|edge| !up || node.is_hard(*edge));
+        let bars = |edge: Edge| {
+            edge.relation == Relation::Needs
+                && (!up || node.is_hard(edge))
+                && self.dynamic[edge.to.index()].dormant
+        };
         let dormant = dynamic.want == Want::Up
             && !kept
-            && (self.is_barred(id)
-                || needs.any(|edge| self.dynamic[edge.to.index()].dormant)
-                || self.sleeps(id));
-        drop(needs);
+            && (self.is_barred(id) || self.ties(id).any(bars) || self.sleeps(id));
         if dormant == dynamic.dormant {
             return;
         }
+        let before = dynamic.standing();
         self.dynamic[id.index()].dormant = dormant;
+        self.tell_bundles(id, before);
         let mut position = 0;
         while let Some((dependent, _)) = self.graph.node(id).dependent(position) {
             self.look_at(dependent);

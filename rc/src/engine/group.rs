@@ -12,91 +12,54 @@ use super::{
 };
 use crate::{
     db::Numbers,
-    model::{Back, Edge, OnChange, ReadyWhen, Relation, ServiceId},
+    model::{Back, ServiceId},
 };
 use supervisor::time::Instant;
 
 impl Engine {
-    /// Whether so many members are ready that a bundle can start; true for what is no bundle.
-    pub(super) fn can_gather(&self, id: ServiceId) -> bool {
-        let node = self.graph.node(id);
-        match node.kind() {
-            NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
-                node.members().filter(|edge| self.is_ready(edge.to)).count() >= usize::from(need)
-            }
-            NodeKind::Bundle(ReadyWhen::All) => {
-                let mut members = node.members();
-                members.all(|edge| self.is_ready(edge.to) || self.dynamic[edge.to.index()].dormant)
-            }
-            _ => true,
-        }
-    }
-
     /// Whether a group that is up keeps what it stands on.
     pub(super) fn holds_together(&self, id: ServiceId) -> bool {
         let node = self.graph.node(id);
-        let group = &self.dynamic[id.index()].group;
         match node.kind() {
-            NodeKind::Bundle(ReadyWhen::AtLeast(need)) => {
-                let fine = |edge: &Edge| is_soft(edge) || self.is_ready(edge.to);
-                node.members().filter(fine).count() >= usize::from(need)
-            }
-            NodeKind::Bundle(ReadyWhen::All) => {
-                let mut edges = node.edges().zip(&group.counted);
-                edges.all(|(edge, counted)| {
-                    let other = &self.dynamic[edge.to.index()];
-                    let counts = edge.relation == Relation::Member && *counted && !is_soft(&edge);
-                    !counts || self.is_ready(edge.to) || other.dormant
+            NodeKind::Failover(_) => {
+                let selected = self.dynamic[id.index()].group.selected;
+                selected.is_some_and(|position| {
+                    let edge = node.edge(usize::from(position));
+                    edge.is_some_and(|edge| self.is_ready(edge.to))
                 })
             }
-            NodeKind::Failover(_) => group.selected.is_some_and(|position| {
-                let edge = node.edge(usize::from(position));
-                edge.is_some_and(|edge| self.is_ready(edge.to))
-            }),
-            _ => true,
+            _ => self.tallies[id.index()].holds_together(),
         }
     }
 
     /// Whether a group has members, and all of them are dormant.
     pub(super) fn sleeps(&self, id: ServiceId) -> bool {
         let node = self.graph.node(id);
-        let mut any = false;
-        let asleep = |to: ServiceId| self.dynamic[to.index()].dormant;
-        let all = match node.kind() {
-            NodeKind::Bundle(_) => node.members().all(|edge| {
-                any = true;
-                asleep(edge.to)
-            }),
-            NodeKind::Failover(_) => node.alternatives().all(|(_, to)| {
-                any = true;
-                asleep(to)
-            }),
-            _ => false,
-        };
-        any && all
+        match node.kind() {
+            NodeKind::Failover(_) => {
+                let mut any = false;
+                let all = node.alternatives().all(|(_, to)| {
+                    any = true;
+                    self.dynamic[to.index()].dormant
+                });
+                any && all
+            }
+            _ => self.tallies[id.index()].sleeps(),
+        }
     }
 
-    /// A group became ready, or is so and something about its members changed: takes note of who
-    /// counts, turns to a better alternative, and takes over their outputs.
+    /// A group became ready, or is so and something about its members changed: turns to a better
+    /// alternative, and takes over their outputs.
     pub(super) fn follow(&mut self, id: ServiceId) {
-        let index = id.index();
-        for (position, edge) in self.graph.node(id).edges().enumerate() {
-            let to = edge.to;
-            if self.is_ready(to) {
-                self.dynamic[index].group.counted[position] = true;
-            } else if self.dynamic[to.index()].dormant {
-                self.dynamic[index].group.counted[position] = false;
-            }
-        }
         if let NodeKind::Failover(failover) = self.graph.node(id).kind()
             && failover.back == Back::PreferFirst
             && let Some(best) = self.best_alternative(id)
         {
             self.select(id, best);
         }
-        let before = self.dynamic[index].bound.clone();
-        self.bind(id);
-        self.dynamic[index].rebound |= self.dynamic[index].bound != before;
+        if self.bind(id) {
+            self.dynamic[id.index()].rebound = true;
+        }
     }
 
     /// The first alternative that is ready among those that the failover wants.
@@ -198,7 +161,6 @@ impl Engine {
         let first = self.graph.node(id).alternatives().next();
         let wanted = self.dynamic[id.index()].want == Want::Up;
         let group = &mut self.dynamic[id.index()].group;
-        group.counted.fill(false);
         group.patience = None;
         // What a retired one uses is kept for another database.
         if let Some((first, _)) = first.filter(|_| !self.dynamic[id.index()].retired) {
@@ -227,9 +189,4 @@ impl Engine {
         let number = alternatives.position(|(position, _)| position == selected)?;
         from.get(number)
     }
-}
-
-/// A member whose loss means nothing to a bundle that is ready.
-fn is_soft(edge: &Edge) -> bool {
-    edge.on_change == OnChange::Ignore
 }

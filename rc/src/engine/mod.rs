@@ -31,6 +31,7 @@ mod side;
 mod state;
 mod step;
 mod switch;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -57,6 +58,7 @@ use supervisor::{
     exit::Exit,
     time::{Instant, Millis},
 };
+use tally::Tally;
 
 /// What the shell observed, or was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,6 +145,8 @@ enum Shutdown {
 pub struct Engine {
     graph: Graph,
     dynamic: Records,
+    /// What each bundle counts of its members; follows from `dynamic`.
+    tallies: Vec<Tally>,
     agenda: Agenda,
     /// Deadlines, earliest first. An entry whose service has another deadline by now is stale.
     deadlines: BinaryHeap<Reverse<(Instant, ServiceId)>>,
@@ -193,8 +197,9 @@ impl Engine {
             armed: None,
         };
         let dynamic = Records::new(graph.nodes().map(fresh).collect());
-        Self {
+        let mut engine = Self {
             agenda: Agenda::new(graph.len()),
+            tallies: vec![Tally::NONE; graph.len()],
             graph,
             dynamic,
             deadlines: BinaryHeap::new(),
@@ -205,7 +210,9 @@ impl Engine {
             wants_stale: false,
             stale: 0,
             bugs: 0,
-        }
+        };
+        engine.recount_all();
+        engine
     }
 
     /// Takes one event at `now`, which must not be earlier than at the call before, and appends
@@ -292,12 +299,13 @@ impl Engine {
 
     /// Makes the heap hold the deadline of a service, if that is another one now.
     fn arm(&mut self, id: ServiceId) {
-        let dynamic = &mut self.dynamic[id.index()];
-        let deadline = dynamic.deadline();
-        if core::mem::replace(&mut dynamic.armed, deadline) != deadline
-            && let Some(at) = deadline
-        {
-            self.deadlines.push(Reverse((at, id)));
+        let deadline = self.dynamic[id.index()].deadline();
+        // What is as it was is not touched, so that no copy of it is made.
+        if self.dynamic[id.index()].armed != deadline {
+            self.dynamic[id.index()].armed = deadline;
+            if let Some(at) = deadline {
+                self.deadlines.push(Reverse((at, id)));
+            }
         }
     }
 
@@ -305,6 +313,7 @@ impl Engine {
     /// and wakes those whom it concerns.
     fn set_state(&mut self, now: Instant, id: ServiceId, state: State, out: &mut Vec<Action>) {
         let dynamic = &mut self.dynamic[id.index()];
+        let stood = dynamic.standing();
         let before = core::mem::replace(&mut dynamic.state, state);
         let (from, to) = (before.phase(), state.phase());
         if from != to {
@@ -315,6 +324,7 @@ impl Engine {
             }
             out.push(Action::Notice(Notice::Changed { service: id, from, to }));
         }
+        self.tell_bundles(id, stood);
         self.active += usize::from(state.is_active());
         self.active -= usize::from(before.is_active());
         if from != to
@@ -382,6 +392,7 @@ impl Engine {
             }
         }
         self.settle(out);
+        debug_assert!(self.has_counted_right(), "a bundle did not learn of a change");
     }
 
     /// Whether a turn has done more than it can have to do: a defect, told once for each turn.

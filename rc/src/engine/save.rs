@@ -89,6 +89,7 @@ impl Engine {
         engine.stale = head.stale;
         engine.bugs = head.bugs;
         engine.active = engine.dynamic.iter().filter(|one| one.state.is_active()).count();
+        engine.recount_all();
         for index in 0..engine.dynamic.len() {
             engine.dynamic[index].armed = None;
             engine.arm(id_of(index));

@@ -7,7 +7,7 @@ use super::{
     view::Blocker,
     words::Want,
 };
-use crate::model::{Edge, Relation, ServiceId};
+use crate::model::{Relation, ServiceId};
 use supervisor::time::Instant;
 
 impl Engine {
@@ -59,7 +59,7 @@ impl Engine {
         // A failover searches while it waits for what it needs itself.
         let found = self.search(now, id);
         if !missing {
-            if found && self.can_gather(id) && !self.sleeps(id) {
+            if found && self.tallies[id.index()].can_gather() && !self.sleeps(id) {
                 let damped = self.take_damping(id).map_or(now, |delay| now.after(delay));
                 let until = damped.max(self.dynamic[id.index()].not_before);
                 return if until > now {
@@ -70,9 +70,8 @@ impl Engine {
                 };
             }
             // A group has come as far as it can when all its members have.
-            let node = self.graph.node(id);
-            let settled = |edge: Edge| self.dynamic[edge.to.index()].state.is_settled();
-            blocked = if found { node.members().all(settled) } else { self.has_searched(id) };
+            let settled = self.tallies[id.index()].is_settled();
+            blocked = if found { settled } else { self.has_searched(id) };
         }
         let same =
             matches!(self.dynamic[id.index()].state, State::Waiting { blocked: b } if b == blocked);
@@ -84,7 +83,7 @@ impl Engine {
     /// Calls `tell` with everything but members that keeps a wanted service from being started.
     pub(super) fn blockers(&self, id: ServiceId, tell: &mut dyn FnMut(Blocker)) {
         let node = self.graph.node(id);
-        for edge in node.edges() {
+        for edge in self.ties(id) {
             let other = &self.dynamic[edge.to.index()];
             let fine = match edge.relation {
                 Relation::Needs => self.is_ready(edge.to),
@@ -137,7 +136,7 @@ impl Engine {
         let node = self.graph.node(id);
         dynamic.want == Want::Down
             || dynamic.restart
-            || node.edges().any(|edge| node.is_hard(edge) && !self.is_ready(edge.to))
+            || self.ties(id).any(|edge| node.is_hard(edge) && !self.is_ready(edge.to))
             || self.is_barred(id)
             || self.sleeps(id)
             || !self.holds_together(id)

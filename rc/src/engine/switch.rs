@@ -83,6 +83,7 @@ impl Engine {
         new.stale = old.stale;
         new.bugs = old.bugs;
         new.active = new.dynamic.iter().filter(|one| one.state.is_active()).count();
+        new.recount_all();
         if let Some(dynamic) = target.and_then(|id| new.dynamic.get_mut(id.index())) {
             // A stop by command survives.
             if dynamic.ask == super::state::Ask::Nothing {

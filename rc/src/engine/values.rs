@@ -82,25 +82,29 @@ impl Engine {
         })
     }
 
-    /// Takes over the present values of everything that the service reads.
-    pub(super) fn bind(&mut self, id: ServiceId) {
+    /// Takes over the present values of everything that the service reads; answers whether one is new.
+    pub(super) fn bind(&mut self, id: ServiceId) -> bool {
+        let mut changed = false;
         let mut position = 0;
         while let Some(read) = self.graph.node(id).read(position) {
             let slot = position;
             position += 1;
             let value = &self.dynamic[read.service.index()].values[usize::from(read.output)];
-            if self.graph.node(id).is_group() {
-                // What it repeats is what its members have now.
-                let value = value.clone().filter(|_| self.is_ready(read.service));
-                self.dynamic[id.index()].bound[slot] = value;
+            let ready = self.is_ready(read.service);
+            // While a publisher is away, what was read from it last stays good for soft readers. What a
+            // group repeats is what its members have now.
+            let good = ready && (value.is_some() || !read.required);
+            if !good && !self.graph.node(id).is_group() {
                 continue;
             }
-            // While a publisher is away, what was read from it last stays good for soft readers.
-            if self.is_ready(read.service) && (value.is_some() || !read.required) {
-                let value = value.clone();
+            let value = value.as_deref().filter(|_| ready);
+            if self.dynamic[id.index()].bound[slot].as_deref() != value {
+                let value = value.map(str::to_owned);
                 self.dynamic[id.index()].bound[slot] = value;
+                changed = true;
             }
         }
+        changed
     }
 
     /// Publishes the outputs whose value the definition gives; answers whether one is new.

@@ -154,7 +154,7 @@ impl Engine {
     fn missing_members(&self, id: ServiceId, found: &mut Vec<Blocker>) {
         let node = self.graph.node(id);
         let asleep = self.sleeps(id);
-        if !self.can_gather(id) || asleep {
+        if !self.tallies[id.index()].can_gather() || asleep {
             // A bundle of all its members does not wait for who is dormant, unless all are.
             let skips = !asleep && node.kind() == NodeKind::Bundle(ReadyWhen::All);
             let missing =

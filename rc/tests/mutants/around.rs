@@ -30,20 +30,20 @@ pub const DEFECTS: &[Defect] = &[
     (
         "that a need is dormant is not passed on",
         "rc/src/engine/condition.rs",
-        "|| needs.any(|edge|",
-        "|| needs.any(|edge| false &&",
+        "|| self.ties(id).any(bars)",
+        "",
     ),
     (
         "a dormant member is missing",
-        "rc/src/engine/group.rs",
-        "members.all(|edge| self.is_ready(edge.to) || self.dynamic[edge.to.index()].dormant)",
-        "members.all(|edge| self.is_ready(edge.to))",
+        "rc/src/engine/tally.rs",
+        "tally.enough |= IS_DORMANT;",
+        "tally.enough |= 128;",
     ),
     (
         "members count before they were ready",
-        "rc/src/engine/group.rs",
-        "edge.relation == Relation::Member && *counted && !is_soft(&edge)",
-        "edge.relation == Relation::Member && (*counted || true) && !is_soft(&edge)",
+        "rc/src/engine/tally.rs",
+        "(self.enough != IS_READY && !counted)",
+        "(self.enough != IS_READY && false)",
     ),
     (
         "a failover stays with an alternative that is gone",
@@ -90,8 +90,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "what repeats an output grows old",
         "rc/src/engine/group.rs",
-        "self.dynamic[index].rebound |= self.dynamic[index].bound != before;",
-        "",
+        "if self.bind(id) {",
+        "if self.bind(id) && false {",
     ),
     (
         "one failed check too many is forgiven",

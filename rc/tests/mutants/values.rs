@@ -36,8 +36,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "soft readers lose values with their publisher",
         "rc/src/engine/values.rs",
-        "if self.is_ready(read.service) && (value.is_some() || !read.required) {",
-        "if true {",
+        "let good = ready && (value.is_some() || !read.required);",
+        "let good = true;",
     ),
     (
         "half of a publication is seen",

@@ -158,8 +158,9 @@ fn is_bundle(names: &Names<'_>, name: &Located<String>, id: ServiceId) -> bool {
     fits
 }
 
-/// The edges of one service, with what happens there on a change: those of alternatives last and in
-/// the order of their preference, the others by the number of the service.
+/// The edges of one service, with what happens there on a change: members and alternatives last, as the
+/// engine looks for the others more often. Alternatives are in the order of their preference, the rest by
+/// the number of the service.
 pub(super) fn edges(
     names: &Names<'_>,
     definition: &Definition,
@@ -179,6 +180,7 @@ pub(super) fn edges(
     };
     let alternative = |tie: &&Tie| tie.relation == Relation::Alternative;
     let mut edges: Vec<Edge> = ties.iter().filter(|tie| !alternative(tie)).map(edge).collect();
+    edges.sort_by_key(|edge| edge.relation == Relation::Member);
     for id in failover::order(names, definition) {
         edges.extend(ties.iter().filter(alternative).filter(|tie| tie.to == id).map(edge));
     }

@@ -125,3 +125,17 @@ fn what_does_not_fit_is_refused() {
     let smaller = Machine::new(vec![longrun("a")]).engine.graph().clone();
     assert_eq!(restore(&smaller, &saved).err(), Some(RestoreError));
 }
+
+#[test]
+fn a_bundle_that_goes_on_waiting_is_not_touched() {
+    let mut m = Machine::started(vec![
+        bundle("all", ReadyWhen::All, &["a", "b"]),
+        daemon("a").ready(Ready::Notify),
+        daemon("b").ready(Ready::Notify),
+    ]);
+    assert_eq!(touched(&mut m), ["a", "all", "b"]);
+    m.ready("a");
+    assert_eq!(touched(&mut m), ["a"]);
+    m.ready("b");
+    assert_eq!(touched(&mut m), ["all", "b"]);
+}
