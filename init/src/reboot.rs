@@ -5,6 +5,7 @@ use crate::{
     exit,
     file::{c_path, text},
     machine,
+    root::is_in_memory,
     svc::{Connection, Error},
 };
 use rc::proto::{Ending, Reply, Request};
@@ -121,7 +122,11 @@ fn check(name: &str, options: &Options) -> Result<(), String> {
     }
     let program = format!("{directory}/maintenance");
     access(&*c_path(&program), Access::EXEC_OK)
-        .map_err(|error| format!("cannot execute {program}: {error}"))
+        .map_err(|error| format!("cannot execute {program}: {error}"))?;
+    if is_in_memory(&c_path(directory)) {
+        return Ok(());
+    }
+    Err(format!("{directory} is not in memory; a last act has nothing else"))
 }
 
 /// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.

@@ -142,9 +142,13 @@ fn who_asks_for_the_end_is_known() {
     assert!(ask(&["-x"]).contains("no kernel is loaded"));
     let last = format!("/run/jamb-test-last-{}", std::process::id());
     fs::create_dir_all(&last).unwrap();
+    // Wherever the host's own /run is.
+    let run = |program: &str, words: &[&str]| Command::new(program).args(words).status().unwrap();
+    assert!(run("mount", &["-t", "tmpfs", "last", &last]).success());
     fs::copy("/bin/true", format!("{last}/maintenance")).unwrap();
     let refused = ask(&["-m", &last]);
-    fs::remove_dir_all(&last).unwrap();
+    assert!(run("umount", &[&last]).success());
+    fs::remove_dir(&last).unwrap();
     assert!(refused.contains("only the PID 1 of a machine has a last act"), "{refused}");
     assert_eq!(ask(&["-r", "a\u{1b}[2J test"]), "");
     guest.until("shutdown: reboot is asked for by user 0, process ");

@@ -108,31 +108,19 @@ impl Machine {
 
 /// From nothing to everything ready: an event for the boot and two for each service.
 fn boot(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("boot, per event");
-    group.sample_size(10);
-    for count in SIZES {
-        let graph = graph(count);
-        group.throughput(Throughput::Elements(2 * count as u64 - 1));
-        group.bench_function(BenchmarkId::from_parameter(count), |b| {
-            b.iter_batched(
-                || Machine::new(graph.clone()),
-                |mut machine| {
-                    machine.tell(Event::Boot(id(count - 1)));
-                    machine
-                },
-                BatchSize::LargeInput,
-            );
-        });
-    }
-    group.finish();
+    boots(criterion, "boot, per event", &graph);
 }
 
 /// The same with one bundle of all services, which need nothing.
 fn wide(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("boot of one bundle, per event");
+    boots(criterion, "boot of one bundle, per event", &|count| bundled(count, count - 1));
+}
+
+fn boots(criterion: &mut Criterion, name: &str, graph: &dyn Fn(usize) -> Graph) {
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
     for count in SIZES {
-        let graph = bundled(count, count - 1);
+        let graph = graph(count);
         group.throughput(Throughput::Elements(2 * count as u64 - 1));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter_batched(

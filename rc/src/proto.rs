@@ -4,11 +4,15 @@
 //! postcard value, [`Request`] one way and [`Reply`] the other. A client sends one request and reads
 //! its reply before the next. Long answers are paged, so no frame exceeds [`MAX_FRAME`].
 
+mod frame;
+
+pub use frame::{FrameError, decode, encode, frame_length};
+
 use crate::{
     engine::{Notice, Phase, Role, Want, Why},
     model::{MAX_NAME, Relation, ServiceId},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
@@ -129,6 +133,7 @@ impl Request {
                 | Self::Wait { .. }
                 | Self::Edges { .. }
                 | Self::Milestones { .. }
+                | Self::Selfcheck
         )
     }
 }
@@ -442,71 +447,6 @@ pub enum What {
     },
 }
 
-/// Why a frame cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FrameError {
-    /// It is longer than [`MAX_FRAME`], or empty.
-    Length(u32),
-    /// The other side speaks this version.
-    Version(u8),
-    /// It is not what it should be.
-    Malformed,
-}
-
-impl core::fmt::Display for FrameError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Length(length) => {
-                write!(f, "a frame of {length} bytes; 1 to {MAX_FRAME} are valid")
-            }
-            Self::Version(version) => {
-                write!(f, "control protocol version {version}; this is version {VERSION}")
-            }
-            Self::Malformed => f.write_str("a malformed frame"),
-        }
-    }
-}
-
-/// A value as a frame, its length included.
-///
-/// # Errors
-/// If it is too long.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
-    let frame = vec![0, 0, 0, 0, VERSION];
-    let mut frame = postcard::to_extend(value, frame).map_err(|_| FrameError::Malformed)?;
-    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
-    if length as usize > MAX_FRAME {
-        return Err(FrameError::Length(length));
-    }
-    frame[..4].copy_from_slice(&length.to_le_bytes());
-    Ok(frame)
-}
-
-/// The length of the first frame in `bytes` without its length word; `None` if not even that is there.
-///
-/// # Errors
-/// If no frame may have that length.
-pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
-    let Some(word) = bytes.first_chunk::<4>() else { return Ok(None) };
-    let length = u32::from_le_bytes(*word);
-    if length == 0 || length as usize > MAX_FRAME {
-        return Err(FrameError::Length(length));
-    }
-    Ok(Some(length as usize))
-}
-
-/// The value in a frame, its length word taken off.
-///
-/// # Errors
-/// If it is of another version, not a value, or followed by something.
-pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
-    let (version, body) = frame.split_first().ok_or(FrameError::Malformed)?;
-    if *version != VERSION {
-        return Err(FrameError::Version(*version));
-    }
-    crate::decode::decode(body).ok_or(FrameError::Malformed)
-}
-
 /// Whether a request names nothing that could not exist, before anything is looked up.
 #[must_use]
 pub fn is_sensible(request: &Request) -> bool {
@@ -526,42 +466,6 @@ pub fn is_sensible(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_round_trip() {
-        let request = Request::Wait { name: "wan".into(), goal: Goal::Ready, after: 3 };
-        let frame = encode(&request).unwrap();
-        assert_eq!(frame_length(&frame), Ok(Some(frame.len() - 4)));
-        assert_eq!(decode::<Request>(&frame[4..]), Ok(request));
-    }
-
-    #[test]
-    fn what_is_no_frame_is_refused() {
-        assert_eq!(frame_length(&[1, 0, 0]), Ok(None));
-        assert_eq!(frame_length(&[0; 4]), Err(FrameError::Length(0)));
-        assert_eq!(frame_length(&[0xff; 4]), Err(FrameError::Length(u32::MAX)));
-        assert_eq!(decode::<Request>(&[VERSION + 1, 0]), Err(FrameError::Version(VERSION + 1)));
-        assert_eq!(decode::<Request>(&[]), Err(FrameError::Malformed));
-        assert_eq!(decode::<Request>(&[VERSION, 200]), Err(FrameError::Malformed));
-        let mut frame = encode(&Request::Info).unwrap();
-        frame.push(0);
-        assert_eq!(decode::<Request>(&frame[4..]), Err(FrameError::Malformed));
-    }
-
-    #[test]
-    fn any_byte_sequence_is_survived() {
-        let frame =
-            encode(&Request::Change { verb: Verb::Start, names: vec!["a".into(), "b".into()] })
-                .unwrap();
-        for position in 4..frame.len() {
-            for bit in 0..8 {
-                let mut damaged = frame.clone();
-                damaged[position] ^= 1 << bit;
-                // Whatever it decodes to, it does so without a panic or a huge allocation.
-                drop(decode::<Request>(&damaged[4..]));
-            }
-        }
-    }
 
     #[test]
     fn a_full_page_fits_a_frame() {

@@ -175,15 +175,12 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// The oldest format that is read.
-pub const OLDEST: u32 = 3;
+pub const OLDEST: u32 = SAVED as u32;
 
 /// How many fields a record of an older format lacks. Whoever appends a field raises the format, and adds it
 /// here.
 fn lacking(format: u32, key: Key) -> usize {
-    // Format 4: `why` and `last_act`.
-    let since = [(4, 2), (u32::from(SAVED) + 1, usize::from(super::next::is_next()))];
-    let missing = since.iter().filter(|(first, _)| key == SHELL && format < *first);
-    missing.map(|(_, fields)| fields).sum()
+    usize::from(super::next::is_next() && format == OLDEST && key == SHELL)
 }
 
 /// Appends the latest record of a kind, as this program would have written it.

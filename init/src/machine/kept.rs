@@ -9,7 +9,7 @@ use rustix::fs::{OFlags, rename, unlink};
 use std::path::Path;
 
 /// What is kept at most, in bytes, with what others wrote beside it.
-const MOST: usize = 64 * 1024;
+const MOST: usize = 1024 * 1024;
 /// Lines of ours among those of others.
 const MARK: &str = "jamb: the end: ";
 /// Where a file system of type pstore is mounted.

@@ -8,13 +8,14 @@ use super::{cmdline::Cmdline, console, mounts::attach, power, program, watchdog:
 use crate::{
     file::{c_path, in_memory, read},
     handover::number,
-    inherit, root,
+    inherit,
+    manager::messages,
+    root,
 };
-use rc::{Millis, boot::Step};
+use rc::{Millis, boot::Step, proto::Ending};
 use rustix::{
-    fd::OwnedFd,
-    fs::{Mode, mkdir},
-    io::{Errno, write},
+    fs::{Mode, OFlags, mkdir, open},
+    io::Errno,
     mount::{UnmountFlags, mount_bind, mount_move, unmount},
     process::{chdir, chroot, pivot_root},
 };
@@ -51,23 +52,27 @@ pub fn become_copy(directory: &str, ending: &str, device: Option<&Device>) -> St
     format!("cannot execute the copy of jamb in memory: {error}")
 }
 
-/// The copy: changes roots, unmounts everything, runs the program. Answers how the machine is to end.
-pub fn act(words: &[String], cmdline: &Cmdline) -> (String, Option<Device>) {
+/// The copy: changes roots, unmounts everything, runs the program, and ends the machine.
+pub fn act(words: &[String]) -> ! {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let directory = word(1);
+    let cmdline = Cmdline::read();
     let fd = decimal::number(word(3)).and_then(inherit::adopt);
     let device = fd.map(|fd| Device::set(fd, super::EARLY, None));
     rustix::thread::set_name(c"init").ok();
     let feed = || device.as_ref().map(Device::feed);
     feed();
     // A root in memory stays where it is; what is mounted on it would be out of reach below the new one.
-    let stays = root::is_initramfs();
-    let mut stuck = if stays { power::unmount_all(&feed, false) } else { Vec::new() };
-    let done = change_root(word(1), stays);
-    if done.is_err() || !stays {
-        stuck.extend(power::unmount_all(&feed, done.is_err()));
+    let stays = root::is_in_memory(c"/");
+    let mut stuck = if stays { power::unmount_all(&feed, Some(directory)) } else { Vec::new() };
+    let done = change_root(directory, stays);
+    match &done {
+        Ok(()) if stays => {}
+        Ok(()) => stuck.extend(power::unmount_all(&feed, Some("/"))),
+        Err(_) => stuck.extend(power::unmount_all(&feed, None)),
     }
-    let console = console::open(cmdline);
-    let said = |text: &str| say(console.as_ref(), text);
+    let console = console::open(&cmdline);
+    let said = |text: &str| power::say(console.as_ref(), text);
     for line in &stuck {
         said(line);
     }
@@ -78,19 +83,14 @@ pub fn act(words: &[String], cmdline: &Cmdline) -> (String, Option<Device>) {
                 feed();
                 std::thread::sleep(Duration::from_millis(span.0.into()));
             };
-            let done = program::run(PROGRAM, cmdline, BOUND, pause);
+            let done = program::run(PROGRAM, &cmdline, BOUND, pause);
             said(done.err().as_deref().unwrap_or("the last act is over"));
         }
-        Err(error) => said(&format!("cannot make {} the root: {error}; no last act", word(1))),
+        Err(error) => said(&format!("cannot make {directory} the root: {error}; no last act")),
     }
-    (word(2).to_owned(), device)
-}
-
-/// For the console, if it takes it.
-pub fn say(console: Option<&OwnedFd>, text: &str) {
-    if let Some(console) = console {
-        write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
-    }
+    let others = [Ending::Poweroff, Ending::Halt, Ending::Kexec];
+    let ending = others.into_iter().find(|one| messages::ending(*one) == word(2));
+    power::leave(ending.unwrap_or(Ending::Reboot), console.as_ref(), device)
 }
 
 /// Makes a directory the root, with the file systems of the kernel; the old root is below it, or under it.
@@ -112,7 +112,7 @@ fn change_root(directory: &str, old_stays: bool) -> Result<(), Errno> {
         unmount(&*c_path(&format!("{OLD}{on}")), UnmountFlags::DETACH).ok();
     }
     // Nobody is to keep the old root: what was open is open anew.
-    if let Ok(null) = rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDWR, Mode::empty()) {
+    if let Ok(null) = open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
         rustix::stdio::dup2_stdin(&null).ok();
         rustix::stdio::dup2_stdout(&null).ok();
         rustix::stdio::dup2_stderr(&null).ok();

@@ -22,9 +22,7 @@ use crate::{
     clock::Clock,
     exit, file,
     handover::{self, Handover},
-    manager::{
-        End, Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish, messages,
-    },
+    manager::{End, Guard, Manager, NO_OOM_PROTECTION, Paths, Report, Rescue, Setup, Wish},
     root,
     supervise::{self, Loaded},
 };
@@ -107,7 +105,7 @@ pub fn main(call: Call) -> i32 {
         });
     }
     if call.args.first().is_some_and(|first| first == last::ARGUMENT) {
-        return last_act(&call.args);
+        last::act(&call.args);
     }
     let mut handover = handover::take(&call.args, &[NAME]);
     let clock = handover.as_ref().map_or_else(Clock::new, Handover::clock);
@@ -133,29 +131,24 @@ pub fn main(call: Call) -> i32 {
     }
     let oom_protected = protect_from_oom();
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    if is_first && is_machine && root::is_initramfs() {
+    if is_first && is_machine && root::is_in_memory(c"/") {
         cmdline.no_root = initramfs(&mut cmdline, &call.args, early.as_ref(), &mut report);
     }
-    let mut record = None;
-    let (end, device) = match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
-        None => {
-            run(clock, report, &cmdline, is_machine, oom_protected, early, handover, &mut record)
-        }
-        Some(why) => degraded(why, &mut report, is_machine, early),
-    };
+    let Over { end, record, device } =
+        match handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
+            None => run(clock, report, &cmdline, is_machine, oom_protected, early, handover),
+            Some(why) => degraded(why, &mut report, is_machine, early),
+        };
     power::finish(&end, record.as_deref(), is_machine, console::open(&cmdline), device)
 }
 
-/// The copy in memory that does the last act.
-fn last_act(arguments: &[String]) -> i32 {
-    let cmdline = Cmdline::read();
-    let (ending, device) = last::act(arguments, &cmdline);
-    let console = console::open(&cmdline);
-    let ending = [Ending::Poweroff, Ending::Halt, Ending::Kexec]
-        .into_iter()
-        .find(|one| messages::ending(*one) == ending)
-        .unwrap_or(Ending::Reboot);
-    power::leave(ending, &|text| last::say(console.as_ref(), text), device)
+/// The loop is over, or there could be none.
+struct Over {
+    end: End,
+    /// Where it is kept how it ended.
+    record: Option<String>,
+    /// The watchdog, if somebody still feeds it.
+    device: Option<Device>,
 }
 
 /// Looks for a root, if this initramfs is for that: its database says so, or it has none and the command
@@ -265,12 +258,7 @@ fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, String> {
 }
 
 /// It crashes again and again: everything that runs goes on for a while, then the machine starts anew.
-fn degraded(
-    why: &str,
-    report: &mut Report,
-    is_machine: bool,
-    device: Option<Device>,
-) -> (End, Option<Device>) {
+fn degraded(why: &str, report: &mut Report, is_machine: bool, device: Option<Device>) -> Over {
     let span = handover::DEGRADED.as_secs();
     report.say("handover", &format!("{why}; it only reaps, and the machine reboots in {span} s"));
     let meaning = if is_machine { on_machine } else { in_container };
@@ -280,10 +268,9 @@ fn degraded(
             device.feed().ok();
         }
     });
-    (End::new(ending, why), device)
+    Over { end: End::new(ending, why), record: None, device }
 }
 
-#[allow(clippy::too_many_arguments, reason = "what main has found out, each used once")]
 fn run(
     clock: Clock,
     mut report: Report,
@@ -292,8 +279,7 @@ fn run(
     oom_protected: bool,
     early: Option<Device>,
     handover: Option<Handover>,
-    record: &mut Option<String>,
-) -> (End, Option<Device>) {
+) -> Over {
     let path = cmdline.database.as_deref().unwrap_or(DATABASE);
     let chosen = match &handover {
         None => choose(cmdline, path),
@@ -302,7 +288,8 @@ fn run(
     let ((database, mut graph, stored), mut why) = match chosen {
         Ok(chosen) => chosen,
         Err(problem) => {
-            return (End::new(rescue::without_manager(&problem, cmdline), &problem), early);
+            let end = End::new(rescue::without_manager(&problem, cmdline), &problem);
+            return Over { end, record: None, device: early };
         }
     };
     let target = match &cmdline.target {
@@ -318,7 +305,7 @@ fn run(
     if handover.is_none() {
         setup::carry_out(&boot, &mut report, &mut |span| pause(early.as_ref(), span));
     }
-    record.clone_from(&graph.system.end_record);
+    let record = graph.system.end_record.clone();
     if handover.is_none() && is_machine {
         tell_end(record.as_deref(), &mut report);
     }
@@ -364,10 +351,13 @@ fn run(
             let device = manager.take_guard().and_then(Guard::into_device);
             // Should what follows crash, the next program finds everything open and comes to the same end.
             core::mem::forget(manager);
-            (end, device)
+            Over { end, record, device }
         }
         // Nobody feeds the watchdog from here on, so it resets the machine if the reboot does not.
-        Err(problem) => (End::new(rescue::without_manager(&problem, cmdline), &problem), None),
+        Err(problem) => {
+            let end = End::new(rescue::without_manager(&problem, cmdline), &problem);
+            Over { end, record, device: None }
+        }
     }
 }
 

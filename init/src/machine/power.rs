@@ -44,12 +44,7 @@ pub fn finish(
     device: Option<Device>,
 ) -> i32 {
     let feed = || device.as_ref().map(Device::feed);
-    let say = |text: &str| {
-        if let Some(console) = &console {
-            // Nobody to tell if the console does not take it.
-            write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
-        }
-    };
+    let said = |text: &str| say(console.as_ref(), text);
     feed();
     end_stragglers();
     if !is_machine {
@@ -62,22 +57,31 @@ pub fn finish(
     swap_off();
     let how = messages::ending(end.how);
     if let Err(problem) = kept::keep(&format!("{how}, asked for by {}", end.why), record) {
-        say(&problem);
+        said(&problem);
     }
     feed();
     sync();
     if !end.last_act.is_empty() {
-        say(&last::become_copy(&end.last_act, how, device.as_ref()));
+        said(&last::become_copy(&end.last_act, how, device.as_ref()));
     }
-    for line in unmount_all(&feed, true) {
-        say(&line);
+    for line in unmount_all(&feed, None) {
+        said(&line);
     }
     feed();
-    leave(end.how, &say, device)
+    leave(end.how, console.as_ref(), device)
+}
+
+/// A line for the console.
+pub fn say(console: Option<&OwnedFd>, text: &str) {
+    if let Some(console) = console {
+        // Nobody to tell if the console does not take it.
+        write(console, format!("jamb: shutdown: {text}\n").as_bytes()).ok();
+    }
 }
 
 /// The very end: everything is written and unmounted.
-pub fn leave(ending: Ending, say: &dyn Fn(&str), device: Option<Device>) -> ! {
+pub fn leave(ending: Ending, console: Option<&OwnedFd>, device: Option<Device>) -> ! {
+    let say = |text: &str| say(console, text);
     sync();
     say(match ending {
         Ending::Reboot => "rebooting",
@@ -156,19 +160,22 @@ fn swap_off() {
     }
 }
 
-/// Unmounts in reverse order, what is busy is made read-only; answers what could not be. The root itself is
-/// made read-only only if it `may_lose` something.
+/// Unmounts in reverse order, what is busy is made read-only, and the root as well; answers what could not be.
+/// With a last act, its directory and what is mounted below stay as they are, and so does the root.
 pub fn unmount_all(
     feed: &dyn Fn() -> Option<rustix::io::Result<()>>,
-    may_lose: bool,
+    last_act: Option<&str>,
 ) -> Vec<String> {
+    let is_of_last_act = |point: &str| last_act.is_some_and(|directory| is_below(point, directory));
     let mut stuck = Vec::new();
     for _ in 0..ROUNDS {
         stuck.clear();
         feed();
         let points = mount_points();
         let mut progress = false;
-        for point in points.iter().rev().filter(|point| !is_kernel_only(point)) {
+        for point in
+            points.iter().rev().filter(|point| !is_kernel_only(point) && !is_of_last_act(point))
+        {
             let path = c_path(Path::new(point));
             match path.and_then(|path| unmount(&*path, UnmountFlags::NOFOLLOW)) {
                 Ok(()) => progress = true,
@@ -181,7 +188,7 @@ pub fn unmount_all(
     }
     // The root itself: read-only is all that can be had. An initramfs has nothing to lose. It goes before
     // what is below an overlay.
-    if may_lose {
+    if last_act.is_none() {
         mount_remount(c"/", MountFlags::RDONLY, c"").ok();
     }
     let mut lines = Vec::new();
@@ -198,10 +205,13 @@ pub fn unmount_all(
 /// be a store.
 fn is_kernel_only(point: &str) -> bool {
     let roots = ["/proc", "/sys", "/dev"];
-    matches!(point, "/" | "/run")
-        || roots.iter().any(|root| {
-            point.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    matches!(point, "/" | "/run") || roots.iter().any(|root| is_below(point, root))
+}
+
+/// Whether it is this directory or below it.
+fn is_below(point: &str, directory: &str) -> bool {
+    let rest = point.strip_prefix(directory);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// In the order in which they were mounted, proc(5) on mountinfo.
@@ -241,5 +251,8 @@ mod tests {
         assert_eq!(unescape("/x\\04"), "/x\\04");
         assert!(is_kernel_only("/dev/pts") && is_kernel_only("/"));
         assert!(!is_kernel_only("/device") && !is_kernel_only("/run/jamb/store"));
+        assert!(is_below("/run/last/usr", "/run/last") && !is_below("/run/lasting", "/run/last"));
+        // Everything is below the root, but the root alone is it.
+        assert!(is_below("/", "/") && !is_below("/.old", "/"));
     }
 }

@@ -41,11 +41,11 @@ const MOVED: [&CStr; 4] = [c"/proc", c"/sys", c"/dev", c"/run"];
 /// A file that is copied into the store at first is at most this long, in bytes.
 const MAX_COPY: usize = 1 << 20;
 
-/// Whether the root is what the kernel unpacked at first.
-pub fn is_initramfs() -> bool {
+/// Whether what is there is on a file system in memory: so is the root that the kernel unpacked at first.
+pub fn is_in_memory(path: &CStr) -> bool {
     const RAMFS: u64 = 0x8584_58f6;
     const TMPFS: u64 = 0x0102_1994;
-    let Ok(about) = statfs(c"/") else { return false };
+    let Ok(about) = statfs(path) else { return false };
     // Its type differs between architectures, in width and sign.
     #[allow(clippy::cast_lossless, clippy::cast_sign_loss, clippy::unnecessary_cast)]
     let kind = (about.f_type as i64 as u64) & 0xffff_ffff;

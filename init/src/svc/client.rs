@@ -90,28 +90,28 @@ impl Connection {
         request: &Request,
         within: Option<Duration>,
     ) -> Result<Reply, Error> {
+        let until = within.map(|within| Instant::now() + within);
         for _ in 1..TRIES {
-            match self.ask_once(request, within) {
+            match self.ask_once(request, until) {
                 Err(error) if error.is_end() && request.changes_nothing() => *self = Self::open()?,
                 reply => return reply,
             }
         }
-        self.ask_once(request, within)
+        self.ask_once(request, until)
     }
 
-    fn ask_once(&mut self, request: &Request, within: Option<Duration>) -> Result<Reply, Error> {
+    fn ask_once(&mut self, request: &Request, until: Option<Instant>) -> Result<Reply, Error> {
         let frame = proto::encode(request).map_err(Error::Frame)?;
         // A request that cannot be written has been refused; the reply says why.
         let sent = self.stream.write_all(&frame);
-        match (self.next(within), sent) {
+        match (self.next(until), sent) {
             (Err(Error::Broken(_)), Err(error)) => Err(Error::Broken(error)),
             (reply, _) => reply,
         }
     }
 
     /// The next reply.
-    pub fn next(&mut self, within: Option<Duration>) -> Result<Reply, Error> {
-        let until = within.map(|within| Instant::now() + within);
+    pub fn next(&mut self, until: Option<Instant>) -> Result<Reply, Error> {
         let mut word = [0; 4];
         self.fill(&mut word, until)?;
         let length = proto::frame_length(&word).map_err(Error::Frame)?.unwrap_or(0);
