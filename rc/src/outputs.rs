@@ -135,9 +135,14 @@ impl fmt::Display for OutputType {
 /// starts with a letter or digit and holds only letters, digits, `_`, `-` and `@`.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
+    is_name_bytes(name.as_bytes())
+}
+
+/// The same of bytes that need not be UTF-8; a name always is.
+pub(crate) fn is_name_bytes(name: &[u8]) -> bool {
     name.len() <= crate::model::MAX_NAME
-        && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
+        && name.first().is_some_and(u8::is_ascii_alphanumeric)
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'@'))
 }
 
 fn is_ifname(text: &str) -> bool {

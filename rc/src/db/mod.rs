@@ -246,32 +246,36 @@ impl Database {
     fn has_sound_strings(&self) -> bool {
         let bytes = &self.bytes;
         let Ok(all) = core::str::from_utf8(bytes.table(Table::Strings)) else { return false };
-        let mut end = 0;
+        let (ends, _) = bytes.table(Table::StringEnds).as_chunks::<4>();
+        let (mut end, mut services) = (0, self.len());
         let mut before = "";
-        for number in 0..bytes.rows(Table::StringEnds) {
-            let next = bytes.word(bytes.row(Table::StringEnds, number)) as usize;
+        for next in ends {
+            let next = u32::from_le_bytes(*next) as usize;
             let Some(string) = all.get(end..next) else { return false };
-            let is_service = number < self.len();
-            if is_service && (!is_name(string) || before >= string) {
-                return false;
-            }
-            before = string;
             end = next;
+            if services > 0 {
+                if !is_name(string) || before >= string {
+                    return false;
+                }
+                before = string;
+                services -= 1;
+            }
         }
-        end == all.len() && self.len() <= bytes.rows(Table::StringEnds)
+        end == all.len() && services == 0
     }
 
     /// Records follow each other to the end, one for the system and for each service.
     fn has_sound_records(&self) -> bool {
         let bytes = &self.bytes;
+        let (ends, _) = bytes.table(Table::RecordEnds).as_chunks::<4>();
         let mut end = 0;
-        for number in 0..bytes.rows(Table::RecordEnds) {
-            let next = bytes.word(bytes.row(Table::RecordEnds, number)) as usize;
+        for next in ends {
+            let next = u32::from_le_bytes(*next);
             if next < end {
                 return false;
             }
             end = next;
         }
-        end == bytes.rows(Table::Records) && bytes.rows(Table::RecordEnds) == self.len() + 1
+        end as usize == bytes.rows(Table::Records) && ends.len() == self.len() + 1
     }
 }

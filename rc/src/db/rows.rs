@@ -106,11 +106,6 @@ impl<'d> Numbers<'d> {
     pub fn iter(self) -> impl Iterator<Item = u16> + use<'d> {
         (0..self.length).filter_map(move |position| self.get(position))
     }
-
-    /// Whether all of them are in the table.
-    pub(super) fn is_inside(self) -> bool {
-        self.start.saturating_add(self.length) <= self.bytes.rows(Table::Numbers)
-    }
 }
 
 /// When and how often health is checked.
@@ -458,7 +453,13 @@ impl<'d> Node<'d> {
     /// What happens besides when it is failed for good.
     #[must_use]
     pub fn on_failure(self) -> OnFailure {
-        on_failure(self.bytes, self.policy())
+        let at = self.policy();
+        match self.bytes.byte(at + policy::ON_FAILURE) {
+            tag::FAILURE_REBOOT => OnFailure::Reboot,
+            tag::FAILURE_RESCUE => OnFailure::Rescue,
+            tag::FAILURE_START => OnFailure::Start(ServiceId(self.bytes.half(at + policy::STARTS))),
+            _ => OnFailure::Ignore,
+        }
     }
 
     /// How its health is checked.
@@ -496,17 +497,8 @@ impl<'d> Node<'d> {
     }
 }
 
-pub(super) fn on_failure(bytes: &Bytes, at: usize) -> OnFailure {
-    match bytes.byte(at + policy::ON_FAILURE) {
-        tag::FAILURE_REBOOT => OnFailure::Reboot,
-        tag::FAILURE_RESCUE => OnFailure::Rescue,
-        tag::FAILURE_START => OnFailure::Start(ServiceId(bytes.half(at + policy::STARTS))),
-        _ => OnFailure::Ignore,
-    }
-}
-
 /// The list that a row points to: where it begins, u32, and its length, u16.
-pub(super) fn numbers(bytes: &Bytes, at: usize) -> Numbers<'_> {
+fn numbers(bytes: &Bytes, at: usize) -> Numbers<'_> {
     let (start, length) = (bytes.word(at) as usize, usize::from(bytes.half(at + 4)));
     Numbers { bytes, start, length }
 }
