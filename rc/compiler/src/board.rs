@@ -96,6 +96,12 @@ impl Board {
         names.into_iter().filter_map(|name| module(cx, name)).collect()
     }
 
+    /// Whether it has a value under `path`, which is without the leading `board.`.
+    #[must_use]
+    pub fn knows(&self, path: &str) -> bool {
+        self.entries.contains_key(path)
+    }
+
     /// Replaces every `{{board.…}}` of a string; what cannot be replaced is reported and left.
     #[must_use]
     pub fn substitute(&self, report: &Report, string: Str) -> Str {

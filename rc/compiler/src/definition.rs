@@ -1,6 +1,7 @@
 //! Services as they are written: checked one by one, but still naming each other by name.
 
 use crate::{
+    board::Board,
     diag::Code,
     source::{Located, Place},
     template::{Binding, Expansion, Templates},
@@ -317,6 +318,8 @@ pub struct Definitions {
     pub services: Vec<Definition>,
     /// The machine.
     pub system: System,
+    /// The values of the board.
+    pub board: Board,
     /// The templates, used or not.
     pub templates: Templates,
     /// Every use of one; [`Place::via`] counts them from 1.

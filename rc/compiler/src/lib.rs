@@ -100,6 +100,7 @@ pub fn compile_sources(
     derive::derive(&mut definitions);
     let linked = link::link(&definitions, &report);
     check::check(&definitions, &report);
+    template::trial::check(&sources, &mut definitions, &report);
     cycle::check(&linked, &report);
     conflict::check(&definitions, &linked, &report);
     if let Some(root) = root {

@@ -241,6 +241,15 @@ fn boards() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards")
 }
 
+/// So they are whole by themselves, and what their examples name besides is taken for granted.
+#[test]
+fn the_shipped_templates_are_sound_unused() {
+    let tree = Tree::of("[service.default]\nkind = 'bundle'");
+    let templates = boards().join("templates");
+    let output = tree.jambc(&["check", templates.to_str().unwrap(), "services"]);
+    assert_eq!(text(&output.stderr), "");
+}
+
 /// An instance of every template that is shipped, with its examples and defaults.
 #[test]
 fn the_shipped_templates_compile_with_their_examples() {

@@ -30,7 +30,10 @@ use rc::{
     text::Text,
 };
 use refs::{References, Use};
-use std::{cell::Cell, collections::HashMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+};
 
 /// Permission bits of a file whose definition does not say.
 const FILE_MODE: u16 = 0o644;
@@ -79,6 +82,8 @@ pub struct Linked {
     pub ties: Vec<Vec<Tie>>,
     /// The machine.
     pub system: model::System,
+    /// The names of services that do not exist, where each was first looked up.
+    pub missing: Vec<Located<String>>,
 }
 
 /// What linking looks names up in.
@@ -87,6 +92,7 @@ pub(crate) struct Names<'d> {
     pub(crate) report: &'d Report,
     numbers: HashMap<&'d str, ServiceId>,
     suggestions: Cell<usize>,
+    missing: RefCell<BTreeMap<String, Place>>,
 }
 
 impl<'d> Names<'d> {
@@ -94,13 +100,20 @@ impl<'d> Names<'d> {
         let number = |index: usize| u16::try_from(index).map(ServiceId);
         let named = definitions.iter().enumerate();
         let numbers = named.filter_map(|(i, d)| Some((d.name.value.as_str(), number(i).ok()?)));
-        Self { definitions, report, numbers: numbers.collect(), suggestions: Cell::new(MOST) }
+        Self {
+            definitions,
+            report,
+            numbers: numbers.collect(),
+            suggestions: Cell::new(MOST),
+            missing: RefCell::default(),
+        }
     }
 
     /// The number of a service; an unknown name is reported.
     pub(crate) fn find(&self, name: &Located<String>) -> Option<ServiceId> {
         let found = self.numbers.get(name.value.as_str()).copied();
         if found.is_none() {
+            self.missing.borrow_mut().entry(name.value.clone()).or_insert(name.place);
             let message = format!("there is no service `{}`", name.value);
             let mut error = Diagnostic::error(Code::UnknownService, name.place, message);
             let names = self.definitions.iter().map(|d| d.name.value.as_str());
@@ -167,7 +180,10 @@ pub fn link(definitions: &Definitions, report: &Report) -> Linked {
     report.allow(&[]);
     conflicts(&names, &mut linked);
     binding::check(&names, &definitions.bindings);
-    Linked { services: linked, ties, system: system(&names, definitions) }
+    let system = system(&names, definitions);
+    let missing = names.missing.take().into_iter();
+    let missing = missing.map(|(value, place)| Located { value, place }).collect();
+    Linked { services: linked, ties, system, missing }
 }
 
 /// Fills in the conflicts, which are mutual.

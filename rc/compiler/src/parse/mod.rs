@@ -92,7 +92,8 @@ pub fn parse(
         system::system(cx, table)
     });
     let templates = declare(cx, templates);
-    let Expanded { services, broken, expansions, bindings } = expand(cx, &templates, services);
+    let Expanded { services, broken, expansions, bindings } =
+        expand(cx, &templates, services, Vec::new());
     let mut services: Vec<Definition> =
         services.into_values().map(|raw| service(cx, raw)).collect();
     report.allow(&[]);
@@ -101,10 +102,11 @@ pub fn parse(
     services.dedup_by(|second, first| second.name.value == first.name.value);
     let mut system = system.unwrap_or_default();
     system.boot.modules.splice(0..0, board.modules(cx));
-    Definitions { services, system, templates, expansions, bindings }
+    Definitions { services, system, board, templates, expansions, bindings }
 }
 
-fn service(cx: Context<'_>, raw: Raw) -> Definition {
+/// Reads one service, with nothing of a template left in it.
+pub(crate) fn service(cx: Context<'_>, raw: Raw) -> Definition {
     let Raw { name, entries } = raw;
     check_name(cx, &name, "a service");
     if name.value == "self" {

@@ -38,9 +38,15 @@ struct Open {
     chain: Vec<String>,
 }
 
-/// Makes services of all instances, and of the instances in their templates.
-pub(crate) fn expand(cx: Context<'_>, templates: &Templates, raws: Raws) -> Expanded {
-    let mut found = Expanded::default();
+/// Makes services of all instances, and of the instances in their templates; `before` are the uses of
+/// templates that places count already.
+pub(crate) fn expand(
+    cx: Context<'_>,
+    templates: &Templates,
+    raws: Raws,
+    before: Vec<Expansion>,
+) -> Expanded {
+    let mut found = Expanded { expansions: before, ..Expanded::default() };
     let mut open: Vec<Open> =
         raws.into_values().map(|raw| Open { raw, chain: Vec::new() }).collect();
     // From the front, so that the order of findings does not depend on templates.
@@ -94,6 +100,7 @@ fn instance(
         instance: raw.name.value.clone(),
         template: template.name.value.clone(),
         place: named.value.place,
+        is_trial: false,
     });
     let via = u32::try_from(found.expansions.len()).unwrap_or(u32::MAX);
     let filler = Filler { cx, template, instance: &raw.name, bounds: &bounds, via };

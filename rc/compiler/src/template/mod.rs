@@ -8,6 +8,7 @@ pub mod bind;
 pub mod declare;
 pub mod expand;
 mod fill;
+pub(crate) mod trial;
 
 use crate::{
     diag::Diagnostic,
@@ -159,6 +160,8 @@ pub struct Expansion {
     pub template: String,
     /// Where the instance names the template.
     pub place: Place,
+    /// Whether nobody wrote it: it only tries the template.
+    pub is_trial: bool,
 }
 
 /// An output that is given for a parameter, to be checked once all outputs are known.
@@ -199,8 +202,15 @@ pub fn traced(expansions: &[Expansion], found: Vec<Diagnostic>) -> Vec<Diagnosti
         let mut via = place.via;
         let mut notes = Vec::new();
         while let Some(expansion) = via.checked_sub(1).and_then(|at| expansions.get(at as usize)) {
-            let Expansion { instance, template, place } = expansion;
-            notes.push((*place, format!("in `{instance}`, an instance of template `{template}`")));
+            let Expansion { instance, template, place, is_trial } = expansion;
+            notes.push((
+                *place,
+                if *is_trial {
+                    format!("in template `{template}`, tried as `{instance}`: nothing uses it")
+                } else {
+                    format!("in `{instance}`, an instance of template `{template}`")
+                },
+            ));
             via = place.via;
         }
         let here = |other: &Diagnostic| {
