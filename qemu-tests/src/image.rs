@@ -267,7 +267,7 @@ impl<'p> Builder<'p> {
         Ok(())
     }
 
-    /// Compiles the services for this image as it is now. What jambc says goes to stderr.
+    /// Compiles the services for this image as it is now, above the shipped templates. What jambc says goes to stderr.
     ///
     /// # Errors
     /// A definition is wrong.
@@ -277,7 +277,12 @@ impl<'p> Builder<'p> {
         self.tree.materialise(&root)?;
         let database = directory.join("services.db");
         let mut command = Command::new(self.places.jambc()?);
-        command.arg("compile").arg(&recipe.services).arg("-o").arg(&database);
+        command
+            .arg("compile")
+            .arg(self.places.templates())
+            .arg(&recipe.services)
+            .arg("-o")
+            .arg(&database);
         command.arg("--board").arg(&self.board.file);
         if recipe.is_checked {
             command.arg("--root").arg(&root);

@@ -52,6 +52,12 @@ impl Places {
         self.made(&format!("target/dist/{arch}/jamb"), &format!("scripts/dist {arch}"))
     }
 
+    /// The templates that every router may use.
+    #[must_use]
+    pub fn templates(&self) -> PathBuf {
+        self.root.join("boards/templates")
+    }
+
     /// The compiler of service definitions that `make dist` made.
     ///
     /// # Errors
