@@ -226,7 +226,7 @@ pub const READY: Shape = Shape {
     fields: &[
         field(
             "fd",
-            Type::Integer(3, 65535),
+            Type::Integer(3, parse::MAX_READY_FD as i64),
             Absent::Nothing,
             "ready when it writes a newline to this descriptor (s6's notification-fd)",
         ),

@@ -17,7 +17,7 @@ pub use action::{ACTIONS, FAILURES};
 pub use isolation::{CPU, NICE, OOM_SCORE, PIDS, bounding_words};
 pub use kept::{STORE, address_text};
 pub use policy::RESTARTS;
-pub use ready::READIES;
+pub use ready::{MAX_READY_FD, READIES};
 pub use service::{COUNTS, RETURNS};
 pub use value::{RESOURCES, duration_of, size_of};
 pub(crate) use {

@@ -113,13 +113,16 @@ fn ready(cx: Context<'_>, value: &Value<'_>, found: &mut Readiness) {
     table.finish(cx);
 }
 
+/// The kernel lets a process have descriptors below 1,024 unless it is told otherwise (getrlimit(2)).
+pub const MAX_READY_FD: u16 = 1023;
+
 fn descriptor(cx: Context<'_>, fd: &Value<'_>) -> Option<u16> {
     match fd.as_integer(cx).map(u16::try_from) {
-        Some(Ok(number)) if number > 2 => Some(number),
+        Some(Ok(number)) if (3..=MAX_READY_FD).contains(&number) => Some(number),
         Some(_) => {
             let help = "0, 1 and 2 are standard input, output and error; the daemon says which \
                         descriptor it notifies, often 3";
-            let message = format!("`{}` must be between 3 and 65535", fd.key);
+            let message = format!("`{}` must be between 3 and {MAX_READY_FD}", fd.key);
             fd.invalid(cx, Code::BadValue, message, help);
             None
         }

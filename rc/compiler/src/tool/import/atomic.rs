@@ -6,7 +6,7 @@ use super::{
     source::Source,
     write::Definition,
 };
-use crate::source::SystemError;
+use crate::{parse::MAX_READY_FD, source::SystemError};
 use rc::Signal;
 
 /// The folder of the scripts; the compiler reads no definitions in it.
@@ -186,8 +186,10 @@ impl Import<'_> {
     ) -> Result<(), SystemError> {
         if let Some(text) = source.text("notification-fd")? {
             match text.trim().parse::<u16>() {
-                Ok(fd) if fd > 2 => definition.raw("ready", &format!("{{ fd = {fd} }}")),
-                _ => self.lost(source, "notification-fd", "not a descriptor from 3 on"),
+                Ok(fd) if (3..=MAX_READY_FD).contains(&fd) => {
+                    definition.raw("ready", &format!("{{ fd = {fd} }}"));
+                }
+                _ => self.lost(source, "notification-fd", "not a descriptor that jamb passes on"),
             }
         }
         if let Some(limit) = self.millis(source, "timeout-up")? {
