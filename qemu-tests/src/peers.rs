@@ -22,16 +22,22 @@ const BOOT: Duration = Duration::from_secs(60);
 /// The host "in the internet" that the provider leads to.
 pub const FAR_HOST: &str = "203.0.113.1";
 
-const PACKAGES: &[&str] = &["busybox", "dnsmasq-base"];
+const PACKAGES: &[&str] = &["busybox", "dnsmasq-base", "ppp", "pppoe"];
 
-const PROGRAMS: &[&str] = &["/bin/busybox", "/usr/sbin/dnsmasq"];
-
-const COMMANDS: &[&str] = &[
-    "sh", "cat", "echo", "grep", "ip", "kill", "mkfifo", "modprobe", "mount", "nc", "nslookup",
-    "ping", "printf", "ps", "rm", "timeout", "udhcpc", "unshare", "usleep",
+const PROGRAMS: &[&str] = &[
+    "/bin/busybox",
+    "/usr/sbin/dnsmasq",
+    "/usr/sbin/pppd",
+    "/usr/sbin/pppoe",
+    "/usr/sbin/pppoe-server",
 ];
 
-const MODULES: &[&str] = &["af_packet"];
+const COMMANDS: &[&str] = &[
+    "sh", "cat", "echo", "grep", "ip", "kill", "mkdir", "mkfifo", "modprobe", "mount", "nc",
+    "nslookup", "ping", "printf", "ps", "rm", "timeout", "udhcpc", "unshare", "usleep",
+];
+
+const MODULES: &[&str] = &["8021q", "af_packet", "ppp_async"];
 
 const FILES: &[(&str, &str, u32)] = &[
     ("/init", include_str!("peers/init.sh"), 0o755),
@@ -39,6 +45,10 @@ const FILES: &[(&str, &str, u32)] = &[
     ("/etc/isp", include_str!("peers/isp.sh"), 0o644),
     ("/etc/lan", include_str!("peers/lan.sh"), 0o644),
     ("/bin/isp-pool", include_str!("peers/isp-pool.sh"), 0o755),
+    ("/bin/isp-pppoe", include_str!("peers/isp-pppoe.sh"), 0o755),
+    ("/etc/ppp/options", "", 0o644),
+    ("/etc/ppp/pap-secrets", include_str!("peers/pap-secrets"), 0o600),
+    ("/etc/ppp/pppoe-server-options", include_str!("peers/pppoe-server-options"), 0o644),
     ("/bin/lan-lease", include_str!("peers/lan-lease.sh"), 0o755),
     ("/etc/dnsmasq.conf", include_str!("peers/isp-dnsmasq.conf"), 0o644),
     ("/etc/udhcpc.script", include_str!("peers/udhcpc.script"), 0o755),
@@ -48,7 +58,8 @@ const FILES: &[(&str, &str, u32)] = &[
 
 /// The peers, running.
 pub struct Peers {
-    /// The provider: `isp-pool FIRST LAST` makes it hand out other addresses.
+    /// The provider: `isp-pool FIRST LAST` makes it hand out other addresses over DHCP, `isp-pppoe FIRST`
+    /// over PPPoE.
     pub isp: Agent,
     /// The client: `lan-lease` makes it ask for an address.
     pub lan: Agent,

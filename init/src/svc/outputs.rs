@@ -12,8 +12,11 @@ use std::path::Path;
 /// How often a generation that vanishes while it is read is looked for again.
 const ATTEMPTS: usize = 10;
 
-/// Keys in their order, and values.
-type Values = Vec<(String, String)>;
+/// Keys in their order, and values; `None` for a secret that was not asked for by its key.
+type Values = Vec<(String, Option<String>)>;
+
+/// What stands for a secret.
+const SECRET: &str = "(secret)";
 
 /// `svc outputs`
 pub fn outputs(args: &Args) -> Result<i32, Failure> {
@@ -27,8 +30,8 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
     query::one(&mut connection, name)?;
     let directory = query::info(&mut connection)?.outputs_dir;
     let directory = Path::new(&directory);
-    let mut values = read(directory, name)?;
-    let missing = key.filter(|key| !values.iter().any(|(name, _)| name == *key));
+    let mut values = read(directory, name, key)?;
+    let missing = key.filter(|_| values.is_empty());
     match missing {
         None => exit::say(&show(&values, key, args.json)),
         Some(_) if args.follow => {}
@@ -58,25 +61,20 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         if !concerns {
             continue;
         }
-        let fresh = read(directory, name)?;
-        let of_interest = |values: &Values| match key {
-            Some(key) => values.iter().filter(|(name, _)| name == key).cloned().collect::<Vec<_>>(),
-            None => values.clone(),
-        };
-        if of_interest(&fresh) != of_interest(&values)
-            && !exit::can_say(&show(&fresh, key, args.json))
-        {
+        let fresh = read(directory, name, key)?;
+        if fresh != values && !exit::can_say(&show(&fresh, key, args.json)) {
             return Ok(exit::OK);
         }
         values = fresh;
     }
 }
 
-/// One generation. The link names it; if it is replaced meanwhile, the next one is read instead.
-fn read(outputs: &Path, name: &str) -> Result<Values, Failure> {
+/// One generation, or one value of it. The link names it; if it is replaced meanwhile, the next one is read
+/// instead.
+fn read(outputs: &Path, name: &str, wanted: Option<&String>) -> Result<Values, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match read_once(outputs, name) {
+        match read_once(outputs, name, wanted) {
             Ok(values) => return Ok(values),
             Err(error) => last = Some(error),
         }
@@ -85,7 +83,7 @@ fn read(outputs: &Path, name: &str) -> Result<Values, Failure> {
     Err(Failure::System(format!("cannot read {}/{name}: {error}", outputs.display())))
 }
 
-fn read_once(outputs: &Path, name: &str) -> Result<Values, Errno> {
+fn read_once(outputs: &Path, name: &str, wanted: Option<&String>) -> Result<Values, Errno> {
     let generation = match supervisor::file::read_link(&outputs.join(name)) {
         // Beside the link, whose name stands in for the generation's.
         Ok(generation) => outputs.join(generation),
@@ -95,12 +93,23 @@ fn read_once(outputs: &Path, name: &str) -> Result<Values, Errno> {
     };
     let mut values = Values::new();
     for key in file::names(&generation)? {
-        let text = file::read(&generation.join(&key), MAX_VALUE + 1)?;
-        let text = String::from_utf8_lossy(&text);
-        let value = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+        let path = generation.join(&key);
+        let asked = wanted == Some(&key);
+        if wanted.is_some() && !asked {
+            continue;
+        }
+        // jamb keeps secrets, and nothing else, from others than root.
+        let is_secret = supervisor::file::stat(&path)?.st_mode & 0o077 == 0;
+        let value = if is_secret && !asked { None } else { Some(value(&path)?) };
         values.push((key, value));
     }
     Ok(values)
+}
+
+fn value(path: &Path) -> Result<String, Errno> {
+    let text = file::read(path, MAX_VALUE + 1)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
 /// With a key the bare value; otherwise `KEY=VALUE`, a list with one such line for each element, just
@@ -108,28 +117,25 @@ fn read_once(outputs: &Path, name: &str) -> Result<Values, Errno> {
 fn show(values: &Values, key: Option<&String>, json: bool) -> String {
     if json {
         let fields = |json: &mut Json| {
-            for (name, value) in values.iter().filter(|(name, _)| key.is_none_or(|key| name == key))
-            {
-                json.key(name).string(value);
+            for (name, value) in values {
+                json.key(name).text_or_null(value.as_deref());
             }
         };
         return Json::text(|json| json.object(fields)) + "\n";
     }
-    match key {
-        Some(key) => {
-            let chosen = values.iter().filter(|(name, _)| name == key);
-            chosen.map(|(_, value)| format!("{value}\n")).collect()
+    let mut text = String::new();
+    for (name, value) in values {
+        let value = value.as_deref().unwrap_or(SECRET);
+        if key.is_some() {
+            text.push_str(value);
+            text.push('\n');
+            continue;
         }
-        None => {
-            let mut text = String::new();
-            for (key, value) in values {
-                for line in value.split('\n') {
-                    text.push_str(&format!("{key}={line}\n"));
-                }
-            }
-            text
+        for line in value.split('\n') {
+            text.push_str(&format!("{name}={line}\n"));
         }
     }
+    text
 }
 
 #[cfg(test)]
@@ -138,10 +144,17 @@ mod tests {
 
     #[test]
     fn lists_are_shown_as_they_are_published() {
-        let values: Values = vec![("a".into(), "1".into()), ("list".into(), "x\ny".into())];
-        assert_eq!(show(&values, None, false), "a=1\nlist=x\nlist=y\n");
-        assert_eq!(show(&values, Some(&"list".into()), false), "x\ny\n");
-        assert_eq!(show(&values, None, true), "{\"a\":\"1\",\"list\":\"x\\ny\"}\n");
-        assert_eq!(show(&values, Some(&"a".into()), true), "{\"a\":\"1\"}\n");
+        let some = |text: &str| Some(text.to_owned());
+        let values = |chosen: &[&str]| -> Values {
+            let all = [("a", some("1")), ("list", some("x\ny")), ("password", None)];
+            let chosen = all.into_iter().filter(|(key, _)| chosen.contains(key));
+            chosen.map(|(key, value)| (key.to_owned(), value)).collect()
+        };
+        let all = values(&["a", "list", "password"]);
+        assert_eq!(show(&all, None, false), "a=1\nlist=x\nlist=y\npassword=(secret)\n");
+        assert_eq!(show(&values(&["list"]), Some(&"list".into()), false), "x\ny\n");
+        let json = "{\"a\":\"1\",\"list\":\"x\\ny\",\"password\":null}\n";
+        assert_eq!(show(&all, None, true), json);
+        assert_eq!(show(&values(&["a"]), Some(&"a".into()), true), "{\"a\":\"1\"}\n");
     }
 }

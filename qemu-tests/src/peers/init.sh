@@ -5,6 +5,8 @@ export PATH=/usr/sbin:/usr/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+mkdir /dev/pts
+mount -t devpts devpts /dev/pts
 # shellcheck disable=SC2046 # a list of names
 modprobe -a $(cat /etc/modules)
 
