@@ -186,6 +186,11 @@ const NUMBERS: &[(&str, &str, &str)] = &[
         "FIRST_TURNS: usize = 1000;",
         "at the start | 1,000 readings |",
     ),
+    (
+        "init/src/manager/adopt.rs",
+        "PROCESSES: usize = 4096;",
+        "before its pid file is there | 4,096 |",
+    ),
     ("init/src/manager/adopt.rs", "ENVIRONMENT: usize = 4096;", "of a pid file | 4,096, 64 |"),
     ("init/src/manager/adopt.rs", "PIDFILE: usize = 64;", "of a pid file | 4,096, 64 |"),
     ("supervisor/src/datagram.rs", "CONTROL: usize = 256;", "messages of a datagram | 256 bytes |"),

@@ -152,7 +152,8 @@ impl Manager {
     }
 
     pub(super) fn signal(&mut self, run: Incarnation, signal: Signal) {
-        let Some(group) = self.children.group_of(run) else { return self.give_up_heir(run) };
+        let group = self.children.group_of(run).or_else(|| self.last_heir(run));
+        let Some(group) = group else { return };
         reap::signal_group(group, signal);
         if signal == Signal::Kill && is_main(run.role) {
             self.kill_control_group(run.service);

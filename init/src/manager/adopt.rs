@@ -8,7 +8,10 @@ use rc::{
     engine::{Event, Incarnation, NodeKind, Phase, Role},
     model::{Body, Ready, ServiceId},
 };
-use rustix::process::{Pid, getpid};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Pid, getpid},
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use supervisor::{decimal, exit::Exit, signal::Signal};
@@ -19,6 +22,8 @@ const ANCESTORS: usize = 16;
 const ENVIRONMENT: usize = 4096;
 /// Bytes of a pid file.
 const PIDFILE: usize = 64;
+/// Processes among which a daemon is looked for that no file has named.
+const PROCESSES: usize = 4096;
 
 /// A daemon that forks, before it is known which process goes on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +67,21 @@ fn stat(pid: i32) -> Option<Stat> {
     let is_zombie = matches!(fields.next()?, "Z" | "X");
     let mut number = || decimal::number(fields.next()?);
     Some(Stat { parent: number()?, group: number()?, session: number()?, is_zombie })
+}
+
+/// Their numbers; not all if they are many.
+fn processes() -> Vec<i32> {
+    let mut found = Vec::new();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if let Ok(directory) = supervisor::file::open(Path::new("/proc"), flags, Mode::empty()) {
+        let mut take = |name: &[u8]| {
+            if found.len() < PROCESSES {
+                found.extend(core::str::from_utf8(name).ok().and_then(decimal::number::<i32>));
+            }
+        };
+        supervisor::file::each_name(directory, &mut take).ok();
+    }
+    found
 }
 
 impl Manager {
@@ -204,14 +224,27 @@ impl Manager {
         self.engine.view(run.service).is_some_and(|view| view.phase == Phase::Stopping)
     }
 
-    /// It is to end, and nothing of it is supervised: then it has ended.
-    pub(super) fn give_up_heir(&mut self, run: Incarnation) {
+    /// It is to end, and nothing of it is supervised, as no file has named its process yet. Takes over the child
+    /// of ours that was started for it; without one it has ended, and the answer is `None`.
+    pub(super) fn last_heir(&mut self, run: Incarnation) -> Option<Pid> {
         let is_awaited = |heir: &Heir| heir.awaited().is_some_and(|(of, _)| of == run);
-        if self.is_stopping(run) && self.heirs.iter().any(is_awaited) {
-            self.forget_heir(run.service);
-            self.queue.push_back(Event::Exited(run, Exit::Code(0)));
-            self.more = true;
+        if !self.is_stopping(run) || !self.heirs.iter().any(is_awaited) {
+            return None;
         }
+        self.forget_heir(run.service);
+        let ours = getpid().as_raw_nonzero().get();
+        let is_it = |pid: &i32| {
+            stat(*pid).is_some_and(|found| found.parent == ours)
+                && self.origin(*pid, run) == Some(true)
+        };
+        if let Some(pid) = processes().into_iter().find(is_it)
+            && self.adopt(run, pid)
+        {
+            return self.children.group_of(run);
+        }
+        self.queue.push_back(Event::Exited(run, Exit::Code(0)));
+        self.more = true;
+        None
     }
 
     /// Makes the process the one of the incarnation, if it is a live child of ours and the service's.

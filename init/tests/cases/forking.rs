@@ -88,6 +88,22 @@ fn a_pid_file_that_lies_is_not_believed() {
     std::fs::remove_file(&path).ok();
 }
 
+/// A daemon that is stopped before its file is there is found by what it was started with, and is not left behind.
+#[test]
+fn a_daemon_without_its_file_is_stopped_too() {
+    let path = path("unnamed");
+    let rig = Rig::start(vec![daemon(&path), longrun("other")]);
+    let _other = rig.run("other");
+    let mut parent = rig.run("daemon");
+    let forked = fork(&rig, &mut parent);
+    parent.exit(0);
+    assert_eq!(rig.now("daemon"), "starting");
+    rig.svc(&["stop", "daemon", "-t", crate::world::LIMIT]);
+    forked.gone();
+    assert_eq!(rig.now("other"), "ready");
+    rig.end();
+}
+
 /// A first process that fails is a failure, with or without a file.
 #[test]
 fn a_first_process_that_fails_is_a_failure() {
