@@ -3,6 +3,8 @@
 //! Documentation/admin-guide/sysfs-rules.rst). Nothing here reads either; whatever the bytes hold, it
 //! neither panics nor grows beyond its bound.
 
+use supervisor::cut;
+
 /// Devices remembered, at most; what is beyond is looked for again when it may matter.
 const MOST: usize = 1024;
 
@@ -21,7 +23,7 @@ impl Pattern {
     /// Whether a device of its subsystem may be called so.
     #[must_use]
     pub fn is_named(&self, name: &[u8]) -> bool {
-        match self.name.split_once('*') {
+        match cut::first(&self.name, b'*') {
             None => name == self.name.as_bytes(),
             Some((start, end)) => {
                 name.len() >= start.len() + end.len()

@@ -116,7 +116,7 @@ impl Uevents {
         devices.clear();
         for position in 0..devices.patterns().len() {
             let subsystem = devices.patterns()[position].subsystem.as_str();
-            if subsystem.is_empty() || subsystem.contains('/') || subsystem == ".." {
+            if subsystem.is_empty() || subsystem.as_bytes().contains(&b'/') || subsystem == ".." {
                 continue;
             }
             for directory in [

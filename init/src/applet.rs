@@ -2,6 +2,7 @@
 //! argument (`jamb svc status`).
 
 use crate::exit::{self, Stream};
+use supervisor::cut;
 
 /// jamb's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -50,8 +51,8 @@ pub fn run(mut args: Vec<String>) -> i32 {
     }
     let program = args.remove(0);
     // The kernel's and the applets' links decide by their own name alone.
-    let name = program.rsplit('/').next().unwrap_or_default();
-    if std::process::id() != 1 && args.iter().any(|arg| arg.contains(char::REPLACEMENT_CHARACTER)) {
+    let name = cut::last(&program, b'/').map_or(program.as_str(), |(_, name)| name);
+    if std::process::id() != 1 && args.iter().any(|arg| cut::after(arg, "\u{fffd}").is_some()) {
         exit::complain(name, "an argument is not UTF-8; nothing was done");
         return exit::USAGE;
     }

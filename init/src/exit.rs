@@ -2,6 +2,7 @@
 
 use rustix::fd::BorrowedFd;
 use std::io::{self, Write};
+use supervisor::cut;
 
 /// It worked.
 pub const OK: i32 = 0;
@@ -62,8 +63,8 @@ pub fn complain(who: &str, text: &str) {
 pub fn reason(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     // std says "WORDS (os error N)".
-    match text.rfind('(') {
-        Some(at) => format!("{}(errno {errno})", &text[..at]),
+    match cut::last(&text, b'(') {
+        Some((words, _)) => format!("{words}(errno {errno})"),
         None => text,
     }
 }

@@ -12,7 +12,7 @@ use std::os::{
         net::{SocketAddr, UnixDatagram},
     },
 };
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 const HELP: &str = "\
 usage: notify [WORD]…
@@ -84,7 +84,7 @@ fn assignment(word: &str) -> Result<String, String> {
             (*line).to_owned()
         });
     }
-    match word.split_once('=') {
+    match cut::first(word, b'=') {
         Some(("EXTEND", span)) => match decimal::number::<u64>(span) {
             Some(seconds) => {
                 Ok(format!("EXTEND_TIMEOUT_USEC={}", seconds.saturating_mul(1_000_000)))

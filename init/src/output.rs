@@ -13,7 +13,7 @@ use std::{
     env,
     path::{Path, PathBuf},
 };
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -75,7 +75,8 @@ fn parse(args: Vec<String>) -> Result<Change, String> {
             }
             _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
             _ => {
-                let (key, value) = word.split_once('=').ok_or(format!("{word} is no KEY=VALUE"))?;
+                let (key, value) =
+                    cut::first(&word, b'=').ok_or(format!("{word} is no KEY=VALUE"))?;
                 add(&mut change.values, key, value);
             }
         }

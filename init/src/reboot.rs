@@ -13,7 +13,7 @@ use rustix::{
     fs::{Access, access, sync},
     process::{Pid, Signal, kill_process},
 };
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 const HELP: &str = "\
 usage: reboot|poweroff|halt [-f] [-k] [-n] [-x] [-d SECONDS] [-m DIRECTORY] [-r REASON] [-w]
@@ -106,7 +106,7 @@ fn check(name: &str, options: &Options) -> Result<(), String> {
         if name != "reboot" {
             return Err(format!("-x is for reboot, not for {name}"));
         }
-        if text("/sys/kernel/kexec_loaded", 16).trim() != "1" {
+        if text("/sys/kernel/kexec_loaded", 16).trim_ascii() != "1" {
             return Err("no kernel is loaded; kexec -l loads one".to_owned());
         }
     }
@@ -117,7 +117,7 @@ fn check(name: &str, options: &Options) -> Result<(), String> {
     if options.force {
         return Err("-m needs the orderly end, -f is none".to_owned());
     }
-    if !directory.starts_with("/run/") || directory.split('/').any(|part| part == "..") {
+    if !directory.starts_with("/run/") || cut::parts(directory, b'/').any(|part| part == "..") {
         return Err(format!("{directory} is not below /run, so it might be unmounted itself"));
     }
     let program = format!("{directory}/maintenance");

@@ -6,7 +6,7 @@ use crate::spool::CHUNK;
 use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
 const PIECE: usize = CHUNK / 2;
@@ -77,7 +77,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, String> {
 
 /// Reads one line of the map, `FD NAME`.
 pub fn map_line(line: &[u8]) -> Option<(RawFd, &str)> {
-    let (fd, name) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+    let (fd, name) = cut::first(std::str::from_utf8(line).ok()?, b' ')?;
     let fd = decimal::number(fd)?;
     valid_name(name).then_some((fd, name))
 }

@@ -2,6 +2,7 @@
 //! and how the options of a mount are read, which the compiler and the device have to agree about.
 
 use serde::{Deserialize, Serialize};
+use supervisor::cut;
 use supervisor::time::Millis;
 
 /// One thing that PID 1 does before it starts services, in the order of the list. None is fatal: what
@@ -115,7 +116,7 @@ const FLAGS: &[(&str, u32, u32)] = &[
 #[must_use]
 pub fn split_options(options: &str, flags: &mut u32) -> String {
     let mut rest = String::new();
-    for word in options.split(',') {
+    for word in cut::parts(options, b',') {
         if let Some((_, set, clear)) = FLAGS.iter().find(|(name, ..)| *name == word) {
             *flags = (*flags | set) & !clear;
         } else if !word.is_empty() {

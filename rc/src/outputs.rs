@@ -2,7 +2,7 @@
 
 use core::{fmt, net};
 use serde::{Deserialize, Serialize};
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 /// The longest value, in bytes. All values of all services are held in PID 1's memory.
 pub const MAX_VALUE: usize = 4096;
@@ -152,7 +152,7 @@ fn is_ifname(text: &str) -> bool {
 }
 
 fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
+    let Some((address, length)) = cut::first(text, b'/') else { return false };
     let max = match address.parse::<net::IpAddr>() {
         Ok(net::IpAddr::V4(_)) => 32,
         Ok(net::IpAddr::V6(_)) => 128,
@@ -163,7 +163,7 @@ fn is_cidr(text: &str) -> bool {
 
 fn is_mac(text: &str) -> bool {
     let mut groups = 0;
-    text.split(':').all(|group| {
+    cut::parts(text, b':').all(|group| {
         groups += 1;
         group.len() == 2 && group.bytes().all(|b| b.is_ascii_hexdigit())
     }) && groups == 6

@@ -1,6 +1,7 @@
 //! Texts with references to outputs, and their expansion with the values that a service is bound to.
 
 use serde::{Deserialize, Serialize};
+use supervisor::cut;
 
 /// The longest expanded text, in bytes: arguments beyond the kernel's limit of 128 KiB
 /// (MAX_ARG_STRLEN, execve(2)) could not be passed on anyway.
@@ -90,7 +91,7 @@ pub fn expand<'v>(
 
 /// The elements of a list value: its lines.
 pub fn elements(list: &str) -> impl Iterator<Item = &str> {
-    list.lines().filter(|line| !line.is_empty())
+    cut::lines(list).filter(|line| !line.is_empty())
 }
 
 fn expand_body<'v>(

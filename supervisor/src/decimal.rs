@@ -1,6 +1,7 @@
 //! Numbers as people and files write them: decimal digits. The standard library makes another reader for
 //! each type of number; here all go through one, and who needs a smaller type converts.
 
+use crate::cut;
 use core::time::Duration;
 
 /// Digits of a fraction of a second that count.
@@ -41,7 +42,7 @@ pub fn signed(text: &str) -> Option<i64> {
 /// A span of time in decimal seconds: `5`, `0.5`, `.25`. What comes after nanoseconds does not count.
 #[must_use]
 pub fn seconds(text: &str) -> Option<Duration> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = cut::first(text, b'.').unwrap_or((text, ""));
     if whole.starts_with('+') || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }

@@ -3,7 +3,7 @@
 
 use super::rescue::BEFORE_REBOOT;
 use rc::boot::Step;
-use supervisor::time::Millis;
+use supervisor::{cut, decimal, time::Millis};
 
 /// The longest command line that is read, in bytes; COMMAND_LINE_SIZE is at most this on every
 /// architecture that jamb runs on.
@@ -54,27 +54,27 @@ impl Cmdline {
         let mut found = Self::default();
         for word in words(text) {
             // What follows is for whoever is started as init, which is us; it is read like the rest.
-            match word.split_once('=') {
+            match cut::first(&word, b'=') {
                 Some(("jamb.db", path)) => found.database = Some(path.to_owned()),
                 Some(("jamb.target", name)) => found.target = Some(name.to_owned()),
                 Some(("jamb.rescue", what)) => {
                     found.rescue = Some(match what {
                         "reboot" => Some(BEFORE_REBOOT),
-                        seconds => seconds.parse().ok().map(seconds_of),
+                        seconds => decimal::number(seconds).map(seconds_of),
                     });
                 }
                 Some(("root", device)) => found.root = Some(device.to_owned()),
                 Some(("rootfstype", kind)) => found.root_type = Some(kind.to_owned()),
                 Some(("rootflags", options)) => found.add_option(options),
                 Some(("rootwait" | "rootdelay", seconds)) => {
-                    found.root_wait = seconds.parse().ok().map(seconds_of);
+                    found.root_wait = decimal::number(seconds).map(seconds_of);
                 }
                 Some(("init", path)) => found.init = Some(path.to_owned()),
                 None if word == "rootwait" => found.root_wait = Some(ROOTWAIT),
                 None if word == "ro" || word == "rw" => found.add_option(&word),
                 Some(("jamb.watchdog", device)) => found.watchdog = Some(device.to_owned()),
                 Some(("console", device)) => {
-                    let name = device.split(',').next().unwrap_or_default();
+                    let name = cut::head(device, b',');
                     found.console = (!name.is_empty()).then(|| name.to_owned());
                 }
                 None if word == "jamb.debug" => found.debug = true,

@@ -7,6 +7,7 @@
 use crate::file::{c_path, names, put, text};
 use rustix::fs::{OFlags, rename, unlink};
 use std::path::Path;
+use supervisor::cut;
 
 /// What is kept at most, in bytes, with what others wrote beside it.
 const MOST: usize = 1024 * 1024;
@@ -45,7 +46,7 @@ pub fn take(record: Option<&str>) -> Option<String> {
 
 fn take_from(path: &str) -> Option<String> {
     let all = text(path, MOST);
-    let ours = all.lines().rev().find_map(|line| Some(line.split_once(MARK)?.1.to_owned()));
+    let ours = cut::lines(&all).filter_map(|line| cut::after(line, MARK)).last().map(str::to_owned);
     // What cannot be removed was written by this run's predecessor all the same.
     unlink(&*c_path(path)).ok();
     ours

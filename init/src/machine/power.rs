@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use supervisor::{
-    decimal,
+    cut, decimal,
     file::{c_path, read_link},
     reap,
 };
@@ -153,8 +153,8 @@ fn others_live() -> bool {
 /// Swap must go before the file system it may lie on.
 fn swap_off() {
     let swaps = text("/proc/swaps", MAX_TABLE);
-    for line in swaps.lines().skip(1) {
-        if let Some(path) = line.split_whitespace().next() {
+    for line in cut::lines(&swaps).skip(1) {
+        if let Some(path) = line.split_ascii_whitespace().next() {
             super::swap::off(path);
         }
     }
@@ -217,7 +217,7 @@ fn is_below(point: &str, directory: &str) -> bool {
 /// In the order in which they were mounted, proc(5) on mountinfo.
 fn mount_points() -> Vec<String> {
     let table = text("/proc/self/mountinfo", MAX_TABLE);
-    table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect()
+    cut::lines(&table).filter_map(|line| cut::parts(line, b' ').nth(4)).map(unescape).collect()
 }
 
 /// Blanks and backslashes are octal in mountinfo.

@@ -14,7 +14,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use supervisor::{decimal, exit::Exit, signal::Signal};
+use supervisor::{cut, decimal, exit::Exit, signal::Signal};
 
 /// Generations between a process and the main one that are looked at.
 const ANCESTORS: usize = 16;
@@ -63,7 +63,7 @@ struct Stat {
 fn stat(pid: i32) -> Option<Stat> {
     let text = file::text(&format!("/proc/{pid}/stat"), 512);
     // The name is in parentheses and may hold anything, parentheses included.
-    let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
+    let mut fields = cut::last(&text, b')')?.1.split_ascii_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
     let mut number = || decimal::number(fields.next()?);
     Some(Stat { parent: number()?, group: number()?, session: number()?, is_zombie })
@@ -212,7 +212,7 @@ impl Manager {
     fn adopt_from(&mut self, run: Incarnation, path: &str) -> bool {
         // A file that is being written may name another process for a moment, but none of this service.
         let text = file::text(path, PIDFILE);
-        let found = decimal::number(text.trim()).is_some_and(|pid| self.adopt(run, pid));
+        let found = decimal::number(text.trim_ascii()).is_some_and(|pid| self.adopt(run, pid));
         if found {
             self.queue.push_back(Event::Ready(run));
             self.more = true;

@@ -18,7 +18,10 @@ use rustix::{
     mount::{MountFlags, mount},
 };
 use std::path::Path;
-use supervisor::file::{make_directory, open, stat};
+use supervisor::{
+    cut,
+    file::{make_directory, open, stat},
+};
 
 /// Where the hierarchy is mounted: alone, or beside version 1 by those who still use that.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -85,7 +88,7 @@ fn find() -> Option<Base> {
     }
     // proc_pid_cgroup(5): the line of version 2 begins with `0::`. PID 1 is at the top, others are not.
     let own = file::text("/proc/self/cgroup", 4096);
-    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let own = cut::lines(&own).find_map(|line| line.strip_prefix("0::"))?;
     let above = [*root?, own.trim_end_matches('/')].concat();
     let label = if pid == 1 { "jamb".to_owned() } else { format!("jamb-{pid}") };
     let path = path(&above, &label);

@@ -11,7 +11,7 @@ use rc::{
 };
 use rustix::process::Resource as SystemResource;
 use std::{ffi::CString, path::Path};
-use supervisor::{exit::Exit, spawn::Identity, time::Millis};
+use supervisor::{cut, exit::Exit, spawn::Identity, time::Millis};
 
 /// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,10 +187,10 @@ fn environment(name: &str, run: Incarnation, paths: &Paths, channel: Channel) ->
 
 /// Where a program may be: itself if it has a slash, else in each directory of the search path.
 fn candidates(program: &str, search: &str) -> Vec<String> {
-    if program.contains('/') {
+    if program.as_bytes().contains(&b'/') {
         return vec![program.to_owned()];
     }
-    let directories = search.split(':').filter(|directory| directory.starts_with('/'));
+    let directories = cut::parts(search, b':').filter(|directory| directory.starts_with('/'));
     directories.map(|directory| format!("{directory}/{program}")).collect()
 }
 

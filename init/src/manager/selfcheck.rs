@@ -6,6 +6,7 @@ use crate::file::{names, text};
 use core::sync::atomic::Ordering::Relaxed;
 use rc::proto::Figure;
 use std::path::Path;
+use supervisor::{cut, decimal};
 
 /// Bytes read of `/proc/self/status`.
 const STATUS: usize = 4096;
@@ -55,8 +56,9 @@ impl Manager {
     pub(super) fn figures(&self) -> Vec<Figure> {
         let status = text("/proc/self/status", STATUS);
         let kib = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+            let line = cut::lines(&status).find_map(|line| line.strip_prefix(key));
+            line.and_then(|rest| decimal::number(rest.split_ascii_whitespace().next()?))
+                .unwrap_or(0)
         };
         let expected = self.peaks.fixed + self.passing_descriptors();
         let deadlines = 64 + 2 * self.database.len();

@@ -17,6 +17,7 @@ use rustix::{
 };
 use std::{ffi::CString, os::fd::IntoRawFd};
 use supervisor::{
+    cut,
     exit::Exit,
     reap,
     signal::Signal,
@@ -59,7 +60,7 @@ impl Manager {
         let (copy, database) = (number(&copy.fd()), self.vault.database);
         let program = format!("/proc/self/fd/{}", number(&image));
         let argv = format!("jamb handover-check {copy} {database}");
-        let argv: Vec<CString> = argv.split(' ').map(c_path).collect();
+        let argv: Vec<CString> = cut::parts(&argv, b' ').map(c_path).collect();
         let nothing = self.resources.nothing.as_fd();
         let spec = Spec {
             // What was opened, not what may be there by then.
@@ -111,11 +112,11 @@ impl Manager {
         let length = rustix::io::read(&candidate.says, &mut bytes).unwrap_or(0);
         let says = String::from_utf8_lossy(&bytes[..length]);
         if exit.is_success() && says.starts_with(handover::CAN) {
-            self.report.say("handover", says.trim_end());
+            self.report.say("handover", says.trim_ascii_end());
             self.next_image = Some(candidate.image);
             return true;
         }
-        let text = match says.trim() {
+        let text = match says.trim_ascii() {
             "" => super::messages::exit(exit),
             says => format!("says: {says}"),
         };

@@ -3,6 +3,7 @@
 //! libc's functions would load modules and may ask the network; these two files are all a router has.
 
 use crate::file::text;
+use supervisor::cut;
 use supervisor::spawn::Identity;
 
 /// The longest file that is read, in bytes.
@@ -71,8 +72,8 @@ fn number(text: &str) -> Option<u32> {
 
 fn find_user(passwd: &str, name: &str) -> Option<User> {
     let wanted = number(name);
-    passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
+    cut::lines(passwd).find_map(|line| {
+        let fields: Vec<&str> = cut::parts(line, b':').collect();
         let [found, _, uid, gid, _, home, ..] = fields[..] else { return None };
         let uid = number(uid)?;
         let matches = found == name || Some(uid) == wanted;
@@ -81,8 +82,8 @@ fn find_user(passwd: &str, name: &str) -> Option<User> {
 }
 
 fn find_group(listed: &str, name: &str) -> Result<u32, String> {
-    let found = listed.lines().find_map(|line| {
-        let mut fields = line.split(':');
+    let found = cut::lines(listed).find_map(|line| {
+        let mut fields = cut::parts(line, b':');
         (fields.next()? == name).then(|| number(fields.nth(1)?))?
     });
     found.or_else(|| number(name)).ok_or_else(|| format!("group {name} is not in /etc/group"))
@@ -90,11 +91,11 @@ fn find_group(listed: &str, name: &str) -> Result<u32, String> {
 
 fn groups_of(listed: &str, user: &str) -> Vec<u32> {
     let one = |line: &str| {
-        let mut fields = line.split(':').skip(2);
+        let mut fields = cut::parts(line, b':').skip(2);
         let gid = number(fields.next()?)?;
-        fields.next()?.split(',').any(|member| member == user).then_some(gid)
+        cut::parts(fields.next()?, b',').any(|member| member == user).then_some(gid)
     };
-    listed.lines().filter_map(one).collect()
+    cut::lines(listed).filter_map(one).collect()
 }
 
 #[cfg(test)]

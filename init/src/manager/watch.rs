@@ -16,7 +16,10 @@ use rustix::{
     io::Errno,
 };
 use std::{io, mem::MaybeUninit, path::Path};
-use supervisor::file::{c_path, lstat};
+use supervisor::{
+    cut,
+    file::{c_path, lstat},
+};
 
 /// Events in one turn.
 const EVENT_TURN: usize = 256;
@@ -157,7 +160,7 @@ impl Watch {
 
 /// Whether the name is one of a part of the path.
 fn is_on_the_way(path: &str, name: &[u8]) -> bool {
-    path.split('/').any(|part| part.as_bytes() == name)
+    cut::parts(path, b'/').any(|part| part.as_bytes() == name)
 }
 
 #[cfg(test)]

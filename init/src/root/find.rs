@@ -6,6 +6,7 @@ use super::superblock;
 use crate::file::{names, read, text};
 use rc::{Millis, boot::Step};
 use std::path::Path;
+use supervisor::cut;
 
 const BLOCKS: &str = "/sys/class/block";
 const VOLUMES: &str = "/sys/class/ubi";
@@ -43,13 +44,13 @@ fn find(device: &str, kind: &str) -> Option<Device> {
     if let Some(name) = device.strip_prefix("mtd:") {
         return mtd(name, kind);
     }
-    if device.starts_with("ubi") && (device.contains(':') || device.contains('_')) {
+    if device.starts_with("ubi") && (device.bytes().any(|byte| matches!(byte, b':' | b'_'))) {
         return ubi(device, kind);
     }
     if device.starts_with('/') {
         return look_at(device.to_owned());
     }
-    let Some((tag, value)) = device.split_once('=') else {
+    let Some((tag, value)) = cut::first(device, b'=') else {
         // Not a device at all: the name of a file system without one, or something for a network.
         return Some(Device { source: device.to_owned(), kind: None });
     };
@@ -60,9 +61,9 @@ fn find(device: &str, kind: &str) -> Option<Device> {
         _ => {
             let tag = if tag == "PARTLABEL" { "PARTNAME" } else { tag };
             let about = text(&format!("{BLOCKS}/{name}/uevent"), MAX_TEXT);
-            about
-                .lines()
-                .any(|line| line.split_once('=').is_some_and(|(key, is)| key == tag && is == value))
+            cut::lines(&about).any(|line| {
+                cut::first(line, b'=').is_some_and(|(key, is)| key == tag && is == value)
+            })
         }
     };
     let name = blocks.into_iter().find(is_it)?;
@@ -72,9 +73,9 @@ fn find(device: &str, kind: &str) -> Option<Device> {
 /// The names of all block devices, for people who look for one that is not there.
 pub fn seen() -> String {
     let mut all = names(Path::new(BLOCKS)).unwrap_or_default().join(" ");
-    for line in text("/proc/mtd", MAX_TEXT).lines().skip(1) {
+    for line in cut::lines(&text("/proc/mtd", MAX_TEXT)).skip(1) {
         all.push(' ');
-        all.push_str(line.split(':').next().unwrap_or_default());
+        all.push_str(cut::head(line, b':'));
     }
     all
 }
@@ -112,9 +113,9 @@ fn mtd(wanted: &str, kind: &str) -> Option<Device> {
 }
 
 fn mtd_number<'t>(table: &'t str, wanted: &str) -> Option<&'t str> {
-    table.lines().find_map(|line| {
-        let (number, rest) = line.strip_prefix("mtd")?.split_once(": ")?;
-        let (_, name) = rest.split_once('"')?;
+    cut::lines(table).find_map(|line| {
+        let (number, rest) = cut::first(line.strip_prefix("mtd")?, b':')?;
+        let (_, name) = cut::first(rest, b'"')?;
         (name.strip_suffix('"') == Some(wanted)).then_some(number)
     })
 }
@@ -122,18 +123,20 @@ fn mtd_number<'t>(table: &'t str, wanted: &str) -> Option<&'t str> {
 /// A UBI volume, `ubi0:NAME` or `ubi0_1`. ubifs finds it by that name; others need a block device of it.
 fn ubi(device: &str, kind: &str) -> Option<Device> {
     let volumes = names(Path::new(VOLUMES)).unwrap_or_default();
-    let is_it = |volume: &String| match device.split_once(':') {
+    let is_it = |volume: &String| match cut::first(device, b':') {
         None => volume == device,
         Some((on, name)) => {
             volume.strip_prefix(on).is_some_and(|rest| rest.starts_with('_'))
-                && text(&format!("{VOLUMES}/{volume}/name"), MAX_TEXT).trim_end() == name
+                && text(&format!("{VOLUMES}/{volume}/name"), MAX_TEXT).trim_ascii_end() == name
         }
     };
     let volume = volumes.into_iter().find(is_it)?;
-    if kind.is_empty() || kind == "ubifs" {
-        return Some(Device { source: volume, kind: Some("ubifs") });
+    match volume.strip_prefix("ubi") {
+        Some(number) if !kind.is_empty() && kind != "ubifs" => {
+            look_at(format!("/dev/ubiblock{number}"))
+        }
+        _ => Some(Device { source: volume, kind: Some("ubifs") }),
     }
-    look_at(format!("/dev/{}", volume.replacen("ubi", "ubiblock", 1)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The command line of one `svc` command: options anywhere, names in their order. Pure.
 
 use std::time::Duration;
-use supervisor::decimal;
+use supervisor::{cut, decimal};
 
 /// What a command understands.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ pub fn parse(
             args.names.push(word);
             continue;
         }
-        let (option, mut attached) = match word.split_once('=') {
+        let (option, mut attached) = match cut::first(&word, b'=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value.to_owned())),
             _ => (word.as_str(), None),
         };

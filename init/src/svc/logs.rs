@@ -4,6 +4,7 @@ use super::{Connection, Failure, args::Args, query, run_dir};
 use crate::{exit, manager::OWN_NAME};
 use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
 use std::path::{Path, PathBuf};
+use supervisor::cut;
 
 /// `svc log`
 pub fn log(args: &Args) -> Result<i32, Failure> {
@@ -50,12 +51,12 @@ pub fn tail(directory: &Path, name: &str, lines: usize) -> Vec<String> {
     if log_main(directory, &options, &mut text).is_err() {
         return Vec::new();
     }
-    let marks = [format!(" {name}: "), format!(" {OWN_NAME}: jamb: {name}: ")];
+    let marks = [format!("{name}: "), format!("{OWN_NAME}: jamb: {name}: ")];
     let text = String::from_utf8_lossy(&text);
     let is_about = |line: &&str| {
-        let rest = line.find(' ').map_or("", |at| &line[at..]);
+        let rest = cut::first(line, b' ').map_or("", |(_, rest)| rest);
         marks.iter().any(|mark| rest.starts_with(mark.as_str()))
     };
-    let about: Vec<&str> = text.lines().filter(is_about).collect();
+    let about: Vec<&str> = cut::lines(&text).filter(is_about).collect();
     about[about.len().saturating_sub(lines)..].iter().map(|&line| line.to_owned()).collect()
 }

@@ -197,7 +197,7 @@ pub fn main(call: Call) -> i32 {
     }
     let mut words = call.args.into_iter();
     let Some(name) = words.next() else {
-        exit::complain("svc", &format!("a command is missing\n\n{}", HELP.trim_end()));
+        exit::complain("svc", &format!("a command is missing\n\n{}", HELP.trim_ascii_end()));
         return exit::USAGE;
     };
     let found = COMMANDS.iter().find(|command| name == command.name);

@@ -8,6 +8,7 @@ use rc::{
 };
 use rustix::io::Errno;
 use std::path::Path;
+use supervisor::cut;
 
 /// How often a generation that vanishes while it is read is looked for again.
 const ATTEMPTS: usize = 10;
@@ -131,7 +132,7 @@ fn show(values: &Values, key: Option<&String>, json: bool) -> String {
             text.push('\n');
             continue;
         }
-        for line in value.split('\n') {
+        for line in cut::parts(value, b'\n') {
             text.push_str(&format!("{name}={line}\n"));
         }
     }

@@ -140,7 +140,7 @@ fn as_text(world: &World, lines: &[Line]) -> String {
         text.push_str(&" ".repeat((widest + 2).saturating_sub(width(line))));
         let phase = item.map_or("?", |item| item.phase.name());
         let relation = line.relation.map_or("", word);
-        text.push_str(format!("{phase:<8}  {relation}").trim_end());
+        text.push_str(format!("{phase:<8}  {relation}").trim_ascii_end());
         text.push_str(if line.again { ", see above\n" } else { "\n" });
     }
     text

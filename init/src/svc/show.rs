@@ -172,7 +172,7 @@ pub fn table(items: &[Item], colour: bool) -> String {
         );
         let visible = line.chars().count() - if colour { on.len() + off.len() } else { 0 };
         let detail = cut(&detail(item), WIDTH.saturating_sub(visible).max(20));
-        text.push_str((line + &detail).trim_end());
+        text.push_str((line + &detail).trim_ascii_end());
         text.push('\n');
     }
     text

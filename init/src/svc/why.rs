@@ -6,6 +6,7 @@ use rc::{
     engine::{Phase, Want},
     proto::{CONFLICT, Item},
 };
+use supervisor::cut;
 
 /// Log lines shown for a service that failed.
 const LINES: usize = 3;
@@ -53,7 +54,7 @@ impl<'a> Chain<'a> {
             Some(bare) => (bare, true),
             None => (blocker, false),
         };
-        let (name, key) = match bare.split_once('.') {
+        let (name, key) = match cut::first(bare, b'.') {
             Some((name, key)) => (name, Some(key)),
             None => (bare, None),
         };
