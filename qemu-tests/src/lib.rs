@@ -28,4 +28,5 @@ pub mod serial;
 pub mod spec;
 pub mod ssh;
 pub mod status;
+pub mod tool;
 pub mod tree;

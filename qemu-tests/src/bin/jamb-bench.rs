@@ -10,6 +10,7 @@ use qemu_tests::{
     memory::{self, Memory},
     places::Places,
     status::Status,
+    tool,
 };
 use std::{
     fmt::Write as _,
@@ -43,14 +44,13 @@ struct Shown {
     idle: [Idle; 2],
 }
 
+const ABOUT: &str = "\
+Boots emulated routers and measures sizes, memory, boot times and idleness. Takes
+some minutes; writes size.md, image.md, memory.md, boot.md and idle.md into
+target/bench.";
+
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("jamb-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tool::main("jamb-bench", ABOUT, bench)
 }
 
 fn bench() -> Result<()> {

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use qemu_tests::{
     places::Places,
     scale::{Shape, Spread, Stand, side_by_side},
+    tool,
 };
 use std::{fmt::Write as _, fs, process::ExitCode};
 
@@ -22,14 +23,13 @@ const RUNS: &[(Shape, usize, Option<f64>)] = &[
     (Shape::Chain, 1000, None),
 ];
 
+const ABOUT: &str = "\
+Measures how the time to start services grows with their number, beside a C loop
+that does only what cannot be left out. Takes some minutes of a quiet machine;
+writes target/bench/scale.md.";
+
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("jamb-scale: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tool::main("jamb-scale", ABOUT, bench)
 }
 
 fn bench() -> Result<()> {
