@@ -40,11 +40,11 @@ pub fn ext4(tree: Option<&Tree>, image: &Path, mib: u64, label: &str, uuid: &str
     run(command.arg(image)).map(drop)
 }
 
-/// Puts a GPT around the image of a file system: one partition of this name, at `disk`.
+/// Puts a GPT around the image of a file system: one partition of this name and UUID, at `disk`.
 ///
 /// # Errors
 /// A file cannot be read or written, or sfdisk is missing.
-pub fn partitioned(image: &Path, name: &str, disk: &Path) -> Result<()> {
+pub fn partitioned(image: &Path, name: &str, uuid: &str, disk: &Path) -> Result<()> {
     let mut content = File::open(image)?;
     let size = content.metadata()?.len().next_multiple_of(START);
     let mut file = File::create(disk).with_context(|| format!("cannot make {}", disk.display()))?;
@@ -53,8 +53,8 @@ pub fn partitioned(image: &Path, name: &str, disk: &Path) -> Result<()> {
     file.seek(SeekFrom::Start(START))?;
     std::io::copy(&mut content, &mut file)?;
     drop(file);
-    let table =
-        format!("label: gpt\nstart={}, size={}, name=\"{name}\"\n", START / 512, size / 512);
+    let (start, size) = (START / 512, size / 512);
+    let table = format!("label: gpt\nstart={start}, size={size}, name=\"{name}\", uuid={uuid}\n");
     crate::run::filter(Command::new("sfdisk").arg("--quiet").arg(disk), table.as_bytes()).map(drop)
 }
 

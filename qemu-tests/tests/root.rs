@@ -18,6 +18,7 @@ use std::{fs, path::PathBuf, time::Duration};
 /// Many times what it takes on an idle host.
 const LIMIT: Duration = Duration::from_secs(60);
 
+const PART_UUID: &str = "89abcdef-0123-4567-89ab-cdef01234567";
 const ROOT_UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const NEXT_UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
 const DATA_UUID: &str = "fedcba98-7654-3210-fedc-ba9876543210";
@@ -45,7 +46,7 @@ impl Flash {
         builder.tree.add(DATABASE, Node::Bytes(database), 0o644, "services.db").unwrap();
         let squashfs = directory.join("squashfs");
         disk::squashfs(&builder.tree, &squashfs).unwrap();
-        disk::partitioned(&squashfs, "rootfs", &directory.join("disk")).unwrap();
+        disk::partitioned(&squashfs, "rootfs", PART_UUID, &directory.join("disk")).unwrap();
         let tree = Some(&builder.tree);
         disk::ext4(tree, &directory.join("ext4"), 32, "root", ROOT_UUID).unwrap();
         disk::ext4(None, &directory.join("data"), 16, "data", DATA_UUID).unwrap();
@@ -174,7 +175,8 @@ fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
     // The disk is write-protected.
     shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vdb / ext4 ro");
     drop(alone);
-    let mut alone = flash.start(image, "root=/dev/vda1", disks(&["disk"]));
+    let cmdline = format!("root=PARTUUID={PART_UUID}");
+    let mut alone = flash.start(image, &cmdline, disks(&["disk"]));
     wait_system(&mut alone);
     shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vda1 / squashfs ro");
     shell(&mut alone, "touch /x || svc status", "Read-only file system");

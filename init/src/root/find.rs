@@ -2,11 +2,11 @@
 //! the file system, by name or UUID of the partition, by name of an MTD device or UBI volume. Looks at what
 //! the kernel has right now; whoever waits asks again.
 
-use super::superblock;
+use super::{partition, superblock};
 use crate::file::{names, read, text};
 use rc::{Millis, boot::Step};
 use std::path::Path;
-use supervisor::cut;
+use supervisor::{cut, decimal};
 
 const BLOCKS: &str = "/sys/class/block";
 const VOLUMES: &str = "/sys/class/ubi";
@@ -58,13 +58,12 @@ fn find(device: &str, kind: &str) -> Option<Device> {
     let is_it = |name: &String| match tag {
         "LABEL" => superblock::has_label(&head_of(name), value),
         "UUID" => superblock::has_uuid(&head_of(name), value),
-        _ => {
-            let tag = if tag == "PARTLABEL" { "PARTNAME" } else { tag };
+        "PARTUUID" => has_partition_uuid(name, value).unwrap_or(false),
+        "PARTLABEL" => {
             let about = text(&format!("{BLOCKS}/{name}/uevent"), MAX_TEXT);
-            cut::lines(&about).any(|line| {
-                cut::first(line, b'=').is_some_and(|(key, is)| key == tag && is == value)
-            })
+            about.lines().any(|line| line.strip_prefix("PARTNAME=") == Some(value))
         }
+        _ => false,
     };
     let name = blocks.into_iter().find(is_it)?;
     look_at(format!("/dev/{name}"))
@@ -78,6 +77,17 @@ pub fn seen() -> String {
         all.push_str(cut::head(line, b':'));
     }
     all
+}
+
+/// `None` for what is no partition.
+fn has_partition_uuid(name: &str, uuid: &str) -> Option<bool> {
+    let directory = format!("{BLOCKS}/{name}");
+    let number = decimal::number(text(&format!("{directory}/partition"), MAX_TEXT).trim())?;
+    // It leads to ../../devices/…/DISK/PARTITION.
+    let place = supervisor::file::read_link(Path::new(&directory)).ok()?;
+    let disk = place.rsplit('/').nth(1)?;
+    let table = read(Path::new(&format!("/dev/{disk}")), partition::LENGTH).ok()?;
+    Some(partition::has_uuid(&table, number, uuid))
 }
 
 fn head_of(name: &str) -> Vec<u8> {

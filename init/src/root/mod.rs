@@ -3,6 +3,7 @@
 //! bound, but mount(2) itself, which nothing can interrupt; the hardware's watchdog is there for that.
 
 mod find;
+mod partition;
 mod superblock;
 
 pub use find::wait_for;

@@ -38,10 +38,14 @@ pub fn has_label(head: &[u8], label: &str) -> bool {
 
 /// Whether it is a file system of this UUID, written in hexadecimal digits.
 pub fn has_uuid(head: &[u8], uuid: &str) -> bool {
-    let Some(field) = field(head, EXT_UUID, 16) else { return false };
+    field(head, EXT_UUID, 16).is_some_and(|field| is_uuid(field, uuid))
+}
+
+/// Whether these bytes are written so in hexadecimal digits, with `-` anywhere.
+pub fn is_uuid(bytes: &[u8], uuid: &str) -> bool {
     let mut digits =
         uuid.bytes().filter(|byte| *byte != b'-').map(|byte| char::from(byte).to_digit(16));
-    for byte in field {
+    for byte in bytes {
         for half in [byte >> 4, byte & 15] {
             if digits.next() != Some(Some(half.into())) {
                 return false;
