@@ -249,17 +249,13 @@ impl Manager {
     /// # Errors
     /// What could not be made and why, for people.
     pub fn new(setup: Setup) -> Result<Self, String> {
-        let cannot = |what: &str| {
-            let what = what.to_owned();
-            move |error: io::Error| format!("cannot {what}: {error}")
-        };
         let Setup { database, graph, paths, mut report, handover, .. } = setup;
         let before = handover.as_ref().map(|handover| &handover.fixed);
         let nofile = before.map_or_else(raise_nofile, |fixed| fixed.nofile);
         // What every process gets, and what hands it over, should have low numbers; see there.
         let mut spawner = Spawner::new();
-        let nothing = disk::nothing().map_err(cannot("open /dev/null"))?;
-        paths.make().map_err(|(path, error)| cannot(&format!("make {}", path.display()))(error))?;
+        let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
+        paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
         let names: Vec<Option<String>> = database
             .ids()
             .map(|id| {
@@ -269,12 +265,13 @@ impl Manager {
             })
             .collect();
         let logs = Logs::new(&names, &paths.log, &graph.system, before)
-            .map_err(|errno| cannot("make the log pipes")(errno.into()))?;
-        report.set_log(logs.own_writer().map_err(|e| cannot("make the log pipes")(e.into()))?);
-        let glass = Glass::new().map_err(|errno| cannot("make a pipe")(errno.into()))?;
-        let poll = Poll::new().map_err(cannot("make the poll"))?;
+            .map_err(|errno| cannot("make", "the log pipes", errno.into()))?;
+        let own = logs.own_writer();
+        report.set_log(own.map_err(|errno| cannot("make", "the log pipes", errno.into()))?);
+        let glass = Glass::new().map_err(|errno| cannot("make", "a pipe", errno.into()))?;
+        let poll = Poll::new().map_err(|error| cannot("make", "the poll", error))?;
         let control = Control::open(&paths.control, &poll, before.map(|fixed| fixed.control))
-            .map_err(cannot(&format!("listen on {}", paths.control.display())))?;
+            .map_err(|error| cannot("listen on", &paths.control.to_string_lossy(), error))?;
         let fixed = Fixed {
             services: u16::try_from(database.len()).unwrap_or(u16::MAX),
             database: number(&setup.stored),
@@ -283,7 +280,7 @@ impl Manager {
             ..logs.fixed(&setup.clock)
         };
         let vault = Vault::make(&fixed, setup.stored)
-            .map_err(|errno| cannot("make the state")(errno.into()))?;
+            .map_err(|errno| cannot("make", "the state", errno.into()))?;
         spawner.note_pid_at(&vault.header.spawned);
         let (engine, todo, queue) = match &handover {
             None => (Engine::new(graph), Vec::new(), VecDeque::new()),
@@ -336,8 +333,8 @@ impl Manager {
         }
         manager.keep_all(&fixed, &setup.line);
         // From here on a crash is one of this program, whose state is complete.
-        manager.signals =
-            Signals::catch(setup.signals, &manager.poll).map_err(cannot("catch signals"))?;
+        manager.signals = Signals::catch(setup.signals, &manager.poll)
+            .map_err(|error| cannot("catch", "signals", error))?;
         let is_first = handover.is_none();
         if let Some(handover) = handover {
             manager.go_on_from(handover);
@@ -562,6 +559,12 @@ impl Manager {
         self.stopped_at
             .is_some_and(|at| self.logs.is_drained() || self.clock.now() >= at.after(DRAIN))
     }
+}
+
+/// Why there is no manager, for people.
+#[cold]
+fn cannot(verb: &str, what: &str, error: io::Error) -> String {
+    format!("cannot {verb} {what}: {error}")
 }
 
 /// Two descriptors a service, and some: raises the soft limit to the hard one and answers what it was.
