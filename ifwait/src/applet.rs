@@ -21,7 +21,7 @@ pub const USAGE: i32 = 2;
 pub const SYSTEM: i32 = 111;
 
 /// Runs the applet with the words after its name; answers its exit code.
-pub fn applet_main(args: &[String], out: &mut dyn Write, err: &mut dyn Write) -> i32 {
+pub fn applet_main(args: Vec<String>, out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     let result = match args::parse(args) {
         Ok(Command::Help) => print(out, format_args!("{HELP}")).map(|()| MET),
         Ok(Command::Version) => {

@@ -3,6 +3,7 @@
 
 use crate::predicate::Predicate;
 use std::time::Duration;
+use supervisor::options::{Known, Line};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -24,6 +25,14 @@ exit status: 0 they hold, 1 timed out, 2 usage, 111 system error
 
 /// Bytes of the longest name, an alternative one: ALTIFNAMSIZ without its zero.
 const NAME_LONGEST: usize = 127;
+
+const OPTIONS: &[Known] = &[
+    Known::both(b'h', "help", ""),
+    Known::both(b'V', "version", ""),
+    Known::letter(b'v', ""),
+    Known::letter(b't', "a number of seconds"),
+];
+
 /// A command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -56,39 +65,21 @@ pub struct Verbose;
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: &[String]) -> Result<Command, String> {
-    let (mut verbose, mut timeout, mut options) = (None, None, true);
+pub fn parse(args: Vec<String>) -> Result<Command, String> {
+    let (mut verbose, mut timeout) = (None, None);
     let mut ifname: Option<String> = None;
     let mut predicates = Vec::new();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let word = arg.as_str();
-        match word {
-            "--" if options => options = false,
-            "-h" | "--help" if options => return Ok(Command::Help),
-            "-V" | "--version" if options => return Ok(Command::Version),
-            _ if options && word.len() > 1 && word.starts_with('-') => {
-                let mut letters = word.strip_prefix('-').unwrap_or(word).chars();
-                while let Some(letter) = letters.next() {
-                    match letter {
-                        'v' => verbose = Some(Verbose),
-                        't' => {
-                            let attached = letters.as_str();
-                            let value = match attached {
-                                "" => args.next().ok_or("-t needs a number of seconds")?,
-                                _ => attached,
-                            };
-                            timeout = Some(seconds(value)?);
-                            break;
-                        }
-                        _ => return Err(["unknown option ", word].concat()),
-                    }
-                }
-            }
+    let mut line = Line::new(args, OPTIONS);
+    while let Some((mark, word)) = line.take()? {
+        match mark {
+            b'h' => return Ok(Command::Help),
+            b'V' => return Ok(Command::Version),
+            b'v' => verbose = Some(Verbose),
+            b't' => timeout = Some(seconds(&word)?),
             _ if ifname.is_none() => ifname = Some(valid_name(word)?),
             _ => match word.parse() {
                 Ok(predicate) => predicates.push(predicate),
-                Err(_) => return Err(unknown_predicate(word)),
+                Err(_) => return Err(unknown_predicate(&word)),
             },
         }
     }
@@ -106,12 +97,12 @@ fn unknown_predicate(word: &str) -> String {
 
 /// What no interface can be called would be waited for in vain (`dev_valid_name()` in
 /// net/core/dev.c; alternative names may be longer).
-fn valid_name(word: &str) -> Result<String, String> {
+fn valid_name(word: String) -> Result<String, String> {
     let refused = |byte: u8| byte == b'/' || byte == 0 || byte.is_ascii_whitespace();
-    let valid = !matches!(word, "" | "." | "..")
+    let valid = !matches!(word.as_str(), "" | "." | "..")
         && word.len() <= NAME_LONGEST
         && !word.bytes().any(refused);
-    if valid { Ok(word.to_string()) } else { Err(["no interface can be called ", word].concat()) }
+    if valid { Ok(word) } else { Err(["no interface can be called ", &word].concat()) }
 }
 
 fn seconds(word: &str) -> Result<Duration, String> {
@@ -126,7 +117,7 @@ mod tests {
 
     fn parse(line: &str) -> Result<Command, String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        super::parse(&words)
+        super::parse(words)
     }
 
     fn wait(line: &str) -> Wait {
@@ -174,8 +165,8 @@ mod tests {
             let message = parse(line).unwrap_err();
             assert!(message.contains(part), "{line}: {message}");
         }
-        assert!(super::parse(&[]).is_err());
-        assert!(super::parse(&[String::new()]).is_err());
+        assert!(super::parse(vec![]).is_err());
+        assert!(super::parse(vec![String::new()]).is_err());
         assert_eq!(parse("wan0 --help"), Ok(Command::Help));
         assert_eq!(parse("-V"), Ok(Command::Version));
     }

@@ -6,5 +6,5 @@ use std::io;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    std::process::exit(ifwait::applet::applet_main(&args, &mut io::stdout(), &mut io::stderr()));
+    std::process::exit(ifwait::applet::applet_main(args, &mut io::stdout(), &mut io::stderr()));
 }

@@ -115,7 +115,7 @@ pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
 }
 
 fn ifwait(call: Call) -> i32 {
-    ifwait::applet::applet_main(&call.args, &mut Stream::out(), &mut Stream::err())
+    ifwait::applet::applet_main(call.args, &mut Stream::out(), &mut Stream::err())
 }
 
 fn collector(call: Call) -> i32 {

@@ -13,7 +13,10 @@ use std::{
     env,
     path::{Path, PathBuf},
 };
-use supervisor::{cut, decimal};
+use supervisor::{
+    cut, decimal,
+    options::{Known, Line},
+};
 
 const HELP: &str = "\
 usage: output [--replace] [--unset KEY]… [--commit] [KEY=VALUE]…
@@ -30,6 +33,12 @@ Publishes outputs of the service that it is called from, all at once.
 exit codes: 0 published, 1 refused (nothing changed), 100 usage,
 111 not called from a service, or jamb cannot be reached
 ";
+
+const OPTIONS: &[Known] = &[
+    Known::name(b'R', "replace", ""),
+    Known::name(b'C', "commit", ""),
+    Known::name(b'U', "unset", "a key"),
+];
 
 /// Keys in the order in which they were given, each once; `None` takes it back.
 type Values = Vec<(String, Option<String>)>;
@@ -64,16 +73,12 @@ pub fn main(call: Call) -> i32 {
 
 fn parse(args: Vec<String>) -> Result<Change, String> {
     let mut change = Change::default();
-    let mut args = args.into_iter();
-    while let Some(word) = args.next() {
-        match word.as_str() {
-            "--replace" => change.replace = true,
-            "--commit" => change.commit = true,
-            "--unset" => {
-                let key = args.next().ok_or("--unset needs a key")?;
-                *slot(&mut change.values, &key) = None;
-            }
-            _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
+    let mut line = Line::new(args, OPTIONS);
+    while let Some((mark, word)) = line.take()? {
+        match mark {
+            b'R' => change.replace = true,
+            b'C' => change.commit = true,
+            b'U' => *slot(&mut change.values, &word) = None,
             _ => {
                 let (key, value) =
                     cut::first(&word, b'=').ok_or(format!("{word} is no KEY=VALUE"))?;

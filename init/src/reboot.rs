@@ -13,7 +13,10 @@ use rustix::{
     fs::{Access, access, sync},
     process::{Pid, Signal, kill_process},
 };
-use supervisor::{cut, decimal};
+use supervisor::{
+    cut, decimal,
+    options::{Known, Line},
+};
 
 const HELP: &str = "\
 usage: reboot|poweroff|halt [-f] [-k] [-n] [-x] [-d SECONDS] [-m DIRECTORY] [-r REASON] [-w]
@@ -36,6 +39,18 @@ file systems are unmounted, and the kernel reboots, powers off or halts.
 
 exit codes: 0 it has begun, 1 refused, 100 usage, 111 PID 1 cannot be reached
 ";
+
+/// BusyBox's, and jamb's own.
+const OPTIONS: &[Known] = &[
+    Known::letter(b'f', ""),
+    Known::letter(b'k', ""),
+    Known::letter(b'n', ""),
+    Known::letter(b'w', ""),
+    Known::letter(b'x', ""),
+    Known::letter(b'd', "a number of seconds"),
+    Known::letter(b'm', "a directory"),
+    Known::letter(b'r', "a reason"),
+];
 
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Options {
@@ -152,37 +167,23 @@ fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
     }
 }
 
-/// BusyBox's options, which may be written together.
 fn parse(words: Vec<String>) -> Result<Options, String> {
-    let mut words = words.into_iter();
     let mut options = Options::default();
-    while let Some(word) = words.next() {
-        let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty());
-        let letters = letters.ok_or_else(|| format!("{word} is no option"))?;
-        for (at, letter) in letters.char_indices() {
-            match letter {
-                'f' => options.force = true,
-                'k' => options.kill = true,
-                'n' => options.no_sync = true,
-                'w' => options.wtmp_only = true,
-                'x' => options.kexec = true,
-                'd' | 'm' | 'r' => {
-                    let value = match &letters[at + 1..] {
-                        "" => words.next().ok_or_else(|| format!("-{letter} needs a value"))?,
-                        attached => attached.to_owned(),
-                    };
-                    match letter {
-                        'm' => options.last_act = value,
-                        'r' => options.reason = value,
-                        _ => {
-                            options.delay = decimal::number(&value)
-                                .ok_or_else(|| format!("{value} is no number of seconds"))?;
-                        }
-                    }
-                    break;
-                }
-                _ => return Err(format!("there is no option -{letter}")),
+    let mut line = Line::new(words, OPTIONS);
+    while let Some((mark, value)) = line.take()? {
+        match mark {
+            b'f' => options.force = true,
+            b'k' => options.kill = true,
+            b'n' => options.no_sync = true,
+            b'w' => options.wtmp_only = true,
+            b'x' => options.kexec = true,
+            b'm' => options.last_act = value,
+            b'r' => options.reason = value,
+            b'd' => {
+                options.delay = decimal::number(&value)
+                    .ok_or_else(|| format!("{value} is no number of seconds"))?;
             }
+            _ => return Err(format!("{value} is no option")),
         }
     }
     Ok(options)

@@ -15,6 +15,7 @@ use rustix::{
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use std::path::{Path, PathBuf};
+use supervisor::options::{Known, Line};
 
 const HELP: &str = "\
 usage: jamb supervise --db FILE --run-dir DIR [--log-dir DIR] [--target NAME] [--verbose]
@@ -41,6 +42,15 @@ const fn meaning(signal: c_int) -> Option<Wish> {
         _ => None,
     }
 }
+
+const OPTIONS: &[Known] = &[
+    Known::name(b'D', "db", "a file"),
+    Known::name(b'R', "run-dir", "a directory"),
+    Known::name(b'L', "log-dir", "a directory"),
+    Known::name(b'T', "target", "a name"),
+    Known::name(b'V', "verbose", ""),
+    Known::name(b'H', handover::NAME, "a number"),
+];
 
 #[derive(Default)]
 struct Options {
@@ -89,27 +99,17 @@ fn usage(problem: &str) -> i32 {
 
 fn parse(args: Vec<String>) -> Result<Options, String> {
     let mut options = Options::default();
-    let mut args = args.into_iter();
-    while let Some(option) = args.next() {
-        let name = option.as_str();
-        if name == handover::OPTION {
-            // Its value was looked at before.
-            args.next();
-            continue;
-        }
-        if name == "--verbose" {
-            options.verbose = true;
-            continue;
-        }
-        if !matches!(name, "--db" | "--run-dir" | "--log-dir" | "--target") {
-            return Err(format!("unknown option {name}"));
-        }
-        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
-        match name {
-            "--db" => options.db = Some(value.into()),
-            "--run-dir" => options.run_dir = Some(value.into()),
-            "--log-dir" => options.log_dir = Some(value.into()),
-            _ => options.target = Some(value),
+    let mut line = Line::new(args, OPTIONS);
+    while let Some((mark, value)) = line.take()? {
+        match mark {
+            b'D' => options.db = Some(value.into()),
+            b'R' => options.run_dir = Some(value.into()),
+            b'L' => options.log_dir = Some(value.into()),
+            b'T' => options.target = Some(value),
+            b'V' => options.verbose = true,
+            // It was looked at before.
+            b'H' => {}
+            _ => return Err(format!("{value} is no option")),
         }
     }
     Ok(options)

@@ -6,6 +6,7 @@ use crate::spool::CHUNK;
 use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use supervisor::options::{Known, Line};
 use supervisor::{cut, decimal};
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
@@ -16,6 +17,15 @@ const MAX_FILE: u64 = 128 << 10;
 const MAX_TOTAL: u64 = 2 << 20;
 /// Below this, `current` would be rotated with nearly every line.
 const MIN_FILE: u64 = 4 << 10;
+
+const OPTIONS: &[Known] = &[
+    Known::name(b'P', "map-fd", "a number"),
+    Known::name(b'S', "spool-fd", "a number"),
+    Known::name(b'C', "console-fd", "a number"),
+    Known::name(b'D', "dir", "a directory"),
+    Known::name(b'F', "max-file", "a number"),
+    Known::name(b'T', "max-total", "a number"),
+];
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -39,24 +49,22 @@ pub struct Args {
 pub fn parse(args: Vec<String>) -> Result<Args, String> {
     let (mut map, mut spool, mut console, mut dir) = (None, None, None, None);
     let (mut max_file, mut max_total) = (MAX_FILE, MAX_TOTAL);
-    let mut args = args.into_iter();
-    while let Some(option) = args.next() {
-        let name = option.as_str();
-        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
-        if name == "--dir" {
+    let mut line = Line::new(args, OPTIONS);
+    while let Some((mark, value)) = line.take()? {
+        if mark == b'D' {
             dir = Some(PathBuf::from(value));
             continue;
         }
-        let wrong = || format!("{name}: {value} is not a number");
+        let wrong = || format!("{value} is not a number");
         let number: u64 = decimal::number(&value).ok_or_else(wrong)?;
         let fd = || RawFd::try_from(number).map_err(|_| wrong());
-        match name {
-            "--map-fd" => map = Some(fd()?),
-            "--spool-fd" => spool = Some(fd()?),
-            "--console-fd" => console = Some(fd()?),
-            "--max-file" => max_file = number.max(MIN_FILE),
-            "--max-total" => max_total = number,
-            _ => return Err(format!("unknown option {name}")),
+        match mark {
+            b'P' => map = Some(fd()?),
+            b'S' => spool = Some(fd()?),
+            b'C' => console = Some(fd()?),
+            b'F' => max_file = number.max(MIN_FILE),
+            b'T' => max_total = number,
+            _ => return Err(format!("{value} is no option")),
         }
     }
     // The budget must hold a piece and a file being written, with one to be deleted beside it.
@@ -116,10 +124,10 @@ mod tests {
             ("", "--map-fd is missing"),
             ("--map-fd 1 --dir d", "--spool-fd is missing"),
             ("--map-fd 1 --spool-fd 2", "--dir is missing"),
-            ("--map-fd", "--map-fd needs a value"),
-            ("--map-fd x", "--map-fd: x is not a number"),
-            ("--map-fd -1", "--map-fd: -1 is not a number"),
-            ("--map-fd 4294967296", "--map-fd: 4294967296 is not a number"),
+            ("--map-fd", "--map-fd needs a number"),
+            ("--map-fd x", "x is not a number"),
+            ("--map-fd -1", "-1 is not a number"),
+            ("--map-fd 4294967296", "4294967296 is not a number"),
             ("--colour 1", "unknown option --colour"),
         ] {
             assert_eq!(parsed(line).unwrap_err(), want);

@@ -33,6 +33,8 @@ use std::{
 
 /// The option behind which the next program is told the number of the memfd.
 pub const OPTION: &str = "--handover";
+/// Its name without the dashes.
+pub const NAME: &str = "handover";
 /// Five crashes within this many seconds are a loop.
 pub const TOO_CLOSE_S: u32 = 60;
 

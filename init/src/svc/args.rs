@@ -1,39 +1,49 @@
 //! The command line of one `svc` command: options anywhere, names in their order. Pure.
 
 use std::time::Duration;
-use supervisor::{cut, decimal};
+use supervisor::{
+    decimal,
+    options::{Known, Line},
+};
 
 /// What a command understands.
 #[derive(Clone, Copy)]
 pub struct Allowed {
-    /// `--json`
-    pub json: bool,
-    /// `-f`
-    pub follow: bool,
-    /// `-n LINES`
-    pub lines: bool,
-    /// `--since WHEN`
-    pub since: bool,
-    /// `-t SECONDS`
-    pub timeout: bool,
-    /// `-n`
-    pub no_wait: bool,
-    /// `--all`
-    pub all: bool,
-    /// `-r`
-    pub reverse: bool,
+    /// Its options.
+    pub options: &'static [Known],
     /// Names that it needs.
     pub least: usize,
     /// Names that it takes.
     pub most: usize,
 }
 
+/// All commands have it.
+pub const FOR_HELP: Known = Known::both(b'h', "help", "");
+/// `--json`
+pub const JSON: Known = Known::name(b'J', "json", "");
+/// `-f`
+pub const FOLLOW: Known = Known::both(b'f', "follow", "");
+/// `-n LINES`
+pub const LINES: Known = Known::both(b'n', "lines", "a number of lines");
+/// `--since WHEN`
+pub const SINCE: Known = Known::name(b'S', "since", "an age or a time");
+/// `-t SECONDS`
+pub const TIMEOUT: Known = Known::both(b't', "timeout", "a number of seconds");
+/// `-n`
+pub const NO_WAIT: Known = Known { mark: b'N', letter: Some(b'n'), name: "no-wait", value: "" };
+/// `--all`
+pub const ALL: Known = Known::name(b'A', "all", "");
+/// The same.
+pub const SINCE_BOOT: Known = Known::name(b'A', "since-boot", "");
+/// `-r`
+pub const REVERSE: Known = Known::both(b'r', "reverse", "");
+
 /// What was said.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub struct Args {
     /// Names, and what else is no option.
     pub names: Vec<String>,
-    /// See [`Allowed`], also below.
+    /// See the options above, also below.
     pub json: bool,
     /// Go on.
     pub follow: bool,
@@ -55,51 +65,30 @@ pub struct Args {
 ///
 /// # Errors
 /// What is wrong, for people.
-pub fn parse(
-    command: &str,
-    allowed: &Allowed,
-    mut words: std::vec::IntoIter<String>,
-) -> Result<Option<Args>, String> {
+pub fn parse(command: &str, allowed: &Allowed, words: Vec<String>) -> Result<Option<Args>, String> {
     let mut args = Args::default();
-    let mut only_names = false;
-    while let Some(word) = words.next() {
-        if only_names || !word.starts_with('-') || word == "-" {
-            args.names.push(word);
-            continue;
-        }
-        let (option, mut attached) = match cut::first(&word, b'=') {
-            Some((option, value)) if option.starts_with("--") => (option, Some(value.to_owned())),
-            _ => (word.as_str(), None),
-        };
-        let mut value = |what: &str| {
-            let value = attached.take().or_else(|| words.next());
-            value.ok_or_else(|| format!("{option} needs {what}"))
-        };
-        match option {
-            "--" => only_names = true,
-            "--help" | "-h" => return Ok(None),
-            "--json" if allowed.json => args.json = true,
-            "--follow" | "-f" if allowed.follow => args.follow = true,
-            "--lines" | "-n" if allowed.lines => {
-                let text = value("a number of lines")?;
-                let number = decimal::number(&text);
-                args.lines = Some(number.ok_or_else(|| format!("{text} is no number of lines"))?);
+    let mut line = Line::new(words, allowed.options);
+    while let Some((mark, value)) = line.take().map_err(|what| format!("{command}: {what}"))? {
+        match mark {
+            b'h' => return Ok(None),
+            b'J' => args.json = true,
+            b'f' => args.follow = true,
+            b'n' => {
+                let number = decimal::number(&value);
+                args.lines = Some(number.ok_or_else(|| format!("{value} is no number of lines"))?);
             }
-            "--since" if allowed.since => args.since = Some(value("an age or a time")?),
-            "--timeout" | "-t" if allowed.timeout => {
-                let text = value("a number of seconds")?;
-                let span = decimal::seconds(&text);
-                args.timeout = Some(
-                    span.ok_or_else(|| format!("{text} is no number of seconds; 5 and 0.5 are"))?,
-                );
+            b'S' => args.since = Some(value),
+            b't' => {
+                let span = decimal::seconds(&value);
+                args.timeout =
+                    Some(span.ok_or_else(|| {
+                        format!("{value} is no number of seconds; 5 and 0.5 are")
+                    })?);
             }
-            "--no-wait" | "-n" if allowed.no_wait => args.no_wait = true,
-            "--all" | "--since-boot" if allowed.all => args.all = true,
-            "--reverse" | "-r" if allowed.reverse => args.reverse = true,
-            _ => return Err(format!("{command} has no option {option}")),
-        }
-        if attached.is_some() {
-            return Err(format!("{option} takes no value"));
+            b'N' => args.no_wait = true,
+            b'A' => args.all = true,
+            b'r' => args.reverse = true,
+            _ => args.names.push(value),
         }
     }
     if args.names.len() < allowed.least {
@@ -115,25 +104,14 @@ pub fn parse(
 mod tests {
     use super::*;
 
-    const ALL: Allowed = Allowed {
-        json: true,
-        follow: true,
-        lines: true,
-        since: true,
-        timeout: true,
-        no_wait: true,
-        all: true,
-        reverse: true,
+    const ALLOWED: Allowed = Allowed {
+        options: &[FOR_HELP, JSON, LINES, SINCE, TIMEOUT, ALL, REVERSE],
         least: 1,
         most: 2,
     };
 
     fn read(words: &[&str]) -> Result<Option<Args>, String> {
-        parse(
-            "cmd",
-            &ALL,
-            words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().into_iter(),
-        )
+        parse("cmd", &ALLOWED, words.iter().map(|&word| word.to_owned()).collect())
     }
 
     #[test]
@@ -154,11 +132,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (words, problem) in [
-            (&["a", "--nope"][..], "cmd has no option --nope"),
-            (&["a", "-t"], "-t needs a number of seconds"),
+            (&["a", "--nope"][..], "cmd: unknown option --nope"),
+            (&["a", "-t"], "cmd: -t needs a number of seconds"),
             (&["a", "-t", "-1"], "-1 is no number of seconds; 5 and 0.5 are"),
             (&["a", "-t", "1e3"], "1e3 is no number of seconds; 5 and 0.5 are"),
-            (&["a", "--json=1"], "--json takes no value"),
+            (&["a", "--json=1"], "cmd: --json takes no value"),
             (&["a", "-n", "x"], "x is no number of lines"),
             (&[], "cmd needs more: 0 of 1"),
             (&["a", "b", "c"], "cmd does not take c"),

@@ -19,7 +19,9 @@ use crate::{
     applet::{Call, asked_for_help},
     exit,
 };
-use args::{Allowed, Args};
+use args::{
+    ALL, Allowed, Args, FOLLOW, FOR_HELP, JSON, LINES, NO_WAIT, REVERSE, SINCE, SINCE_BOOT, TIMEOUT,
+};
 
 pub use client::{Connection, Error, run_dir};
 
@@ -71,31 +73,23 @@ struct Command {
     run: fn(&Args) -> Result<i32, Failure>,
 }
 
-const PLAIN: Allowed = Allowed {
-    json: false,
-    follow: false,
-    lines: false,
-    since: false,
-    timeout: false,
-    no_wait: false,
-    all: false,
-    reverse: false,
-    least: 0,
-    most: usize::MAX,
-};
+/// A command with any number of names.
+const PLAIN: Allowed = Allowed { options: &[FOR_HELP], least: 0, most: usize::MAX };
+/// One that shows something.
+const SHOW: Allowed = Allowed { options: &[FOR_HELP, JSON], ..PLAIN };
+/// One that does something to services.
+const NAMES: Allowed = Allowed { least: 1, ..PLAIN };
+/// One that changes what is wanted of services, and waits for it.
+const CHANGE: Allowed = Allowed { options: &[FOR_HELP, TIMEOUT, NO_WAIT], ..NAMES };
 
 const COMMANDS: &[Command] = &[
-    Command { name: "status", allowed: Allowed { json: true, ..PLAIN }, run: query::status },
-    Command { name: "list", allowed: Allowed { json: true, most: 0, ..PLAIN }, run: query::list },
-    Command { name: "why", allowed: Allowed { json: true, least: 1, ..PLAIN }, run: why::why },
-    Command {
-        name: "tree",
-        allowed: Allowed { json: true, most: 1, ..PLAIN },
-        run: relations::tree,
-    },
+    Command { name: "status", allowed: SHOW, run: query::status },
+    Command { name: "list", allowed: Allowed { most: 0, ..SHOW }, run: query::list },
+    Command { name: "why", allowed: Allowed { least: 1, ..SHOW }, run: why::why },
+    Command { name: "tree", allowed: Allowed { most: 1, ..SHOW }, run: relations::tree },
     Command {
         name: "deps",
-        allowed: Allowed { json: true, reverse: true, least: 1, most: 1, ..PLAIN },
+        allowed: Allowed { options: &[FOR_HELP, JSON, REVERSE], least: 1, most: 1 },
         run: relations::deps,
     },
     Command { name: "start", allowed: CHANGE, run: change::start },
@@ -108,50 +102,34 @@ const COMMANDS: &[Command] = &[
     Command { name: "signal", allowed: Allowed { least: 2, ..PLAIN }, run: change::signal },
     Command {
         name: "wait",
-        allowed: Allowed { timeout: true, least: 1, ..PLAIN },
+        allowed: Allowed { options: &[FOR_HELP, TIMEOUT], ..NAMES },
         run: change::wait,
     },
     Command {
         name: "outputs",
-        allowed: Allowed { json: true, follow: true, least: 1, most: 2, ..PLAIN },
+        allowed: Allowed { options: &[FOR_HELP, JSON, FOLLOW], least: 1, most: 2 },
         run: outputs::outputs,
     },
     Command {
         name: "log",
-        allowed: Allowed { follow: true, lines: true, since: true, ..PLAIN },
+        allowed: Allowed { options: &[FOR_HELP, FOLLOW, LINES, SINCE], ..PLAIN },
         run: logs::log,
     },
     Command {
         name: "events",
-        allowed: Allowed { json: true, all: true, most: 0, ..PLAIN },
+        allowed: Allowed { options: &[FOR_HELP, JSON, ALL, SINCE_BOOT], least: 0, most: 0 },
         run: query::events,
     },
-    Command {
-        name: "bootchart",
-        allowed: Allowed { json: true, most: 0, ..PLAIN },
-        run: bootchart::bootchart,
-    },
+    Command { name: "bootchart", allowed: Allowed { most: 0, ..SHOW }, run: bootchart::bootchart },
     Command { name: "reexec", allowed: Allowed { most: 0, ..PLAIN }, run: handover::reexec },
     Command {
         name: "upgrade",
         allowed: Allowed { least: 1, most: 1, ..PLAIN },
         run: handover::upgrade,
     },
-    Command {
-        name: "selfcheck",
-        allowed: Allowed { json: true, most: 0, ..PLAIN },
-        run: selfcheck::selfcheck,
-    },
-    Command {
-        name: "version",
-        allowed: Allowed { json: true, most: 0, ..PLAIN },
-        run: query::version,
-    },
+    Command { name: "selfcheck", allowed: Allowed { most: 0, ..SHOW }, run: selfcheck::selfcheck },
+    Command { name: "version", allowed: Allowed { most: 0, ..SHOW }, run: query::version },
 ];
-
-const NAMES: Allowed = Allowed { least: 1, ..PLAIN };
-
-const CHANGE: Allowed = Allowed { timeout: true, no_wait: true, least: 1, ..PLAIN };
 
 /// Why a command could not be carried out.
 pub enum Failure {
@@ -195,11 +173,12 @@ pub fn main(call: Call) -> i32 {
     if let Some(code) = asked_for_help(&call, HELP) {
         return code;
     }
-    let mut words = call.args.into_iter();
-    let Some(name) = words.next() else {
+    let mut words = call.args;
+    if words.is_empty() {
         exit::complain("svc", &format!("a command is missing\n\n{}", HELP.trim_ascii_end()));
         return exit::USAGE;
-    };
+    }
+    let name = words.remove(0);
     let found = COMMANDS.iter().find(|command| name == command.name);
     let Some(command) = found else {
         let known: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
