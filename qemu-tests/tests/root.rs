@@ -59,12 +59,16 @@ impl Flash {
 
     /// An initramfs that looks for the root as these lines of `[system.root]` say.
     fn initramfs(&self, variant: &str, root: &str) -> Image {
+        self.initramfs_with(variant, "\"mtdram total_size=4096 erase_size=64\", \"jffs2\"", root)
+    }
+
+    /// The same with other drivers of flash.
+    fn initramfs_with(&self, variant: &str, flash: &str, root: &str) -> Image {
         let services = self.directory.join(format!("{variant}.services"));
         fs::create_dir_all(&services).unwrap();
-        let modules = "\"crc32c_generic\", \"squashfs\", \"overlay\", \"ext4\", \"virtio-blk\", \"virtio_pci\", \
-             \"mtdram total_size=4096 erase_size=64\", \"jffs2\"";
+        let modules = "\"crc32c_generic\", \"squashfs\", \"overlay\", \"ext4\", \"virtio-blk\", \"virtio_pci\"";
         let text = format!(
-            "[service.default]\nkind = \"bundle\"\n[system]\nmodules = [{modules}]\n\
+            "[service.default]\nkind = \"bundle\"\n[system]\nmodules = [{modules}, {flash}]\n\
              [system.root]\n{root}\n"
         );
         fs::write(services.join("services.toml"), text).unwrap();
@@ -181,6 +185,39 @@ fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
     shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vda1 / squashfs ro");
     shell(&mut alone, "touch /x || svc status", "Read-only file system");
     shell(&mut alone, "svc status", "shell .*ready");
+    shell(&mut alone, "reboot", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+}
+
+/// On raw NAND a root is a volume of UBI: a ubifs, or a squashfs on a block device of the volume.
+#[test]
+fn a_squashfs_or_a_ubifs_in_a_volume_of_nand() {
+    let flash = Flash::new("test-root-ubi");
+    // 64 MiB with pages of 2 KiB.
+    let nand = "\"nandsim id_bytes=0x20,0xa2,0x00,0x15\", \"zstd\", \"ubi mtd=0\", \"ubifs\"";
+    let image = flash.initramfs_with(
+        "ubi",
+        nand,
+        "device = \"ubi0:fixed\"\ntype = \"squashfs\"\nprepare = \"/bin/prepare-ubi\"\noverlay = \"store\"\n\
+         store = { type = \"ubifs\", device = \"ubi0:data\" }",
+    );
+    let mut options = flash.drive("disk", "disk", ",readonly=on").to_vec();
+    options.extend(["-device".to_owned(), "virtio-blk-pci,drive=disk".to_owned()]);
+    let mut alone = flash.start(image.clone(), "", options.clone());
+    wait_system(&mut alone);
+    shell(&mut alone, "grep ' /run/jamb/lower ' /proc/mounts", "/dev/ubiblock0_1 .* squashfs ro");
+    shell(&mut alone, "grep ' /run/jamb/store ' /proc/mounts", "ubi0_2 .* ubifs rw");
+    shell(&mut alone, "echo written >/file; ls /run/jamb/store/upper", "file");
+    shell(&mut alone, "poweroff", "shutdown: powering off");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
+    assert!(!alone.machine.console.text().contains("cannot unmount"));
+    drop(alone);
+
+    let cmdline = "root=ubi0_0 rw init=/sbin/other -- three";
+    let mut alone = flash.start(image, cmdline, options);
+    alone.machine.console.wait_for("another init is 1: .*three", LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "grep ' /run/jamb/lower ' /proc/mounts", "ubi0_0 .* ubifs ro");
     shell(&mut alone, "reboot", "shutdown: rebooting");
     alone.machine.wait_reset(LIMIT).unwrap();
 }

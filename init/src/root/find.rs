@@ -61,7 +61,7 @@ fn find(device: &str, kind: &str) -> Option<Device> {
         "PARTUUID" => has_partition_uuid(name, value).unwrap_or(false),
         "PARTLABEL" => {
             let about = text(&format!("{BLOCKS}/{name}/uevent"), MAX_TEXT);
-            about.lines().any(|line| line.strip_prefix("PARTNAME=") == Some(value))
+            cut::lines(&about).any(|line| line.strip_prefix("PARTNAME=") == Some(value))
         }
         _ => false,
     };
@@ -85,7 +85,8 @@ fn has_partition_uuid(name: &str, uuid: &str) -> Option<bool> {
     let number = decimal::number(text(&format!("{directory}/partition"), MAX_TEXT).trim())?;
     // It leads to ../../devices/…/DISK/PARTITION.
     let place = supervisor::file::read_link(Path::new(&directory)).ok()?;
-    let disk = place.rsplit('/').nth(1)?;
+    let (directories, _) = cut::last(&place, b'/')?;
+    let (_, disk) = cut::last(directories, b'/')?;
     let table = read(Path::new(&format!("/dev/{disk}")), partition::LENGTH).ok()?;
     Some(partition::has_uuid(&table, number, uuid))
 }
