@@ -34,6 +34,8 @@ pub struct Kernel {
     pub version: String,
     /// For QEMU's `-kernel`.
     pub image: PathBuf,
+    /// The same as the package has it, for kexec(8).
+    pub packed: PathBuf,
     /// Its modules.
     pub modules: Modules,
 }
@@ -51,15 +53,15 @@ impl Kernel {
         fs::create_dir_all(&directory)?;
         let image = directory.join(format!("vmlinux-{version}"));
         let _lock = places.lock("kernels")?;
+        let packed = package.directory.join(format!("boot/vmlinuz-{version}"));
         if !image.is_file() {
-            let source = package.directory.join(format!("boot/vmlinuz-{version}"));
-            let bytes = bootable(machine.arch, &source)?;
+            let bytes = bootable(machine.arch, &packed)?;
             let partial = directory.join("partial");
             fs::write(&partial, bytes).context("cannot write the kernel into the cache")?;
             fs::rename(&partial, &image)?;
         }
         let modules = Modules::of(&package.directory.join("lib/modules").join(&version))?;
-        Ok(Self { version, image, modules })
+        Ok(Self { version, image, packed, modules })
     }
 }
 

@@ -7,10 +7,11 @@ use qemu_tests::{
     board::Board,
     disk,
     image::{DATABASE, Image, Recipe},
+    kernel::Kernel,
     lab::{Alone, Bench},
     machine::Plan,
     places::Places,
-    tree::Node,
+    tree::{Node, Tree},
 };
 use serde_json::json;
 use std::{fs, path::PathBuf, time::Duration};
@@ -220,6 +221,40 @@ fn a_squashfs_or_a_ubifs_in_a_volume_of_nand() {
     shell(&mut alone, "grep ' /run/jamb/lower ' /proc/mounts", "ubi0_0 .* ubifs ro");
     shell(&mut alone, "reboot", "shutdown: rebooting");
     alone.machine.wait_reset(LIMIT).unwrap();
+}
+
+/// A kernel that is loaded already is started after an orderly end, without the firmware; the reason is told by
+/// its boot.
+#[test]
+fn another_kernel_without_the_firmware() {
+    let flash = Flash::new("test-root-kexec");
+    let image = flash.initramfs("kexec", "device = \"/dev/vda\"\ntype = \"ext4\"");
+    let mut boot = Tree::default();
+    let kernel = Kernel::of(&flash.places, &flash.board).unwrap();
+    boot.add_host("/kernel", &kernel.packed, "kernel").unwrap();
+    boot.add_host("/initrd", &image.initrd, "initrd").unwrap();
+    disk::ext4(Some(&boot), &flash.directory.join("boot"), 64, "boot", DATA_UUID).unwrap();
+    let mut options = Vec::new();
+    for (file, how) in [("ext4", ""), ("boot", ",readonly=on")] {
+        options.extend(flash.drive(file, file, how));
+        options.extend(["-device".to_owned(), format!("virtio-blk-pci,drive={file}")]);
+    }
+    let mut alone = flash.start(image, "", options);
+    wait_system(&mut alone);
+    shell(&mut alone, "reboot -x", "no kernel is loaded; kexec -l loads one");
+    shell(&mut alone, "mkdir /tmp/boot; mount -o ro /dev/vdb /tmp/boot; ls /tmp/boot", "kernel");
+    let load =
+        "kexec -s -l /tmp/boot/kernel --initrd=/tmp/boot/initrd --reuse-cmdline --append=again=1";
+    shell(&mut alone, &format!("{load}; cat /sys/kernel/kexec_loaded"), r"\n1\r");
+    shell(&mut alone, "touch /kept; reboot -x -r 'a new kernel'", "shutdown: starting the kernel");
+    let before =
+        "the run before ended in order: kexec, asked for by user 0, process [0-9]+: a new kernel";
+    alone.machine.console.wait_for(before, LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "ls /kept; cat /proc/cmdline", "/kept\r\n.*again=1");
+    // Nothing was left to recover, and the machine itself was not started anew.
+    shell(&mut alone, "dmesg | grep -c 'recovery complete'", r"\n0\r");
+    assert!(alone.machine.wait_reset(Duration::ZERO).is_err());
 }
 
 /// The reason for a reboot is told by the next boot, and a last act puts another system in place of the one
