@@ -48,8 +48,8 @@ pub const DEFECTS: &[Defect] = &[
     (
         "a failover stays with an alternative that is gone",
         "rc/src/engine/group.rs",
-        "edge.is_some_and(|edge| self.is_ready(edge.to))\n            }),",
-        "edge.is_some()\n            }),",
+        "edge.is_some_and(|edge| self.is_ready(edge.to))\n                })",
+        "edge.is_some()\n                })",
     ),
     (
         "a better alternative is never taken",
