@@ -370,6 +370,43 @@ fn the_specification_has_the_numbers_of_the_code() {
     }
 }
 
+/// One call of these in the binary brings a searcher of the standard library along, which is larger than
+/// all of `supervisor::cut`, which has the same; `trim_ascii` is small, too.
+#[test]
+fn the_device_cuts_texts_in_one_way() {
+    const SEARCHERS: &[&str] = &[
+        ".contains('",
+        ".find('",
+        ".lines()",
+        ".replacen(",
+        ".rfind('",
+        ".rsplit('",
+        ".rsplit_once(",
+        ".split('",
+        ".split_once(",
+        ".split_whitespace()",
+        ".splitn(",
+        ".trim()",
+        ".trim_end()",
+        ".trim_start()",
+    ];
+    let mut files = Vec::new();
+    for folder in ["supervisor/src", "rc/src", "ifwait/src", "log/src", "init/src"] {
+        sources(&root().join(folder), ".rs", &mut files);
+    }
+    files.retain(|file| !file.to_string_lossy().contains("tests"));
+    assert!(files.len() > 100, "only {} files found", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let device = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for searcher in SEARCHERS.iter().filter(|searcher| device.contains(**searcher)) {
+            found.push(format!("{} has {searcher}", file.display()));
+        }
+    }
+    assert!(found.is_empty(), "supervisor::cut does it in less: {}", found.join(", "));
+}
+
 /// Relative links in documents lead to files of the repository, and to headings that exist.
 #[test]
 fn links_in_documents_lead_somewhere() {

@@ -14,7 +14,8 @@ mod imp {
     /// Whether this is that program.
     pub fn is_next() -> bool {
         let own = std::fs::read_link("/proc/self/exe").unwrap_or_default();
-        own.to_string_lossy().trim_end_matches(" (deleted)").ends_with(".next")
+        let own = own.to_string_lossy();
+        own.strip_suffix(" (deleted)").unwrap_or(&own).ends_with(".next")
     }
 }
 

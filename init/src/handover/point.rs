@@ -56,6 +56,7 @@ mod imp {
 #[cfg(feature = "crash-points")]
 mod imp {
     use std::{fs, path::Path, sync::Mutex};
+    use supervisor::cut;
 
     static PLAN: Mutex<Option<(String, String)>> = Mutex::new(None);
 
@@ -78,7 +79,8 @@ mod imp {
     pub fn arm(run: &Path, is_first: bool) {
         let path = run.join("crash");
         let Ok(text) = fs::read_to_string(&path) else { return };
-        let (place, way) = text.trim().split_once(' ').unwrap_or((text.trim(), "abort"));
+        let text = text.trim_ascii();
+        let (place, way) = cut::first(text, b' ').unwrap_or((text, "abort"));
         if super::FIRST.contains(&place) != is_first {
             return;
         }

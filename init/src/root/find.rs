@@ -82,7 +82,7 @@ pub fn seen() -> String {
 /// `None` for what is no partition.
 fn has_partition_uuid(name: &str, uuid: &str) -> Option<bool> {
     let directory = format!("{BLOCKS}/{name}");
-    let number = decimal::number(text(&format!("{directory}/partition"), MAX_TEXT).trim())?;
+    let number = decimal::number(text(&format!("{directory}/partition"), MAX_TEXT).trim_ascii())?;
     // It leads to ../../devices/…/DISK/PARTITION.
     let place = supervisor::file::read_link(Path::new(&directory)).ok()?;
     let (directories, _) = cut::last(&place, b'/')?;
