@@ -8,7 +8,7 @@ use rc::proto::Figure;
 use std::path::Path;
 use supervisor::{cut, decimal};
 
-/// Bytes read of `/proc/self/status`.
+/// Bytes read of `/proc/self/status` and `smaps_rollup`.
 const STATUS: usize = 4096;
 
 /// What is remembered for it.
@@ -54,12 +54,6 @@ impl Manager {
 
     /// All figures, in the order in which they are shown.
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let status = text("/proc/self/status", STATUS);
-        let kib = |key: &str| {
-            let line = cut::lines(&status).find_map(|line| line.strip_prefix(key));
-            line.and_then(|rest| decimal::number(rest.split_ascii_whitespace().next()?))
-                .unwrap_or(0)
-        };
         let expected = self.peaks.fixed + self.passing_descriptors();
         let deadlines = 64 + 2 * self.database.len();
         let figure = |name: &str, value: u64, bound: Option<u64>| Figure {
@@ -70,8 +64,8 @@ impl Manager {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         vec![
             figure("descriptors", count(open_descriptors()), Some(count(expected))),
-            figure("memory-kib", kib("VmRSS:"), None),
-            figure("memory-peak-kib", kib("VmHWM:"), None),
+            figure("memory-kib", resident().unwrap_or(0), None),
+            figure("memory-peak-kib", kib("status", "VmHWM:").unwrap_or(0), None),
             figure("clients-peak", count(self.peaks.clients), Some(count(super::control::PLACES))),
             figure("queue-peak", count(self.peaks.queue), None),
             figure("deadlines-peak", count(self.peaks.deadlines), Some(count(deadlines))),
@@ -84,6 +78,19 @@ impl Manager {
             figure("defects", self.engine.bugs(), Some(0)),
         ]
     }
+}
+
+/// Resident memory, counted in the page tables; a kernel without PROC_PAGE_MONITOR knows it but for some pages
+/// a processor, proc_pid_status(5).
+fn resident() -> Option<u64> {
+    kib("smaps_rollup", "Rss:").or_else(|| kib("status", "VmRSS:"))
+}
+
+/// A number of KiB that a file in `/proc/self` tells behind `key`.
+fn kib(file: &str, key: &str) -> Option<u64> {
+    let status = text(&format!("/proc/self/{file}"), STATUS);
+    let rest = cut::lines(&status).find_map(|line| line.strip_prefix(key))?;
+    decimal::number(rest.split_ascii_whitespace().next()?)
 }
 
 /// Descriptors of this process, without the one that it takes to count them.
