@@ -69,7 +69,7 @@ use rc::{
 };
 use rustix::{
     fd::OwnedFd,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit, prlimit},
 };
 use selfcheck::Peaks;
 use signals::Signals;
@@ -571,6 +571,6 @@ fn cannot(verb: &str, what: &str, error: io::Error) -> String {
 fn raise_nofile() -> (Option<u64>, Option<u64>) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // If not, the old limit has to do; pipes that cannot be made are reported as such.
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
+    prlimit(None, Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
     (current, maximum)
 }

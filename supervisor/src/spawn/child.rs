@@ -10,7 +10,7 @@ use core::{
 };
 use rustix::{
     fd::RawFd,
-    process::{Rlimit, chdir, setrlimit, setsid},
+    process::{Rlimit, chdir, prlimit, setsid},
     thread::{Gid, Uid, set_thread_gid, set_thread_groups, set_thread_uid},
 };
 
@@ -129,7 +129,8 @@ fn set_up(shared: &Shared<'_>) -> Result<(), SpawnFailure> {
         }
     }
     for &(resource, current, maximum) in spec.limits {
-        setrlimit(resource, Rlimit { current, maximum }).map_err(at(SpawnStep::Limits))?;
+        // musl's setrlimit(3) has a way around kernels without prlimit(2), which stops all threads: 3 KB.
+        prlimit(None, resource, Rlimit { current, maximum }).map_err(at(SpawnStep::Limits))?;
     }
     isolation::with_all_rights(&spec.isolation)?;
     if let Some(identity) = spec.identity {
