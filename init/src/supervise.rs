@@ -15,7 +15,10 @@ use rustix::{
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use std::path::{Path, PathBuf};
-use supervisor::options::{Known, Line};
+use supervisor::{
+    file::working_directory,
+    options::{Known, Line},
+};
 
 const HELP: &str = "\
 usage: jamb supervise --db FILE --run-dir DIR [--log-dir DIR] [--target NAME] [--verbose]
@@ -139,8 +142,8 @@ fn supervise(
         if path.as_os_str().as_encoded_bytes().starts_with(b"/") {
             return Ok(path.to_owned());
         }
-        let here = rustix::process::getcwd(Vec::new());
-        here.map(|here| Path::new(&*here.to_string_lossy()).join(path))
+        let here = working_directory();
+        here.map(|here| here.join(path))
             .map_err(|error| format!("cannot use {}: {error}", path.display()))
     };
     // A daemon that forks becomes a child of ours, as it would of PID 1. Without it such services cannot be

@@ -9,7 +9,12 @@ use rustix::{
     fs::{AtFlags, CWD, Gid, Mode, OFlags, RawDir, Stat, Uid},
     io::Errno,
 };
-use std::{ffi::CString, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    ffi::CString,
+    mem::MaybeUninit,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// Room for directory entries; the longest takes 280 bytes.
 const DIRECTORY_CHUNK: usize = 2048;
@@ -88,6 +93,17 @@ pub fn symlink(target: &Path, path: &Path) -> Result<(), Errno> {
 pub fn read_link(path: &Path) -> Result<String, Errno> {
     let target = rustix::fs::readlinkat(CWD, &*c_path(path)?, Vec::new())?;
     target.into_string().map_err(|_| Errno::NOENT)
+}
+
+/// The working directory, as proc_pid_cwd(5) has it: musl's getcwd(3) brings its malloc along.
+///
+/// # Errors
+/// Those of readlink(2) and stat(2): ENOENT if it was removed, or without `/proc`.
+pub fn working_directory() -> Result<PathBuf, Errno> {
+    let path = PathBuf::from(read_link(Path::new("/proc/self/cwd"))?);
+    // What was removed is called so, behind its name.
+    stat(&path)?;
+    Ok(path)
 }
 
 /// chown(2), to a user and a group.
@@ -177,6 +193,11 @@ mod tests {
         each_name(&fd, &mut |name| names.push(name.to_vec())).unwrap();
         assert_eq!(names, [b"b"]);
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_working_directory_is_known() {
+        assert_eq!(working_directory(), Ok(std::env::current_dir().unwrap()));
     }
 
     #[test]
