@@ -298,14 +298,23 @@ fn a_collector_that_reads_nothing() {
     world.until_logged("talks", "end of it");
     let log = world.log("talks");
     assert_eq!(log.lines().filter(|line| line.contains(" talks: line ")).count(), 5000);
-    // Stopped for good, it costs the shutdown no more than the time that the logs have to be emptied.
+    // At the end it is woken, writes the last lines, and is not left behind.
     kill(collector, "STOP");
     let start = Instant::now();
     let status = world.end();
     let took = start.elapsed();
-    // It holds the output of the tests, and whoever waits for the end of that.
+    let lives = || {
+        let stat = fs::read_to_string(format!("/proc/{collector}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    while lives() && start.elapsed() < AT_ONCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let was_left = lives();
+    // It would hold the output of the tests, and whoever waits for the end of that.
     kill(collector, "KILL");
     assert!(status.success() && took < AT_ONCE, "{status} {took:?}");
+    assert!(!was_left, "the collector is still there");
 }
 
 #[test]

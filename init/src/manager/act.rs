@@ -44,6 +44,10 @@ impl Manager {
             Action::Notice(notice) => self.notice(notice),
             Action::AllStopped => {
                 self.stopped_at = Some(self.clock.now());
+                // Somebody may have stopped it, and it would be left behind with the last lines.
+                if let (_, Some(collector)) = self.logs.collector() {
+                    reap::signal_one(collector, Signal::Cont);
+                }
                 self.report.say("shutdown", "all services are down");
             }
             Action::Escalate(id, what) => self.escalate(id, what),
