@@ -16,9 +16,9 @@ const MIN_SECS: i64 = -62_167_219_200;
 const MAX_SECS: i64 = 253_402_300_799;
 const SECS_PER_DAY: i64 = 86_400;
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar.
-const EPOCH_FROM_MARCH_0: i64 = 719_468;
+const EPOCH_FROM_MARCH_0: i32 = 719_468;
 /// The Gregorian calendar repeats every 400 years, which are this many days.
-const DAYS_PER_ERA: i64 = 146_097;
+const DAYS_PER_ERA: i32 = 146_097;
 
 /// The wall clock: whole seconds since 1970-01-01T00:00:00Z (negative before) and nanoseconds.
 pub fn now() -> (i64, u32) {
@@ -35,8 +35,10 @@ pub fn now() -> (i64, u32) {
 /// second and cut, not rounded, to microseconds, so that a time never moves forward.
 pub fn rfc3339(secs: i64, nanos: u32) -> Stamp {
     let secs = secs.clamp(MIN_SECS, MAX_SECS);
-    let (year, month, day) = civil_from_days(secs.div_euclid(SECS_PER_DAY));
-    let second = secs.rem_euclid(SECS_PER_DAY);
+    let days = secs.div_euclid(SECS_PER_DAY);
+    // Both fit: what comes from here on is counted in 32 bits, as small processors divide in no more.
+    let second = i32::try_from(secs - days * SECS_PER_DAY).unwrap_or(0);
+    let (year, month, day) = civil_from_days(i32::try_from(days).unwrap_or(0));
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     put(&mut text[0..4], year);
     put(&mut text[5..7], month);
@@ -44,14 +46,14 @@ pub fn rfc3339(secs: i64, nanos: u32) -> Stamp {
     put(&mut text[11..13], second / 3600);
     put(&mut text[14..16], second / 60 % 60);
     put(&mut text[17..19], second % 60);
-    put(&mut text[20..26], i64::from(nanos.min(999_999_999) / 1000));
+    put(&mut text[20..26], (nanos.min(999_999_999) / 1000).cast_signed());
     text
 }
 
 /// Writes `value` in decimal into all of `field`, with leading zeros.
-fn put(field: &mut [u8], mut value: i64) {
+fn put(field: &mut [u8], mut value: i32) {
     for digit in field.iter_mut().rev() {
-        *digit = b'0' + (value % 10).unsigned_abs().to_le_bytes()[0];
+        *digit = b'0' + (value % 10).to_le_bytes()[0];
         value /= 10;
     }
 }
@@ -70,10 +72,10 @@ pub fn is_stamp(text: &[u8]) -> bool {
 /// lower case and `T` a space, as section 5.6 allows. Answers seconds since the epoch and nanoseconds.
 pub fn parse(text: &str) -> Option<(i64, u32)> {
     let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<i64> {
+    let number = |from: usize, to: usize| -> Option<i32> {
         let digits = bytes.get(from..to)?;
-        digits.iter().try_fold(0_i64, |sum, digit| {
-            digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
+        digits.iter().try_fold(0_i32, |sum, digit| {
+            digit.is_ascii_digit().then(|| sum * 10 + i32::from(digit - b'0'))
         })
     };
     let is = |at: usize, allowed: &[u8]| bytes.get(at).is_some_and(|byte| allowed.contains(byte));
@@ -99,7 +101,8 @@ pub fn parse(text: &str) -> Option<(i64, u32)> {
         }
         _ => return None,
     };
-    Some((days * SECS_PER_DAY + hour * 3600 + minute * 60 + second - offset, nanos))
+    let of_day = hour * 3600 + minute * 60 + second - offset;
+    Some((i64::from(days) * SECS_PER_DAY + i64::from(of_day), nanos))
 }
 
 /// Reads `.digits` at `at`, if there; answers nanoseconds and where the text goes on.
@@ -122,7 +125,7 @@ fn fraction(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
 ///
 /// Years are counted from March here, which puts the leap day at the end of a year, so that the
 /// lengths of the months before it follow one formula: (153 m + 2) / 5.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+fn civil_from_days(days: i32) -> (i32, i32, i32) {
     let days = days + EPOCH_FROM_MARCH_0;
     let era = days.div_euclid(DAYS_PER_ERA);
     let day_of_era = days.rem_euclid(DAYS_PER_ERA);
@@ -133,12 +136,12 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+    (era * 400 + year_of_era + i32::from(month <= 2), month, day)
 }
 
 /// The inverse of [`civil_from_days`]; a day past its month's end counts into the next month.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
+fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+    let year = year - i32::from(month <= 2);
     let month_from_march = (month + 9) % 12;
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
@@ -187,14 +190,14 @@ mod tests {
 
     #[test]
     fn every_day_of_a_thousand_years_follows_the_one_before() {
-        let mut expected = (1600_i64, 1_i64, 1_i64);
+        let mut expected = (1600, 1, 1);
         for day in days_from_civil(1600, 1, 1)..days_from_civil(2600, 1, 1) {
             assert_eq!(civil_from_days(day), expected);
             assert_eq!(days_from_civil(expected.0, expected.1, expected.2), day);
             let (year, month, _) = expected;
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = match month {
-                2 => 28 + i64::from(leap),
+                2 => 28 + i32::from(leap),
                 4 | 6 | 9 | 11 => 30,
                 _ => 31,
             };
