@@ -7,6 +7,7 @@ use crate::monitor::{Monitor, Turn, Watch};
 use crate::predicate::Predicate;
 use crate::table::Table;
 use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Instant;
@@ -93,7 +94,9 @@ fn wait(wanted: &Wait, out: &mut dyn Write) -> Result<i32, Failure> {
             continue;
         }
         match poll.poll(&mut events, if judged { left } else { None }) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(failed(error)),
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::INTR) => {
+                return Err(failed(error));
+            }
             // Interrupted by a signal, or out of time: the loop looks at the clock.
             Ok(()) | Err(_) => {}
         }

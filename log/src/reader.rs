@@ -10,7 +10,7 @@ use crate::stream::{Partial, Stream};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::path::Path;
 use supervisor::file::c_path;
@@ -34,7 +34,7 @@ pub struct LogOptions {
 }
 
 /// Shows the logs below `dir` on `out`, merged by time; lines of one log stay in their order even if
-/// the clock was set back. An output that is closed by its reader ends it without an error.
+/// the clock was set back. An output that is closed by its reader (EPIPE) ends it without an error.
 ///
 /// # Errors
 /// [`Error::Unknown`] for a name without a log, and whatever keeps it from reading or writing.
@@ -47,7 +47,7 @@ pub fn log_main(dir: &Path, options: &LogOptions, out: &mut dyn Write) -> Result
         sink: Sink { out, buf: Vec::new(), last: options.lines.map(Last::new), open: false },
     };
     match reader.run() {
-        Err(Error::Write(reason)) if reason.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(Error::Write(reason)) if Errno::from_io_error(&reason) == Some(Errno::PIPE) => Ok(()),
         other => other,
     }
 }

@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
 use rustix::io::{self, Errno};
-use std::io::{Error, ErrorKind};
+use std::io::Error;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn turns(mut collector: Collector<Linux>, mut poll: Poll, count: usize) -> Resul
     while open > 0 {
         let wait = ready.contains(&true).then_some(Duration::ZERO);
         match poll.poll(&mut events, wait) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => continue,
             other => other?,
         }
         for event in &events {

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use jamb_log::{Error, LogOptions, Since, log_main};
+use rustix::io::Errno;
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 struct Dir(PathBuf);
@@ -131,7 +132,7 @@ fn a_missing_directory_is_an_error() {
     assert!(error.to_string().starts_with("jamb: log: cannot read /nonexistent/jamb: No such"));
 }
 
-struct Broken(ErrorKind);
+struct Broken(Errno);
 
 impl Write for Broken {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -146,7 +147,7 @@ impl Write for Broken {
 fn a_closed_output_ends_quietly_and_another_error_does_not() {
     let dir = two_services("broken");
     let options = LogOptions::default();
-    log_main(&dir.0, &options, &mut Broken(ErrorKind::BrokenPipe)).unwrap();
-    let error = log_main(&dir.0, &options, &mut Broken(ErrorKind::StorageFull)).unwrap_err();
+    log_main(&dir.0, &options, &mut Broken(Errno::PIPE)).unwrap();
+    let error = log_main(&dir.0, &options, &mut Broken(Errno::NOSPC)).unwrap_err();
     assert!(matches!(error, Error::Write(_)));
 }

@@ -7,7 +7,8 @@ use rc::{
     model::ServiceId,
     proto::{self, FrameError, Goal, MAX_FRAME, Reply, Request},
 };
-use std::io::{ErrorKind, Read, Write};
+use rustix::io::Errno;
+use std::io::Write;
 
 /// Bytes read at once.
 const CHUNK: usize = 4096;
@@ -129,11 +130,11 @@ impl Client {
                 return Turn::Blocked;
             }
             let mut chunk = [0; CHUNK];
-            match self.stream.read(&mut chunk) {
+            match rustix::io::read(&self.stream, &mut chunk) {
                 Ok(0) => return Turn::Gone,
                 Ok(length) => self.input.extend_from_slice(&chunk[..length]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(Errno::AGAIN) => self.readable = false,
+                Err(Errno::INTR) => {}
                 Err(_) => return Turn::Gone,
             }
         }
@@ -157,8 +158,8 @@ impl Client {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(0) => return false,
                 Ok(length) => self.written += length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => return true,
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {}
                 Err(_) => return false,
             }
         }

@@ -7,7 +7,7 @@ use super::{
 };
 use mio::{Interest, Poll, Token, net::UnixListener};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use rustix::fs::Mode as Permissions;
+use rustix::{fs::Mode as Permissions, io::Errno};
 use std::{io, path::Path};
 use supervisor::time::{Instant, Millis};
 
@@ -117,11 +117,11 @@ impl Control {
         for _ in 0..ACCEPT_TURN {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
                     self.accept = false;
                     return Ok(());
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => continue,
                 Err(error) => {
                     // EMFILE and the like: they stay in the backlog, and nobody tells when there is room.
                     self.accept = false;

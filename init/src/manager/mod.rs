@@ -69,6 +69,7 @@ use rc::{
 };
 use rustix::{
     fd::OwnedFd,
+    io::Errno,
     process::{Resource, Rlimit, getrlimit, prlimit},
 };
 use selfcheck::Peaks;
@@ -363,7 +364,7 @@ impl Manager {
             }
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
+                && Errno::from_io_error(&error) != Some(Errno::INTR)
             {
                 // Nothing sensible makes epoll_wait(2) fail. Doing deadlines is better than to give up.
                 self.report.say("loop", &format!("cannot poll: {error}; it goes on"));

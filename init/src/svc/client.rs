@@ -1,6 +1,7 @@
 //! The client's end of the control socket: one request, one reply, and a bound on waiting.
 
 use rc::proto::{self, Reply, Request};
+use rustix::io::Errno;
 use std::{
     env, fmt,
     io::{self, Read, Write},
@@ -33,9 +34,8 @@ pub enum Error {
 impl Error {
     /// Whether jamb hung up, as it does when another program takes its place.
     pub fn is_end(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         let Self::Broken(error) = self else { return false };
-        matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+        matches!(Errno::from_io_error(error), Some(Errno::CONNRESET | Errno::PIPE))
     }
 }
 
@@ -128,13 +128,11 @@ impl Connection {
             }
             self.stream.set_read_timeout(left).map_err(Error::Broken)?;
             match self.stream.read(buffer) {
-                Ok(0) => return Err(Error::Broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(Error::Broken(Errno::CONNRESET.into())),
                 Ok(length) => buffer = &mut buffer[length..],
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                        return Err(Error::TimedOut);
-                    }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::INTR) => {}
+                    Some(Errno::AGAIN) => return Err(Error::TimedOut),
                     _ => return Err(Error::Broken(error)),
                 },
             }
