@@ -9,7 +9,7 @@ use rc::{
     Signal,
     model::{Fact, OnChange, Ready, Relation},
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 use world::{Def, JAMB, World, bundle, file, longrun, oneshot, script};
 
 #[test]
@@ -228,6 +228,47 @@ fn another_version_takes_over_and_an_older_one_does_not() {
     world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
     let version = world.ok(&["version"]);
     assert!(version.contains("executed anew 3 times, 0 crashes"), "{version}");
+    assert_eq!(world.end().code(), Some(0));
+}
+
+/// A program that does nothing but to wait for ever, whatever it is told: pause(2) in a loop.
+#[cfg(target_arch = "x86_64")]
+fn waits_for_ever() -> Vec<u8> {
+    const CODE: &[u8] = b"\xb8\x22\0\0\0\x0f\x05\xeb\xf7";
+    const HEADERS: u64 = 64 + 56;
+    const BASE: u64 = 0x40_0000;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    let numbers = |file: &mut Vec<u8>, size: usize, all: &[u64]| {
+        all.iter().for_each(|number| file.extend(&number.to_le_bytes()[..size]));
+    };
+    // elf(5): the header, one segment that is loaded with all of the file, and the code.
+    numbers(&mut file, 2, &[2, 62]);
+    numbers(&mut file, 4, &[1]);
+    numbers(&mut file, 8, &[BASE + HEADERS, 64, 0]);
+    numbers(&mut file, 4, &[0]);
+    numbers(&mut file, 2, &[64, 56, 1, 0, 0, 0]);
+    numbers(&mut file, 4, &[1, 5]);
+    let length = HEADERS + CODE.len() as u64;
+    numbers(&mut file, 8, &[0, BASE, BASE, length, length, 0x1000]);
+    file.extend(CODE);
+    file
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn another_version_that_does_not_answer_is_ended() {
+    let world = World::start(two());
+    world.ready("default");
+    let pid = world.pid("talks");
+    let path = version(&world.dir, "waits");
+    fs::write(&path, waits_for_ever()).unwrap();
+    let start = Instant::now();
+    let refused = world.svc(&["upgrade", &path]);
+    let (took, told) = (start.elapsed().as_secs(), world::lossy(&refused.stderr));
+    assert!(told.contains("KILL") && told.contains("this one goes on"), "{told}");
+    assert!((9..20).contains(&took), "{took} s");
+    assert_eq!(world.pid("talks"), pid);
     assert_eq!(world.end().code(), Some(0));
 }
 
