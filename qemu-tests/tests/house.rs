@@ -64,7 +64,7 @@ const TARGETS: &[&str] = &[
 ];
 
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
-const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 424 * 1024), (Arch::Mipsel, 514 * 1024)];
+const SIZES: &[(Arch, u64)] = &[(Arch::X86_64, 417 * 1024), (Arch::Mipsel, 500 * 1024)];
 
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
