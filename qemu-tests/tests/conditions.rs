@@ -73,6 +73,16 @@ fn services_follow_cables_radios_and_files() {
     ssh.must("svc wait access-point wireless ready -t 60").unwrap();
     let why = ssh.must("svc status wireless").unwrap();
     assert!(why.contains("link wlan0 is running: holds, now present up running"), "{why}");
+    // Another passphrase is handed to the hostapd that runs.
+    let pid = ssh.must("pidof hostapd").unwrap();
+    ssh.must("echo 'battery staple' >/etc/passphrase; svc restart secrets -t 30").unwrap();
+    ssh.must("svc wait access-point-conf access-point ready -t 30").unwrap();
+    let configuration = ssh.must("cat /run/hostapd-access-point.conf").unwrap();
+    assert!(configuration.contains("wpa_passphrase=battery staple"), "{configuration}");
+    assert_eq!(ssh.must("pidof hostapd").unwrap(), pid);
+    let told = ssh.must("svc log access-point").unwrap();
+    assert!(told.contains("AP-ENABLED"), "{told}");
+    ssh.must("svc wait access-point wireless ready -t 60").unwrap();
     // Without hostapd the link is up no longer.
     ssh.must("svc stop access-point -t 30").unwrap();
     ssh.must("svc wait wireless down -t 30").unwrap();
