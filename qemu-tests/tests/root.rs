@@ -173,21 +173,35 @@ fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
     drop(alone);
 
     // A root that cannot be written to at all, and one that the command line names instead.
-    let image = flash.initramfs("plain", "device = \"/dev/nothing\"\ntype = \"squashfs\"");
-    let cmdline = format!("root=UUID={ROOT_UUID} rw");
+    let kept =
+        "\"ramoops mem_address=0x8000000 mem_size=0x40000 record_size=0x10000 max_reason=4\"";
+    let image =
+        flash.initramfs_with("plain", kept, "device = \"/dev/nothing\"\ntype = \"squashfs\"");
+    let reserved = "memmap=256K$0x8000000";
+    let cmdline = format!("root=UUID={ROOT_UUID} rw {reserved}");
     let mut alone = flash.start(image.clone(), &cmdline, disks(&["disk", "ext4"]));
     wait_system(&mut alone);
     // The disk is write-protected.
     shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vdb / ext4 ro");
     drop(alone);
-    let cmdline = format!("root=PARTUUID={PART_UUID}");
+    let cmdline = format!("root=PARTUUID={PART_UUID} {reserved}");
     let mut alone = flash.start(image, &cmdline, disks(&["disk"]));
     wait_system(&mut alone);
     shell(&mut alone, "grep ' / ' /proc/mounts", "/dev/vda1 / squashfs ro");
     shell(&mut alone, "touch /x || svc status", "Read-only file system");
     shell(&mut alone, "svc status", "shell .*ready");
-    shell(&mut alone, "reboot", "shutdown: rebooting");
+    let crash = "kill -SEGV 1; svc version; dmesg | grep -c 'jamb: crashed: SIGSEGV'";
+    shell(&mut alone, crash, r"\n1\r");
+    // No file can be written; the kernel's log is kept in memory.
+    shell(&mut alone, "reboot -r 'in memory'", "cannot keep in /var/end");
     alone.machine.wait_reset(LIMIT).unwrap();
+    let before =
+        "the run before ended in order: reboot, asked for by user 0, process [0-9]+: in memory";
+    alone.machine.console.wait_for(before, LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "reboot -f", "");
+    alone.machine.wait_reset(LIMIT).unwrap();
+    alone.machine.console.wait_for("no run before has left word", LIMIT).unwrap();
 }
 
 /// On raw NAND a root is a volume of UBI: a ubifs, or a squashfs on a block device of the volume.

@@ -24,7 +24,7 @@ use rc::{
     db::Database,
     engine::{Engine, Graph, SAVED},
 };
-use rustix::{fd::RawFd, io::Errno};
+use rustix::{fd::RawFd, fs::OFlags, io::Errno};
 use state::{Fixed, Shell};
 use std::{
     ffi::CString,
@@ -72,6 +72,11 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
     let area: &'static Area = Box::leak(Box::new(area));
     let header = area.header();
     let crash = crash_text(header);
+    if let (Some(crash), 1) = (&crash, area::own_pid()) {
+        // The kernel's log is there when nobody else takes a line, and what pstore keeps of a panic has it.
+        let line = format!("jamb: crashed: {crash}\n");
+        file::put(c"/dev/kmsg", OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes()).ok();
+    }
     header.signal.store(0, Relaxed);
     let is_degraded = header.phase.load(Relaxed) == phase::DEGRADED;
     if !is_degraded {

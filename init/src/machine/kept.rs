@@ -1,8 +1,9 @@
 //! How and why the machine ended, kept for the one who asks after the reboot: in the kernel's persistent
 //! store, if the board has one, and in a file that the database names.
 //!
-//! `/dev/pmsg0` is kept in memory that outlives a reset (Documentation/admin-guide/ramoops.rst); the next
-//! boot finds it in a file system of type pstore, if `[system]` mounts it.
+//! `/dev/pmsg0` is kept in memory that outlives a reset (Documentation/admin-guide/ramoops.rst); so is the
+//! kernel's log, which ramoops keeps at an orderly end too with `max_reason=4`. The next boot finds both in a
+//! file system of type pstore, if `[system]` mounts it.
 
 use crate::file::{c_path, names, put, text};
 use rustix::fs::{OFlags, rename, unlink};
@@ -22,7 +23,8 @@ const STORE: &str = "/sys/fs/pstore";
 /// The file could not be written; for people. Not every board has the rest.
 pub fn keep(what: &str, record: Option<&str>) -> Result<(), String> {
     let line = format!("{MARK}{what}\n");
-    put(c"/dev/pmsg0", OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes()).ok();
+    let to = |path| put(path, OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes());
+    to(c"/dev/pmsg0").or_else(|_| to(c"/dev/kmsg")).ok();
     let Some(path) = record else { return Ok(()) };
     // Whole or not at all: power may fail now.
     let aside = c_path(&format!("{path}.new"));
@@ -37,9 +39,7 @@ pub fn take(record: Option<&str>) -> Option<String> {
     let mut found = None;
     // Both are read, so that neither stays for a later boot.
     for name in names(Path::new(STORE)).unwrap_or_default() {
-        if name.starts_with("pmsg-") {
-            found = take_from(&format!("{STORE}/{name}")).or(found);
-        }
+        found = take_from(&format!("{STORE}/{name}")).or(found);
     }
     record.and_then(take_from).or(found)
 }
@@ -47,7 +47,10 @@ pub fn take(record: Option<&str>) -> Option<String> {
 fn take_from(path: &str) -> Option<String> {
     let all = text(path, MOST);
     let ours = cut::lines(&all).filter_map(|line| cut::after(line, MARK)).last().map(str::to_owned);
-    // What cannot be removed was written by this run's predecessor all the same.
-    unlink(&*c_path(path)).ok();
+    // What others left is for people, such as the log of a panic.
+    if ours.is_some() {
+        // What cannot be removed was written by this run's predecessor all the same.
+        unlink(&*c_path(path)).ok();
+    }
     ours
 }
