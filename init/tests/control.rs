@@ -101,7 +101,7 @@ fn others_may_not_command() {
     }
     let world = idle();
     let copy = std::path::Path::new("/tmp").join(format!("jamb-other-{}", std::process::id()));
-    std::fs::copy(JAMB, &copy).unwrap();
+    world::copy_jamb(&copy);
     for words in [&["stop", "idle"][..], &["status"], &["events"], &["signal", "KILL", "idle"]] {
         let mut command = std::process::Command::new(&copy);
         command.arg("svc").args(words).env("JAMB_RUN_DIR", world.run()).uid(65534).gid(65534);

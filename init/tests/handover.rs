@@ -185,7 +185,7 @@ fn it_goes_on_from_a_crash_anywhere() {
 /// The binary under test under another name: `NAME.next` writes the format after this one.
 fn version(dir: &Path, name: &str) -> String {
     let path = dir.join(name);
-    fs::copy(JAMB, &path).unwrap();
+    world::copy_jamb(&path);
     path.to_str().unwrap().to_owned()
 }
 

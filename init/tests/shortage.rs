@@ -26,7 +26,7 @@ fn a_fork_that_fails_is_tried_again() {
     }
     // Others must be able to execute it, and to write where it runs.
     let copy = std::env::temp_dir().join(format!("jamb-shortage-{}", std::process::id()));
-    fs::copy(JAMB, &copy).unwrap();
+    world::copy_jamb(&copy);
     let dir = scratch();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
     let services = vec![

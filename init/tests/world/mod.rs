@@ -268,6 +268,12 @@ pub fn scratch() -> PathBuf {
     dir
 }
 
+/// Copies the binary under test. Another process does it: while a test beside this one forks, its child has
+/// what we have open, and what is open for writing cannot be executed (ETXTBSY).
+pub fn copy_jamb(to: &Path) {
+    assert!(Command::new("cp").arg(JAMB).arg(to).status().unwrap().success());
+}
+
 /// A running `jamb supervise`.
 pub struct World {
     pub dir: PathBuf,
