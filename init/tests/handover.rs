@@ -262,7 +262,9 @@ fn another_version_that_does_not_answer_is_ended() {
     world.ready("default");
     let pid = world.pid("talks");
     let path = version(&world.dir, "waits");
-    fs::write(&path, waits_for_ever()).unwrap();
+    let written = world.dir.join("written");
+    fs::write(&written, waits_for_ever()).unwrap();
+    world::copy_program(&written, Path::new(&path));
     let start = Instant::now();
     let refused = world.svc(&["upgrade", &path]);
     let (took, told) = (start.elapsed().as_secs(), world::lossy(&refused.stderr));

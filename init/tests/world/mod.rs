@@ -268,10 +268,15 @@ pub fn scratch() -> PathBuf {
     dir
 }
 
-/// Copies the binary under test. Another process does it: while a test beside this one forks, its child has
-/// what we have open, and what is open for writing cannot be executed (ETXTBSY).
+/// Copies a program that is to be executed. Another process does it: while a test beside this one forks, its
+/// child has what we have open, and what is open for writing cannot be executed (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+}
+
+/// The binary under test.
 pub fn copy_jamb(to: &Path) {
-    assert!(Command::new("cp").arg(JAMB).arg(to).status().unwrap().success());
+    copy_program(Path::new(JAMB), to);
 }
 
 /// A running `jamb supervise`.
