@@ -55,14 +55,28 @@ impl<S: System> Collector<S> {
     pub fn new(mut sys: S, limits: Limits, names: &[String]) -> Self {
         let mut store = Store::new(limits);
         let mut sources = Vec::with_capacity(names.len());
+        let left = sys.logs();
+        // By name; two pipes may have one log.
+        let mut known: Vec<(&str, usize)> = Vec::with_capacity(names.len());
         for name in names {
-            // The directory of a service that has nothing to say yet lets `svc log` tell it from
-            // one that does not exist. A failure shows, and is reported, when there is a line.
-            sys.create(name).ok();
-            sources.push(store.add(&mut sys, name));
+            let index = match known.binary_search_by_key(&name.as_str(), |one| one.0) {
+                Ok(at) => known[at].1,
+                Err(at) => {
+                    // The directory of a service that has nothing to say yet lets `svc log` tell it
+                    // from one that does not exist. A failure shows, and is reported, when there is a
+                    // line.
+                    let is_new = sys.create(name) == Ok(true);
+                    let index = store.push(&mut sys, name, is_new);
+                    known.insert(at, (name, index));
+                    index
+                }
+            };
+            sources.push(index);
         }
-        for name in sys.logs() {
-            store.add(&mut sys, &name);
+        for name in &left {
+            if known.binary_search_by_key(&name.as_str(), |one| one.0).is_err() {
+                store.push(&mut sys, name, false);
+            }
         }
         let mut collector = Collector {
             sys,

@@ -12,7 +12,7 @@ use rustix::io::{self, Errno};
 use rustix::pipe::{SpliceFlags, splice};
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
-use supervisor::file::{self, lstat, make_directories};
+use supervisor::file::{self, lstat, make_directories, make_directory};
 
 /// The machine.
 pub struct Linux {
@@ -151,8 +151,13 @@ impl System for Linux {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &str) -> Result<()> {
-        make_directories(&self.path(name))
+    fn create(&mut self, name: &str) -> Result<bool> {
+        let path = self.path(name);
+        let mode = Mode::from_raw_mode(0o755);
+        match make_directory(&path, mode) {
+            Err(Errno::NOENT) => make_directories(&path).map(|()| true),
+            made => made,
+        }
     }
 
     fn open(&mut self, name: &str) -> Result<(OwnedFd, u64)> {

@@ -204,8 +204,10 @@ impl System for Sim {
         Ok(listing)
     }
 
-    fn create(&mut self, _: &str) -> Result<()> {
-        self.world().call()
+    fn create(&mut self, name: &str) -> Result<bool> {
+        let mut world = self.world();
+        world.call()?;
+        Ok(!world.files.keys().any(|(log, _)| log == name))
     }
 
     fn open(&mut self, name: &str) -> Result<(Inode, u64)> {

@@ -3,7 +3,7 @@
 //! text of a service (that is `collector`) and never deletes more than the budget asks for.
 
 use crate::format::Line;
-use crate::system::{Result, System, Which};
+use crate::system::{Listing, Result, System, Which};
 use rustix::io::Errno;
 
 /// How much may be kept.
@@ -65,9 +65,14 @@ impl<F> Store<F> {
         if let Some(known) = self.logs.iter().position(|log| log.name == name) {
             return known;
         }
+        self.push(sys, name, false)
+    }
+
+    /// Adds a log that is not known yet; answers its index. One whose directory `is_new` has no files.
+    pub fn push(&mut self, sys: &mut impl System<File = F>, name: &str, is_new: bool) -> usize {
         // A directory that cannot be listed most likely cannot be written either; that is
         // reported when it is tried.
-        let found = sys.list(name).unwrap_or_default();
+        let found = if is_new { Listing::default() } else { sys.list(name).unwrap_or_default() };
         self.logs.push(Log {
             name: name.to_owned(),
             file: None,
@@ -82,7 +87,7 @@ impl<F> Store<F> {
         self.logs.len() - 1
     }
 
-    /// The log of this index, which must come from [`Store::add`].
+    /// The log of this index, which must come from [`Store::add`] or [`Store::push`].
     pub fn log(&mut self, index: usize) -> &mut Log<F> {
         &mut self.logs[index]
     }

@@ -71,8 +71,8 @@ pub trait System {
     fn logs(&mut self) -> Vec<String>;
     /// What there is of a log. One that does not exist has nothing.
     fn list(&mut self, name: &str) -> Result<Listing>;
-    /// Creates the directory of a log.
-    fn create(&mut self, name: &str) -> Result<()>;
+    /// Creates the directory of a log unless there is one; answers whether it is new.
+    fn create(&mut self, name: &str) -> Result<bool>;
     /// Opens `current`, creating it and its directory; answers also its length.
     fn open(&mut self, name: &str) -> Result<(Self::File, u64)>;
     /// Reads from a log until `buf` is full or the file ends.

@@ -72,6 +72,20 @@ fn lines_of_two_services_go_to_their_own_logs() {
     assert_eq!(texts(&sim.world().text("a"), "a"), ["one", "two", "three"]);
 }
 
+#[test]
+fn two_pipes_of_one_name_share_a_log() {
+    // A service may be called like the program whose own lines have a pipe, too.
+    let sim = World::new(&[b"one\n", b"x\n", b"two\n"]).boot();
+    collect(&sim, ROOMY, &["b", "a", "b"]);
+    assert_eq!(texts(&sim.world().text("b"), "b"), ["one", "two"]);
+    // So they do for a collector that finds the log, whatever else is there.
+    sim.world().pipes[2].0.extend(b"three\n");
+    sim.world().pipes[1].0.extend(b"y\n");
+    collect(&sim, ROOMY, &["a", "a", "b"]);
+    assert_eq!(texts(&sim.world().text("b"), "b"), ["one", "two", "three"]);
+    assert_eq!(texts(&sim.world().text("a"), "a"), ["x", "y"]);
+}
+
 /// Kills a run of `limits` at every call, in both ways, and checks that every line is there once.
 fn killed_everywhere(limits: Limits, pull_max: usize, count: usize) {
     let boot = || {
