@@ -14,6 +14,7 @@
 pub mod boot;
 pub mod db;
 mod decode;
+mod encode;
 pub mod engine;
 pub mod isolation;
 pub mod kept;
@@ -24,6 +25,7 @@ pub mod text;
 pub mod watchdog;
 
 pub use decode::decode;
+pub use encode::encode;
 pub use supervisor::{
     backoff::Backoff,
     exit::Exit,

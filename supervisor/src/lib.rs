@@ -1,7 +1,7 @@
 //! Processes: what one supervised process may do, and how it is started, signalled and reaped.
 //!
 //! The pure half ([`time`], [`signal`], [`exit`], [`backoff`], [`process`], [`decimal`],
-//! [`cut`], [`options`]) decides and
+//! [`cut`], [`options`], [`words`]) decides and
 //! never makes a system call; `rc` builds the dependency engine on it. The other half (feature `sys`) makes the
 //! system calls and decides nothing; the PID 1 shell in `init` drives it.
 //!
@@ -18,6 +18,7 @@ pub mod options;
 pub mod process;
 pub mod signal;
 pub mod time;
+pub mod words;
 
 #[cfg(feature = "sys")]
 pub mod datagram;

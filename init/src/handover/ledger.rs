@@ -49,6 +49,8 @@ pub struct Ledger {
     /// Bytes that the latest of all records take, headings included.
     live: usize,
     staged: Vec<u8>,
+    /// Where in that the last record begins.
+    begun: usize,
     /// What waits is among what is staged, so the trail before it is not needed.
     is_settled: bool,
     /// Nothing was lost for want of room.
@@ -69,19 +71,35 @@ impl Ledger {
             latest: vec![NOWHERE; keys],
             live: 0,
             staged: Vec::new(),
+            begun: 0,
             is_settled: false,
             is_sound: true,
         }
     }
 
-    /// Stages a record, unless it says what the latest of its kind says.
-    pub fn stage(&mut self, key: Key, bytes: &[u8]) {
+    /// Begins a record: appends its heading to what is staged and lends that, for its bytes to be appended and
+    /// [`Self::close`] to be called. Nothing is copied or allocated for a record that turns out to be no news.
+    pub fn open(&mut self, key: Key) -> Vec<u8> {
+        let mut staged = core::mem::take(&mut self.staged);
+        self.begun = begin(&mut staged, key);
+        staged
+    }
+
+    /// Stages the record that was begun, unless it says what the latest of its kind says.
+    pub fn close(&mut self, mut staged: Vec<u8>) {
+        let Some((key, bytes)) = finish(&mut staged, self.begun) else {
+            // Its writer lost what was lent.
+            self.is_sound = false;
+            return;
+        };
         let place = self.latest.get(key as usize).copied().unwrap_or(NOWHERE);
         if key >= FIRST && self.entry(place).is_some_and(|entry| entry.2 == bytes) {
-            return;
+            staged.truncate(self.begun);
+        } else {
+            self.is_settled |= key == QUEUE;
+            staged.resize(staged.len().next_multiple_of(4), 0);
         }
-        self.is_settled |= key == QUEUE;
-        put(&mut self.staged, key, bytes);
+        self.staged = staged;
     }
 
     /// Whether most of it was replaced by now: then what waits should be staged with the next commit.
@@ -171,11 +189,28 @@ impl Ledger {
     }
 }
 
-/// Appends an entry, padded to whole words.
-fn put(to: &mut Vec<u8>, key: Key, bytes: &[u8]) {
+/// Appends the heading of an entry; answers where it begins.
+fn begin(to: &mut Vec<u8>, key: Key) -> usize {
+    let at = to.len();
     to.extend_from_slice(&key.to_ne_bytes());
-    to.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_ne_bytes());
+    to.extend_from_slice(&[0; 4]);
+    at
+}
+
+/// Says in the heading at `at` how long the entry is; answers its key and bytes, to which the padding to whole
+/// words is still to be appended.
+fn finish(to: &mut [u8], at: usize) -> Option<(Key, &[u8])> {
+    let (heading, bytes) = to.get_mut(at..)?.split_first_chunk_mut::<HEADING>()?;
+    let [a, b, c, d, length @ ..] = heading;
+    *length = u32::try_from(bytes.len()).ok()?.to_ne_bytes();
+    Some((Key::from_ne_bytes([*a, *b, *c, *d]), bytes))
+}
+
+/// Appends an entry.
+fn put(to: &mut Vec<u8>, key: Key, bytes: &[u8]) {
+    let at = begin(to, key);
     to.extend_from_slice(bytes);
+    finish(to, at);
     to.resize(to.len().next_multiple_of(4), 0);
 }
 
@@ -236,6 +271,12 @@ mod tests {
         Ledger::new(space, Box::leak(Box::default()), KEYS)
     }
 
+    fn stage(ledger: &mut Ledger, key: Key, bytes: &[u8]) {
+        let mut staged = ledger.open(key);
+        staged.extend_from_slice(bytes);
+        ledger.close(staged);
+    }
+
     /// What counts in it: the latest records, and the trail.
     fn look(ledger: &Ledger) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let found =
@@ -248,26 +289,26 @@ mod tests {
     fn what_is_committed_counts_and_nothing_else() {
         let mut ledger = ledger(1 << 16);
         assert!(ledger.commit());
-        ledger.stage(FIRST, b"one");
-        ledger.stage(5, b"");
+        stage(&mut ledger, FIRST, b"one");
+        stage(&mut ledger, 5, b"");
         assert_eq!(look(&ledger).0[FIRST as usize], b"", "it is only staged");
         assert!(ledger.commit());
         assert_eq!(look(&ledger).0[FIRST as usize], b"one");
-        ledger.stage(FIRST, b"two!!");
-        ledger.stage(JOURNAL, b"journal");
+        stage(&mut ledger, FIRST, b"two!!");
+        stage(&mut ledger, JOURNAL, b"journal");
         assert!(ledger.commit());
         for text in [&b"first"[..], b"", b"third"] {
-            ledger.stage(DONE, text);
+            stage(&mut ledger, DONE, text);
             assert!(ledger.commit());
         }
         let (latest, done) = look(&ledger);
         assert_eq!(latest[FIRST as usize], b"two!!");
         assert_eq!(done, [&b"journal"[..], b"first", b"", b"third"]);
-        ledger.stage(QUEUE, b"next");
+        stage(&mut ledger, QUEUE, b"next");
         assert!(ledger.commit());
         assert!(look(&ledger).1.is_empty());
         let end = ledger.end;
-        ledger.stage(FIRST, b"two!!");
+        stage(&mut ledger, FIRST, b"two!!");
         assert!(ledger.commit());
         assert_eq!(ledger.end, end, "it says nothing new");
     }
@@ -280,11 +321,11 @@ mod tests {
         for round in 0u32..20_000 {
             let key = FIRST + round % 7;
             want[key as usize] = round.to_string().into_bytes().repeat(1 + round as usize % 9);
-            ledger.stage(key, &want[key as usize]);
+            stage(&mut ledger, key, &want[key as usize]);
             let before = (ledger.half, ledger.counts.load(Ordering::Relaxed));
             if round % 3 == 0 {
                 want[0] = vec![1; round as usize % 5];
-                ledger.stage(QUEUE, &want[0]);
+                stage(&mut ledger, QUEUE, &want[0]);
             }
             assert!(ledger.commit());
             if ledger.half != before.0 {
@@ -309,12 +350,12 @@ mod tests {
     #[test]
     fn without_room_it_says_so_for_good() {
         let mut ledger = ledger(4096);
-        ledger.stage(FIRST, &[1; 1000]);
+        stage(&mut ledger, FIRST, &[1; 1000]);
         assert!(ledger.commit());
-        ledger.stage(FIRST, &[2; 4000]);
+        stage(&mut ledger, FIRST, &[2; 4000]);
         assert!(!ledger.commit());
         assert_eq!(look(&ledger).0[FIRST as usize], [1; 1000]);
-        ledger.stage(FIRST, &[3; 10]);
+        stage(&mut ledger, FIRST, &[3; 10]);
         assert!(!ledger.commit());
     }
 
@@ -322,7 +363,7 @@ mod tests {
     fn damage_is_refused() {
         let mut ledger = ledger(4096);
         for key in [FIRST, QUEUE, JOURNAL, DONE, 7] {
-            ledger.stage(key, &[7; 21]);
+            stage(&mut ledger, key, &[7; 21]);
         }
         assert!(ledger.commit());
         let counts = ledger.counts.load(Ordering::Relaxed);

@@ -167,13 +167,6 @@ impl From<Sequel> for Event {
     }
 }
 
-/// A record as bytes.
-pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    // Vectors take what they are given, so that it cannot fail; were it to, what is missing would be
-    // noticed by who reads it.
-    postcard::to_extend(value, Vec::new()).unwrap_or_default()
-}
-
 /// The oldest format that is read.
 pub const OLDEST: u32 = SAVED as u32;
 

@@ -2,16 +2,15 @@
 //! the last act. They are not services: nothing is logged, and nobody but the caller waits for them.
 
 use super::{CHILD_OOM_SCORE, cmdline::Cmdline, console};
-use crate::{file::c_path, manager::PATH};
-use core::ffi::CStr;
+use crate::manager::PATH;
 use rustix::{fd::AsFd, fs::OFlags, io::Errno, process::Pid};
-use std::ffi::CString;
 use supervisor::{
     exit::Exit,
     reap,
     signal::Signal,
     spawn::{Isolation, Spawner, Spec, Terminal},
     time::Millis,
+    words::Words,
 };
 
 /// How often a program that is waited for is looked at.
@@ -22,8 +21,8 @@ pub const LOOK_AGAIN: Millis = Millis(20);
 /// # Errors
 /// What could not be done, for people.
 pub fn start(
-    programs: &[CString],
-    name: &CStr,
+    programs: &[&str],
+    name: &str,
     cmdline: &Cmdline,
     spawner: &mut Spawner,
 ) -> Result<Pid, String> {
@@ -32,10 +31,13 @@ pub fn start(
         return Err("cannot open the console".to_owned());
     };
     rustix::fs::fcntl_setfl(&fd, OFlags::RDWR).ok();
-    let env = [c_path(&format!("PATH={PATH}")), c"HOME=/".to_owned(), c"TERM=linux".to_owned()];
+    // What cannot be a program's path is not found.
+    let words = |texts| Words::of(texts).unwrap_or_default();
+    let mut env = words(&["HOME=/", "TERM=linux"]);
+    env.push(&["PATH=", PATH]).ok();
     let spec = Spec {
-        programs,
-        argv: &[name.to_owned()],
+        programs: &words(programs),
+        argv: &words(&[name]),
         env: &env,
         cwd: c"/",
         umask: 0o022,
@@ -52,7 +54,7 @@ pub fn start(
     };
     spawner.spawn(&spec).map_err(|failure| {
         let error = Errno::from_raw_os_error(failure.errno);
-        format!("cannot {} {}: {error}", failure.step.verb(), name.to_string_lossy())
+        format!("cannot {} {}: {error}", failure.step.verb(), name)
     })
 }
 
@@ -66,8 +68,7 @@ pub fn run(
     bound: Millis,
     pause: &mut dyn FnMut(Millis),
 ) -> Result<(), String> {
-    let program = c_path(path);
-    let pid = start(core::slice::from_ref(&program), &program, cmdline, &mut Spawner::new())?;
+    let pid = start(&[path], path, cmdline, &mut Spawner::new())?;
     let mut left = bound.0;
     loop {
         while let Some(dead) = reap::peek() {

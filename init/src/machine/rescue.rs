@@ -4,7 +4,6 @@
 
 use super::{cmdline::Cmdline, console, program};
 use crate::manager::{Attendant, Report};
-use core::ffi::CStr;
 use rc::proto::Ending;
 use rustix::{
     fs::{Access, access},
@@ -17,7 +16,7 @@ use supervisor::{
 };
 
 /// Shells to try.
-const SHELLS: [&CStr; 3] = [c"/bin/sh", c"/bin/busybox", c"/usr/bin/sh"];
+const SHELLS: [&str; 3] = ["/bin/sh", "/bin/busybox", "/usr/bin/sh"];
 /// A shell that ended is started again after this.
 const PAUSE: Millis = Millis::from_secs(1);
 /// Without a shell, the message can be read for this long before the machine reboots.
@@ -61,7 +60,7 @@ impl Attendant for Shell {
         if let Some(at) = self.next.filter(|at| *at > now) {
             return Some(at);
         }
-        match program::start(&SHELLS.map(CStr::to_owned), c"sh", &self.cmdline, spawner) {
+        match program::start(&SHELLS, "sh", &self.cmdline, spawner) {
             Ok(pid) => self.running = Some(pid),
             Err(problem) => {
                 report.say("rescue", &format!("{problem}; it is tried again"));

@@ -77,7 +77,7 @@ impl Manager {
         };
         let channel = self.make_channel(run, prepared.channel, owner);
         let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors)).inspect_err(|failure| {
-            let program = prepared.argv[0].to_string_lossy();
+            let program = prepared.argv.first().to_string_lossy();
             self.report.say(&name, &messages::not_started(*failure, &program));
         })?;
         if let Some(ear) = ear {
@@ -127,7 +127,7 @@ impl Manager {
         let spawned = self.spawner.spawn(&spec);
         point("spawned");
         let pid = spawned.inspect_err(|failure| {
-            let program = &prepared.argv[0];
+            let program = prepared.argv.first();
             self.report.say(&name, &messages::not_started(*failure, &program.to_string_lossy()));
             // A child that failed before execve is dead by now and has to be released.
             self.children.reap_later();
@@ -248,7 +248,7 @@ impl Manager {
     fn milestone(&mut self, id: ServiceId, to: Phase) {
         let now = u32::try_from(self.clock.now().ms).unwrap_or(u32::MAX);
         let Some(found) = self.milestones.get_mut(id.index()) else { return };
-        self.children.touched.push(id);
+        self.children.touch(id);
         found.wanted.get_or_insert(now);
         match to {
             Phase::Starting => drop(found.started.get_or_insert(now)),

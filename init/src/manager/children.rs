@@ -24,14 +24,14 @@ struct Live {
 
 /// The table.
 pub struct Children {
-    /// One entry for each live process of a service; a router has dozens.
-    live: Vec<Live>,
-    /// By service number: the pid of its main process.
-    pids: Vec<Option<Pid>>,
+    /// By service number: its main process.
+    main: Vec<Option<Live>>,
+    /// Checks and actions that run; a router has a few at a time.
+    beside: Vec<Live>,
     /// How they speak up.
     pub ears: Ears,
     /// Services of which something changed here since it was last recorded.
-    pub touched: Vec<ServiceId>,
+    touched: Vec<ServiceId>,
     reap: bool,
 }
 
@@ -39,8 +39,8 @@ impl Children {
     /// No children of this many services.
     pub fn new(services: usize) -> Self {
         Self {
-            live: Vec::with_capacity(services),
-            pids: vec![None; services],
+            main: vec![None; services],
+            beside: Vec::new(),
             ears: Ears::new(services),
             touched: Vec::new(),
             reap: false,
@@ -52,54 +52,80 @@ impl Children {
         self.reap = true;
     }
 
+    /// Something of a service changed that its record has.
+    pub fn touch(&mut self, id: ServiceId) {
+        // What changes does so many times in a row.
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
+    /// A service whose record may have changed since it was last answered here.
+    pub fn next_touched(&mut self) -> Option<ServiceId> {
+        self.touched.pop()
+    }
+
+    fn main(&self, id: ServiceId) -> Option<&Live> {
+        self.main.get(id.index())?.as_ref()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Live> {
+        self.main.iter().flatten().chain(&self.beside)
+    }
+
     /// The pid of a service's main process.
     pub fn pid(&self, id: ServiceId) -> Option<Pid> {
-        self.pids.get(id.index()).copied().flatten()
+        self.main(id).map(|live| live.pid)
+    }
+
+    fn get(&self, run: Incarnation) -> Option<&Live> {
+        self.main(run.service).into_iter().chain(&self.beside).find(|live| live.run == run)
     }
 
     /// The pid of exactly this incarnation.
     pub fn pid_of(&self, run: Incarnation) -> Option<Pid> {
-        self.live.iter().find(|live| live.run == run).map(|live| live.pid)
+        self.get(run).map(|live| live.pid)
     }
 
     /// The process group of exactly this incarnation.
     pub fn group_of(&self, run: Incarnation) -> Option<Pid> {
-        self.live.iter().find(|live| live.run == run).map(|live| live.group)
+        self.get(run).map(|live| live.group)
     }
 
     /// Whether the process is one that the table has.
     pub fn knows(&self, pid: Pid) -> bool {
-        self.live.iter().any(|live| live.pid == pid)
+        self.all().any(|live| live.pid == pid)
     }
 
     /// A process was started, or is the incarnation's from now on, in place of one that it had.
     pub fn born(&mut self, pid: Pid, group: Pid, run: Incarnation) {
-        self.touched.push(run.service);
-        self.live.retain(|live| live.run != run);
-        self.live.push(Live { pid, group, run });
-        if let (true, Some(slot)) = (is_main(run.role), self.pids.get_mut(run.service.index())) {
-            *slot = Some(pid);
+        self.touch(run.service);
+        let live = Live { pid, group, run };
+        if !is_main(run.role) {
+            self.beside.retain(|live| live.run != run);
+            self.beside.push(live);
+        } else if let Some(slot) = self.main.get_mut(run.service.index()) {
+            *slot = Some(live);
         }
     }
 
     fn forget(&mut self, pid: Pid) -> Option<Live> {
-        let at = self.live.iter().position(|live| live.pid == pid)?;
-        let live = self.live.swap_remove(at);
-        self.touched.push(live.run.service);
-        let slot = self.pids.get_mut(live.run.service.index())?;
-        if *slot == Some(pid) {
-            *slot = None;
-        }
+        let is_it = |live: &Live| live.pid == pid;
+        let live = match self.beside.iter().position(is_it) {
+            Some(at) => self.beside.swap_remove(at),
+            None => self.main.iter_mut().find_map(|slot| slot.take_if(|live| is_it(live)))?,
+        };
+        self.touch(live.run.service);
         Some(live)
     }
 
     /// The processes of a service, for the record: role and generation, pid and group.
     pub fn of(&self, id: ServiceId) -> Vec<(Role, u32, i32, i32)> {
-        let of_it = self.live.iter().filter(|live| live.run.service == id);
+        let beside = self.beside.iter().filter(|live| live.run.service == id);
         let plain = |live: &Live| {
             (live.run.role, live.run.generation, number(live.pid), number(live.group))
         };
-        of_it.map(plain).collect()
+        self.main(id).into_iter().chain(beside).map(plain).collect()
     }
 }
 

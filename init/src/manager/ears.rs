@@ -117,13 +117,13 @@ impl Manager {
 
     /// Closes a service's ear.
     pub(super) fn stop_listening(&mut self, id: ServiceId) {
-        self.children.touched.push(id);
+        self.children.touch(id);
         let slot = self.children.ears.0.get_mut(id.index());
         let Some(listening) = slot.and_then(Option::take) else { return };
         let fd = listening.fd().as_raw_fd();
+        // Closing it, which follows, takes it out of the poll's set as well: nobody else has it, as whoever is
+        // between clone(2) and execve(2) is waited for.
         self.vault.keep(fd, false);
-        // It was registered; and closing it, which follows, takes it out of the set as well.
-        self.poll.registry().deregister(&mut SourceFd(&fd)).ok();
         if let Ear::Socket(_, path, _) = &listening.ear {
             disk::remove(path).ok();
         }
@@ -147,11 +147,12 @@ impl Manager {
                     if heard.bytes == 0 {
                         return;
                     }
-                    self.children.touched.push(id);
+                    point("ear-heard");
+                    self.children.touch(id);
                     match heard.ready {
                         Some(true) => self.tell(Event::Ready(run)),
                         Some(false) => self.tell(Event::Unready(run)),
-                        None => {}
+                        None => self.commit(),
                     }
                     self.taken(run, |fd| take(fd, heard));
                 }
@@ -159,6 +160,7 @@ impl Manager {
                     let owner = *owner;
                     let mut fds = Vec::new();
                     let Some((message, sender)) = hear_socket(&*fd, &mut fds) else { return };
+                    point("ear-heard");
                     match self.stranger(run, owner, sender) {
                         None => self.heard_message(run, message, fds),
                         Some(who) => {
@@ -167,6 +169,7 @@ impl Manager {
                             self.report.say(name, &text);
                         }
                     }
+                    self.commit();
                     self.taken(run, |fd| drop_datagram(fd));
                 }
             }
@@ -176,10 +179,8 @@ impl Manager {
         self.rearm(id);
     }
 
-    /// What was heard has led to what it leads to: takes it off the ear.
+    /// What was heard has led to what it leads to, and that is recorded: takes it off the ear.
     fn taken(&mut self, run: Incarnation, take: impl FnOnce(BorrowedFd<'_>)) {
-        point("ear-heard");
-        self.commit();
         point("ear-told");
         if let Some(one) = self.children.ears.get(run.service).filter(|one| one.run == run) {
             take(one.fd());
@@ -214,7 +215,7 @@ impl Manager {
             Some(Beat::Trigger) => self.tell(Event::Trigger(run)),
             None => {}
         }
-        self.children.touched.push(run.service);
+        self.children.touch(run.service);
         if let Some(listening) = self.children.ears.get(run.service) {
             if message.stopping {
                 "stopping".clone_into(&mut listening.status);

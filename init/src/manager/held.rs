@@ -237,14 +237,14 @@ impl Manager {
 
     /// The next program gets all that is held for a service, too.
     fn keep_held(&mut self, id: ServiceId) {
-        self.children.touched.push(id);
+        self.children.touch(id);
         for one in self.held.of(id) {
             self.vault.keep(one.fd.as_raw_fd(), true);
         }
     }
 
     fn close_held(&mut self, id: ServiceId, which: &dyn Fn(&One) -> bool) {
-        self.children.touched.push(id);
+        self.children.touch(id);
         let Self { held, vault, .. } = self;
         held.0.retain(|one| {
             let stays = one.service != id || !which(one);

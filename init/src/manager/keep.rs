@@ -10,17 +10,19 @@
 use super::{Guard, Manager};
 use crate::handover::{
     area::{Header, set},
-    ledger::{DONE, JOURNAL, Ledger, QUEUE},
+    ledger::{DONE, JOURNAL, Key, Ledger, QUEUE},
     next,
     point::point,
-    state::{self, Done, Journal, Sequel, Shell, encode},
+    state::{self, Done, Journal, Sequel, Shell},
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rc::{
+    encode,
     engine::{Action, Event},
     model::ServiceId,
 };
 use rustix::{fd::RawFd, process::Pid};
+use serde::Serialize;
 
 /// The memory, and what of it is up to date.
 pub struct Vault {
@@ -61,6 +63,12 @@ impl Vault {
         self.is_full
     }
 
+    /// Stages a record.
+    pub fn stage<T: Serialize>(&mut self, key: Key, record: &T) {
+        let bytes = self.ledger.open(key);
+        self.ledger.close(encode(record, bytes));
+    }
+
     /// Something that [`crate::handover::area::spawning`] names is about to be started.
     pub fn will_spawn(&self, what: u32) {
         self.header.spawned.store(0, Relaxed);
@@ -94,7 +102,7 @@ impl Manager {
             journal.actions.push(*action);
         }
         if journal.has_waited || !journal.actions.is_empty() {
-            self.vault.ledger.stage(JOURNAL, &encode(&journal));
+            self.vault.stage(JOURNAL, &journal);
         }
         self.record();
     }
@@ -103,7 +111,7 @@ impl Manager {
     pub(super) fn stage_queue(&mut self) {
         self.vault.queued = 0;
         let queue = self.new_sequels();
-        self.vault.ledger.stage(QUEUE, &encode(&queue));
+        self.vault.stage(QUEUE, &queue);
     }
 
     /// Events of the queue that the ledger does not have yet.
@@ -127,7 +135,7 @@ impl Manager {
 
     fn stage_done(&mut self, is_one: bool) {
         let queue = self.new_sequels();
-        self.vault.ledger.stage(DONE, &encode(&Done { is_one, queue }));
+        self.vault.stage(DONE, &Done { is_one, queue });
     }
 
     /// Makes everything that changed count.
@@ -144,15 +152,17 @@ impl Manager {
             self.stage_done(false);
         }
         while let Some(id) = self.engine.next_touched() {
-            let bytes = self.engine.save_record(id, Vec::new());
-            self.vault.ledger.stage(state::of_engine(id), &bytes);
+            let bytes = self.vault.ledger.open(state::of_engine(id));
+            self.vault.ledger.close(self.engine.save_record(id, bytes));
         }
-        self.vault.ledger.stage(state::ENGINE, &self.engine.save_head(Vec::new()));
-        while let Some(id) = self.children.touched.pop() {
-            let bytes = encode(&self.service_record(id));
-            self.vault.ledger.stage(state::of_service(id), &bytes);
+        let bytes = self.vault.ledger.open(state::ENGINE);
+        self.vault.ledger.close(self.engine.save_head(bytes));
+        while let Some(id) = self.children.next_touched() {
+            let record = self.service_record(id);
+            self.vault.stage(state::of_service(id), &record);
         }
-        self.vault.ledger.stage(state::SHELL, &self.shell_record());
+        let bytes = self.vault.ledger.open(state::SHELL);
+        self.vault.ledger.close(self.shell_record(bytes));
         point("commit");
         if !self.vault.ledger.commit() && !self.vault.is_full {
             self.vault.is_full = true;
@@ -171,8 +181,8 @@ impl Manager {
         }
     }
 
-    fn shell_record(&self) -> Vec<u8> {
-        let mut bytes = encode(&Shell {
+    fn shell_record(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let shell = Shell {
             publications: self.publications,
             settled_at: self.settled_at,
             ending: self.ending.as_ref().map(|end| end.how),
@@ -184,7 +194,8 @@ impl Manager {
             heirs: self.heirs.clone(),
             why: self.ending.as_ref().map_or(String::new(), |end| end.why.clone()),
             last_act: self.ending.as_ref().map_or(String::new(), |end| end.last_act.clone()),
-        });
+        };
+        let mut bytes = encode(&shell, bytes);
         next::append(&mut bytes, self.next_count);
         bytes
     }

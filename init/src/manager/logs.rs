@@ -11,7 +11,6 @@ use crate::{
     handover::state::{Collector, Fixed},
     inherit,
 };
-use core::ffi::CStr;
 use jamb_log::SPOOL_IDLE_LEN;
 use rc::model::System;
 use rustix::{
@@ -21,18 +20,19 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
-use std::{ffi::CString, path::Path};
+use std::path::Path;
 use supervisor::{
     backoff::Backoff,
     spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
+    words::Words,
 };
 
 /// The name under which jamb's own lines are logged.
 pub const OWN_NAME: &str = "jamb";
 
 /// The image of this very process; PID 1 may have been started where `/proc` is not mounted yet.
-const PROGRAMS: [&CStr; 3] = [c"/proc/self/exe", c"/init", c"/sbin/init"];
+const PROGRAMS: [&str; 3] = ["/proc/self/exe", "/init", "/sbin/init"];
 
 /// How soon a collector that died is replaced.
 const BACKOFF: Backoff = Backoff { min: Millis(50), max: Millis(1000) };
@@ -56,7 +56,7 @@ pub struct Logs {
     own: Pipe,
     map: OwnedFd,
     spool: OwnedFd,
-    arguments: Vec<CString>,
+    arguments: Words,
     state: State,
     failures: u32,
     starts: u32,
@@ -107,13 +107,12 @@ impl Logs {
             "--max-total",
             &system.log_max_total.to_string(),
         ];
-        let arguments = arguments.map(|one| CString::new(one).map_err(|_| Errno::INVAL));
         Ok(Self {
             pipes,
             own,
             map,
             spool,
-            arguments: arguments.into_iter().collect::<Result<_, _>>()?,
+            arguments: Words::of(&arguments).map_err(|_| Errno::INVAL)?,
             state: State::Waiting { until: Instant::default() },
             failures: 0,
             starts: 0,
@@ -187,15 +186,15 @@ impl Logs {
         let mut argv = self.arguments.clone();
         if let Some(console) = console.filter(|_| copy) {
             keep.push(console.as_raw_fd());
-            argv.push(c"--console-fd".to_owned());
-            argv.extend(CString::new(console.as_raw_fd().to_string()));
+            argv.push(&["--console-fd"]).ok();
+            argv.push(&[&console.as_raw_fd().to_string()]).ok();
         }
         // Not the writing end of a pipe that it reads: it could never see the end of it.
         let stderr = console.unwrap_or(resources.nothing.as_fd());
         let spec = Spec {
-            programs: &PROGRAMS.map(CStr::to_owned),
+            programs: &Words::of(&PROGRAMS).unwrap_or_default(),
             argv: &argv,
-            env: &[],
+            env: &Words::new(),
             cwd: c"/",
             umask: 0o022,
             limits: &[],

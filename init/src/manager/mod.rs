@@ -254,8 +254,8 @@ impl Manager {
         let before = handover.as_ref().map(|handover| &handover.fixed);
         let nofile = before.map_or_else(raise_nofile, |fixed| fixed.nofile);
         // What every process gets, and what hands it over, should have low numbers; see there.
-        let mut spawner = Spawner::new();
         let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
+        let mut spawner = Spawner::new();
         paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
         let names: Vec<Option<String>> = database
             .ids()
@@ -486,6 +486,8 @@ impl Manager {
     /// Does what is to be done, and handles what waits.
     fn go_on(&mut self) {
         let mut actions = Vec::new();
+        // Whether nothing happened since the last record.
+        let mut is_recorded = self.todo.is_empty();
         loop {
             while let Some(action) = self.todo.pop() {
                 // Somebody may be waiting for just this.
@@ -496,13 +498,17 @@ impl Manager {
                 }
             }
             self.peaks.queued(self.queue.len());
-            let Some((event, has_waited)) = self.next_event() else { return self.commit() };
+            let Some((event, has_waited)) = self.next_event() else { break };
             point("handle");
             self.engine.handle(self.clock.now(), event, &mut actions);
             point("handled");
             self.begin(&actions, has_waited);
+            is_recorded = actions.is_empty();
             actions.reverse();
             self.todo.append(&mut actions);
+        }
+        if !is_recorded {
+            self.commit();
         }
     }
 

@@ -10,8 +10,14 @@ use rc::{
     text::{ExpandError, Text, expand},
 };
 use rustix::process::Resource as SystemResource;
-use std::{ffi::CString, path::Path};
-use supervisor::{cut, exit::Exit, spawn::Identity, time::Millis};
+use std::ffi::CString;
+use supervisor::{
+    cut,
+    exit::Exit,
+    spawn::Identity,
+    time::Millis,
+    words::{HasZero, Words},
+};
 
 /// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,11 +34,11 @@ pub enum Channel {
 #[derive(Debug)]
 pub struct Prepared {
     /// The programs to try.
-    pub programs: Vec<CString>,
+    pub programs: Words,
     /// The arguments.
-    pub argv: Vec<CString>,
+    pub argv: Words,
     /// The environment.
-    pub env: Vec<CString>,
+    pub env: Words,
     /// The working directory.
     pub cwd: CString,
     /// The file mode creation mask.
@@ -70,13 +76,20 @@ pub fn prepare(
 ) -> Result<Prepared, String> {
     let starts = engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
     let command = command(record, run.role, starts).ok_or("it has no such program")?;
-    let texts = |text: &Text| expand_for(text, run, engine);
-    let mut arguments = command.argv.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
-    if run.role == Role::Finish {
-        arguments.extend(finish_arguments(engine, run, name));
+    let mut argv = Words::new();
+    for text in &command.argv {
+        push(&mut argv, &[&expand_for(text, run, engine)?])?;
     }
-    let program = arguments.first().filter(|program| !program.is_empty());
-    let programs = candidates(program.ok_or("its program's name is empty")?, &paths.search);
+    let program = argv.first().to_str().unwrap_or_default();
+    if program.is_empty() {
+        return Err("its program's name is empty".to_owned());
+    }
+    let programs = candidates(program, &paths.search)?;
+    if run.role == Role::Finish {
+        for argument in finish_arguments(engine, run, name) {
+            push(&mut argv, &[&argument])?;
+        }
+    }
     let exec = &record.exec;
     let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
     let node = engine.graph().node(run.service);
@@ -87,30 +100,31 @@ pub fn prepare(
         NodeKind::Longrun(Ready::Notify) if run.role == Role::Run => Channel::Socket,
         _ => Channel::None,
     };
-    let mut env = environment(name, run, paths, channel);
+    let mut env = Environment { words: Words::new(), own: &exec.env };
+    env.tell(name, run, paths, channel)?;
     let watchdog = node.watchdog().filter(|_| channel == Channel::Socket);
     if let Some(Millis(ms)) = watchdog {
-        env.push(format!("WATCHDOG_USEC={}", u64::from(ms) * 1000));
+        env.set("WATCHDOG_USEC", &[&(u64::from(ms) * 1000).to_string()])?;
     }
     if let (count @ 1.., names) = held {
-        env.push(format!("LISTEN_FDS={count}"));
-        env.push(format!("LISTEN_FDNAMES={names}"));
+        env.set("LISTEN_FDS", &[&count.to_string()])?;
+        env.set("LISTEN_FDNAMES", &[&names])?;
     }
     if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
-        env.push(format!("HOME={home}"));
+        env.set("HOME", &[home])?;
     }
     for (key, text) in &exec.env {
-        let prefix = format!("{key}=");
-        env.retain(|one| !one.starts_with(&prefix));
-        env.push(prefix + &texts(text)?);
+        env.words.set(key, &[&expand_for(text, run, engine)?]).map_err(|HasZero| zero())?;
     }
-    let mut limits = vec![(SystemResource::Nofile, nofile.0, nofile.1)];
+    // jamb has raised its own soft limit to the hard one; a service gets what there was.
+    let raised = (nofile.0 != nofile.1).then_some((SystemResource::Nofile, nofile.0, nofile.1));
+    let mut limits: Vec<_> = raised.into_iter().collect();
     limits
         .extend(exec.limits.iter().map(|limit| (resource(limit.resource), limit.soft, limit.hard)));
     Ok(Prepared {
-        programs: c_strings(programs)?,
-        argv: c_strings(arguments)?,
-        env: c_strings(env)?,
+        programs,
+        argv,
+        env: env.words,
         cwd: c_string(exec.cwd.clone().unwrap_or_else(|| "/".to_owned()))?,
         umask: exec.umask.map_or(0o022, u32::from),
         limits,
@@ -169,38 +183,68 @@ fn finish_arguments(engine: &Engine, run: Incarnation, name: &str) -> [String; 3
     [code.to_string(), signal.to_string(), name.to_owned()]
 }
 
-fn environment(name: &str, run: Incarnation, paths: &Paths, channel: Channel) -> Vec<String> {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let mut env = vec![
-        format!("PATH={}", paths.search),
-        format!("JAMB_SERVICE={name}"),
-        format!("JAMB_GENERATION={}", run.generation),
-        format!("JAMB_OUTPUTS={}", path(&paths.staging.join(name))),
-        format!("JAMB_STATE_DIR={}", path(&paths.state.join(name))),
-        format!("JAMB_RUN_DIR={}", path(&paths.run)),
-    ];
-    if channel == Channel::Socket {
-        env.push(format!("NOTIFY_SOCKET={}", path(&paths.notify(run.service.0))));
+/// An environment to be, and what the definition says of it itself, which comes last and alone.
+struct Environment<'a> {
+    words: Words,
+    own: &'a [(String, Text)],
+}
+
+impl Environment<'_> {
+    /// Sets a key to a value of these parts, unless the definition does; an error is for people.
+    fn set(&mut self, key: &str, value: &[&str]) -> Result<(), String> {
+        if self.own.iter().any(|(own, _)| own == key) {
+            return Ok(());
+        }
+        self.words.set(key, value).map_err(|HasZero| zero())
     }
-    env
+
+    /// What every process is told.
+    fn tell(
+        &mut self,
+        name: &str,
+        run: Incarnation,
+        paths: &Paths,
+        channel: Channel,
+    ) -> Result<(), String> {
+        self.set("PATH", &[&paths.search])?;
+        self.set("JAMB_SERVICE", &[name])?;
+        self.set("JAMB_GENERATION", &[&run.generation.to_string()])?;
+        self.set("JAMB_OUTPUTS", &[&paths.staging.to_string_lossy(), "/", name])?;
+        self.set("JAMB_STATE_DIR", &[&paths.state.to_string_lossy(), "/", name])?;
+        self.set("JAMB_RUN_DIR", &[&paths.run.to_string_lossy()])?;
+        if channel == Channel::Socket {
+            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0).to_string_lossy()])?;
+        }
+        Ok(())
+    }
 }
 
 /// Where a program may be: itself if it has a slash, else in each directory of the search path.
-fn candidates(program: &str, search: &str) -> Vec<String> {
+fn candidates(program: &str, search: &str) -> Result<Words, String> {
+    let mut programs = Words::new();
     if program.as_bytes().contains(&b'/') {
-        return vec![program.to_owned()];
+        push(&mut programs, &[program])?;
+        return Ok(programs);
     }
-    let directories = cut::parts(search, b':').filter(|directory| directory.starts_with('/'));
-    directories.map(|directory| format!("{directory}/{program}")).collect()
+    for directory in cut::parts(search, b':').filter(|directory| directory.starts_with('/')) {
+        push(&mut programs, &[directory, "/", program])?;
+    }
+    Ok(programs)
 }
 
-fn c_strings(list: Vec<String>) -> Result<Vec<CString>, String> {
-    list.into_iter().map(c_string).collect()
+/// Appends a text; an error is for people.
+fn push(to: &mut Words, parts: &[&str]) -> Result<(), String> {
+    to.push(parts).map_err(|HasZero| zero())
 }
 
 /// A text for the kernel; an error is for people.
 pub fn c_string(text: String) -> Result<CString, String> {
-    CString::new(text).map_err(|_| "an argument contains a NUL byte".to_owned())
+    CString::new(text).map_err(|_| zero())
+}
+
+#[cold]
+fn zero() -> String {
+    "an argument contains a NUL byte".to_owned()
 }
 
 /// The value that undoes PID 1's own protection.

@@ -195,8 +195,10 @@ impl Manager {
 
     /// Records everything for the first time. From then on the next program goes on from here.
     pub(super) fn keep_all(&mut self, fixed: &Fixed, line: &[String]) {
-        self.vault.ledger.stage(state::FIXED, &state::encode(fixed));
-        self.children.touched = self.database.ids().collect();
+        self.vault.stage(state::FIXED, fixed);
+        for id in self.database.ids() {
+            self.children.touch(id);
+        }
         if let Some(fd) = self.guard.as_ref().and_then(super::Guard::fd) {
             self.vault.keep(fd, true);
         }

@@ -2,11 +2,15 @@
 //! one. They are counted as it goes along, and cost nothing until somebody asks.
 
 use super::Manager;
-use crate::file::{names, text};
+use crate::file::text;
 use core::sync::atomic::Ordering::Relaxed;
 use rc::proto::Figure;
+use rustix::fs::{Mode, OFlags};
 use std::path::Path;
-use supervisor::{cut, decimal};
+use supervisor::{
+    cut, decimal,
+    file::{each_name, open, stat},
+};
 
 /// Bytes read of `/proc/self/status` and `smaps_rollup`.
 const STATUS: usize = 4096;
@@ -93,7 +97,17 @@ fn kib(file: &str, key: &str) -> Option<u64> {
     decimal::number(rest.split_ascii_whitespace().next()?)
 }
 
-/// Descriptors of this process, without the one that it takes to count them.
+/// Descriptors of this process. Since Linux 6.2 their directory's size is their number; before, they are
+/// counted, without the one that it takes to do so.
 fn open_descriptors() -> usize {
-    names(Path::new("/proc/self/fd")).map_or(0, |names| names.len().saturating_sub(1))
+    let path = Path::new("/proc/self/fd");
+    let size = stat(path).map_or(0, |about| usize::try_from(about.st_size).unwrap_or(0));
+    if size > 0 {
+        return size;
+    }
+    let mut count = 0usize;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    // Without /proc there is nothing to be seen.
+    let seen = open(path, flags, Mode::empty()).and_then(|fd| each_name(fd, &mut |_| count += 1));
+    seen.map_or(0, |()| count.saturating_sub(1))
 }

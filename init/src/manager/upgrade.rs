@@ -15,14 +15,14 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
-use std::{ffi::CString, os::fd::IntoRawFd};
+use std::os::fd::IntoRawFd;
 use supervisor::{
-    cut,
     exit::Exit,
     reap,
     signal::Signal,
     spawn::{Isolation, Spec, Terminal},
     time::{Instant, Millis},
+    words::Words,
 };
 
 /// How long another version may take to tell whether it can take over.
@@ -59,14 +59,15 @@ impl Manager {
         let copy = Area::copy(self.vault.header, &self.vault.ledger)?;
         let (copy, database) = (number(&copy.fd()), self.vault.database);
         let program = format!("/proc/self/fd/{}", number(&image));
-        let argv = format!("jamb handover-check {copy} {database}");
-        let argv: Vec<CString> = cut::parts(&argv, b' ').map(c_path).collect();
+        let numbers = [copy.to_string(), database.to_string()];
+        let words = |texts: &[&str]| Words::of(texts).unwrap_or_default();
+        let argv = words(&["jamb", "handover-check", &numbers[0], &numbers[1]]);
         let nothing = self.resources.nothing.as_fd();
         let spec = Spec {
             // What was opened, not what may be there by then.
-            programs: &[c_path(&program)],
+            programs: &words(&[&program]),
             argv: &argv,
-            env: &[],
+            env: &Words::new(),
             cwd: c"/",
             umask: 0o022,
             limits: &[],

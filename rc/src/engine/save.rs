@@ -5,7 +5,7 @@
 //! records were touched.
 
 use super::{Engine, Graph, Shutdown, graph::id_of, state::Dynamic};
-use crate::{decode::decode, model::ServiceId};
+use crate::{decode, encode, model::ServiceId};
 use serde::{Deserialize, Serialize};
 
 /// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
@@ -47,14 +47,14 @@ impl Engine {
             stale: self.stale,
             bugs: self.bugs,
         };
-        append(&head, bytes)
+        encode(&head, bytes)
     }
 
     /// Appends the record of a service to `bytes`.
     #[must_use]
     pub fn save_record(&self, id: ServiceId, bytes: Vec<u8>) -> Vec<u8> {
         match self.dynamic.get(id.index()) {
-            Some(dynamic) => append(dynamic, bytes),
+            Some(dynamic) => encode(dynamic, bytes),
             None => bytes,
         }
     }
@@ -96,12 +96,6 @@ impl Engine {
         }
         Ok(engine)
     }
-}
-
-/// Vectors take what they are given, so that it cannot fail; if it did, what is missing is seen when it
-/// is read.
-fn append<T: Serialize>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
-    postcard::to_extend(value, bytes).unwrap_or_default()
 }
 
 impl Dynamic {

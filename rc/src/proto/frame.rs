@@ -34,8 +34,8 @@ impl core::fmt::Display for FrameError {
 /// If it is too long.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
     let frame = vec![0, 0, 0, 0, VERSION];
-    let mut frame = postcard::to_extend(value, frame).map_err(|_| FrameError::Malformed)?;
-    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+    let mut frame = crate::encode(value, frame);
+    let length = u32::try_from(frame.len().wrapping_sub(4)).unwrap_or(u32::MAX);
     if length as usize > MAX_FRAME {
         return Err(FrameError::Length(length));
     }

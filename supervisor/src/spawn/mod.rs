@@ -8,7 +8,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::exit::{SpawnFailure, SpawnStep};
+use crate::{
+    exit::{SpawnFailure, SpawnStep},
+    words::Words,
+};
 use core::{
     ffi::{CStr, c_int, c_void},
     mem::MaybeUninit,
@@ -21,7 +24,6 @@ use rustix::{
     process::{Pid, Resource},
     thread::Gid,
 };
-use std::ffi::CString;
 
 mod child;
 mod isolation;
@@ -66,11 +68,11 @@ pub enum Terminal {
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// The programs to try in order; the first that can be executed is.
-    pub programs: &'a [CString],
+    pub programs: &'a Words,
     /// The arguments, the name first.
-    pub argv: &'a [CString],
+    pub argv: &'a Words,
     /// The whole environment, `NAME=VALUE`.
-    pub env: &'a [CString],
+    pub env: &'a Words,
     /// The working directory.
     pub cwd: &'a CStr,
     /// The file mode creation mask.
@@ -177,12 +179,8 @@ impl Spawner {
         listen: &[RawFd],
         unshare_from: Option<RawFd>,
     ) -> Option<Result<Pid, SpawnFailure>> {
-        let pointers = |list: &[CString]| {
-            let ends = core::iter::once(ptr::null());
-            list.iter().map(|s| s.as_ptr()).chain(ends).collect::<Vec<_>>()
-        };
-        let (programs, argv, mut env) =
-            (pointers(spec.programs), pointers(spec.argv), pointers(spec.env));
+        let programs = spec.programs.pointers();
+        let (argv, mut env) = (spec.argv.pointers(), spec.env.pointers());
         let mut own_pids = [OWN_PIDS; 2];
         own_pids[0][..WATCHDOG_PID.len()].copy_from_slice(WATCHDOG_PID);
         own_pids[1][..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
@@ -304,7 +302,8 @@ impl Drop for Blocked {
     }
 }
 
-/// The signals that are ignored or caught here.
+/// The signals that are ignored or caught here, but for those of a crash that are caught: execve(2) puts them
+/// back, and whoever catches them has to tell a child, which may crash before that, from its parent.
 ///
 /// By the system call itself, as libc refuses the two or three signals that it keeps for threads; whoever
 /// started us may have left them ignored all the same.
@@ -317,7 +316,18 @@ fn not_at_default() -> Vec<c_int> {
         let result = unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, nothing, action.as_mut_ptr(), set_size)
         };
-        result < 0 || action != zero_action().0
+        let is_default = result == 0 && action == zero_action().0;
+        !(is_default || CRASHES.contains(&signal) && is_caught(signal))
     });
     signals
+}
+
+fn is_caught(signal: c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction(2) fills it or leaves it as it is; all zero it is valid, and means SIG_DFL.
+    let handler = unsafe {
+        libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction
+    };
+    handler != libc::SIG_DFL && handler != libc::SIG_IGN
 }

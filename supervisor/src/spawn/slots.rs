@@ -23,6 +23,8 @@ pub(crate) struct Slots {
     slots: [OwnedFd; COUNT],
     empty: OwnedFd,
     used: usize,
+    /// The descriptor that the last slot in use stands for: standard output and error often are one.
+    last: RawFd,
 }
 
 impl Slots {
@@ -33,7 +35,7 @@ impl Slots {
         let slot = || fcntl_dupfd_cloexec(&empty, 3).ok();
         let slots = [slot()?, slot()?, slot()?, slot()?];
         let low = slots.iter().all(|slot| slot.as_raw_fd() < HIGHEST);
-        low.then_some(Self { slots, empty, used: 0 })
+        low.then_some(Self { slots, empty, used: 0, last: -1 })
     }
 
     /// All slots are below this number.
@@ -45,11 +47,19 @@ impl Slots {
     /// [`Self::clear`]. Without a slot, it has to be its own.
     pub(crate) fn low(&mut self, fd: BorrowedFd<'_>) -> RawFd {
         let own = fd.as_raw_fd();
-        if own >= self.bound()
-            && let Some(slot) = self.slots.get_mut(self.used)
+        if own < self.bound() {
+            return own;
+        }
+        if own == self.last
+            && let Some(slot) = self.slots[..self.used].last()
+        {
+            return slot.as_raw_fd();
+        }
+        if let Some(slot) = self.slots.get_mut(self.used)
             && dup3(fd, slot, DupFlags::CLOEXEC).is_ok()
         {
             self.used += 1;
+            self.last = own;
             return slot.as_raw_fd();
         }
         own
@@ -63,6 +73,7 @@ impl Slots {
             dup3(self.empty.as_fd(), slot, DupFlags::CLOEXEC).ok();
         }
         self.used = 0;
+        self.last = -1;
     }
 }
 
@@ -78,6 +89,8 @@ mod tests {
         let high = fcntl_dupfd_cloexec(&writer, 200).unwrap();
         drop(writer);
         assert!(slots.low(high.as_fd()) < slots.bound());
+        assert_eq!(slots.low(high.as_fd()), slots.low(high.as_fd()), "one slot is enough");
+        assert_eq!(slots.used, 1);
         assert!(slots.low(slots.empty.try_clone().unwrap().as_fd()) < 200);
         drop(high);
         slots.clear();

@@ -8,9 +8,11 @@ use std::{fs::File, io::Read};
 /// Tests share one process and its children, so they take turns.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn strings(list: &[&str]) -> Vec<CString> {
-    list.iter().map(|s| CString::new(*s).unwrap()).collect()
+fn strings(list: &[&str]) -> Words {
+    Words::of(list).unwrap()
 }
+
+static NOTHING: Words = Words::new();
 
 fn wait_for(pid: Pid) -> Exit {
     loop {
@@ -24,11 +26,11 @@ fn wait_for(pid: Pid) -> Exit {
     }
 }
 
-fn plain<'a>(programs: &'a [CString], argv: &'a [CString], stdio: [BorrowedFd<'a>; 3]) -> Spec<'a> {
+fn plain<'a>(programs: &'a Words, argv: &'a Words, stdio: [BorrowedFd<'a>; 3]) -> Spec<'a> {
     Spec {
         programs,
         argv,
-        env: &[],
+        env: &NOTHING,
         cwd: c"/",
         umask: 0o027,
         limits: &[],
