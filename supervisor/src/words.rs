@@ -88,7 +88,12 @@ impl Words {
     /// Where each of them begins, and null at the end; good for as long as the list is not changed.
     #[must_use]
     pub fn pointers(&self) -> Vec<*const c_char> {
-        self.iter().map(CStr::as_ptr).chain([core::ptr::null()]).collect()
+        let mut pointers = Vec::new();
+        for text in self.iter() {
+            pointers.push(text.as_ptr());
+        }
+        pointers.push(core::ptr::null());
+        pointers
     }
 }
 

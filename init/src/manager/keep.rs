@@ -23,6 +23,7 @@ use rc::{
 };
 use rustix::{fd::RawFd, process::Pid};
 use serde::Serialize;
+use supervisor::time::Instant;
 
 /// The memory, and what of it is up to date.
 pub struct Vault {
@@ -33,9 +34,14 @@ pub struct Vault {
     pub database: RawFd,
     /// Events of the queue that it has.
     queued: usize,
+    /// Of the latest record of the shell.
+    glance: Option<Glance>,
     /// It was said that there is no room.
     is_full: bool,
 }
+
+/// The numbers in a record of the shell, which are compared before it is encoded.
+type Glance = [u64; 8];
 
 impl Vault {
     pub fn new(
@@ -44,7 +50,7 @@ impl Vault {
         ledger: Ledger,
         database: RawFd,
     ) -> Self {
-        Self { header, kept, ledger, database, queued: 0, is_full: false }
+        Self { header, kept, ledger, database, queued: 0, glance: None, is_full: false }
     }
 
     /// From now on the next program gets this descriptor, too, or no longer.
@@ -155,14 +161,20 @@ impl Manager {
             let bytes = self.vault.ledger.open(state::of_engine(id));
             self.vault.ledger.close(self.engine.save_record(id, bytes));
         }
-        let bytes = self.vault.ledger.open(state::ENGINE);
-        self.vault.ledger.close(self.engine.save_head(bytes));
+        if self.engine.head_was_touched() {
+            let bytes = self.vault.ledger.open(state::ENGINE);
+            self.vault.ledger.close(self.engine.save_head(bytes));
+        }
         while let Some(id) = self.children.next_touched() {
             let record = self.service_record(id);
             self.vault.stage(state::of_service(id), &record);
         }
-        let bytes = self.vault.ledger.open(state::SHELL);
-        self.vault.ledger.close(self.shell_record(bytes));
+        let glance = self.glance();
+        if glance.is_none() || glance != self.vault.glance {
+            self.vault.glance = glance;
+            let bytes = self.vault.ledger.open(state::SHELL);
+            self.vault.ledger.close(self.shell_record(bytes));
+        }
         point("commit");
         if !self.vault.ledger.commit() && !self.vault.is_full {
             self.vault.is_full = true;
@@ -179,6 +191,30 @@ impl Manager {
             held: self.held.record(id),
             milestones: self.milestones.get(id.index()).copied().unwrap_or_default(),
         }
+    }
+
+    /// `None` if there are daemons that fork, of which numbers do not tell all.
+    fn glance(&self) -> Option<Glance> {
+        if !self.heirs.is_empty() {
+            return None;
+        }
+        let time = |at: Option<Instant>| at.map_or(0, |at| at.ms + 1);
+        let signed = |number: i32| u64::from(number.unsigned_abs());
+        let collector = self.logs.record();
+        let attendant = self.attendant.as_ref().map(|one| one.pid().map_or(1, number));
+        let watchdog = self.guard.as_ref().and_then(Guard::record);
+        Some([
+            self.publications,
+            time(self.settled_at),
+            time(self.stopped_at),
+            // What is asked for first stays.
+            u64::from(self.ending.is_some()),
+            collector.at.ms,
+            signed(collector.pid.unwrap_or(0)),
+            signed(attendant.unwrap_or(0)),
+            watchdog.map_or(0, |(fd, turned)| 2 + 2 * signed(fd) + u64::from(turned))
+                | u64::from(self.cgroups.are_used()) << 63,
+        ])
     }
 
     fn shell_record(&self, bytes: Vec<u8>) -> Vec<u8> {

@@ -41,6 +41,7 @@ mod words;
 
 pub use condition::Met;
 pub use graph::Graph;
+use save::Head;
 pub use save::{RestoreError, SAVED};
 pub use switch::Origin;
 pub use view::{Blocker, View};
@@ -159,6 +160,8 @@ pub struct Engine {
     wants_stale: bool,
     stale: u64,
     bugs: u64,
+    /// What belongs to no service, as it was when somebody asked whether it has changed.
+    known: Option<Head>,
 }
 
 impl Engine {
@@ -210,6 +213,7 @@ impl Engine {
             wants_stale: false,
             stale: 0,
             bugs: 0,
+            known: None,
         };
         engine.recount_all();
         engine

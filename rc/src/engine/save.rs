@@ -22,8 +22,8 @@ impl core::fmt::Display for RestoreError {
 }
 
 /// What belongs to no service.
-#[derive(Serialize, Deserialize)]
-struct Head {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Head {
     target: Option<ServiceId>,
     settled: bool,
     shutdown: Shutdown,
@@ -37,17 +37,26 @@ impl Engine {
         self.dynamic.next_touched().map(id_of)
     }
 
+    /// Whether what belongs to no service has changed since this was last asked; at first it has.
+    pub fn head_was_touched(&mut self) -> bool {
+        let now = Some(self.head());
+        core::mem::replace(&mut self.known, now) != now
+    }
+
     /// Appends what belongs to no service to `bytes`.
     #[must_use]
     pub fn save_head(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let head = Head {
+        encode(&self.head(), bytes)
+    }
+
+    const fn head(&self) -> Head {
+        Head {
             target: self.target,
             settled: self.settled,
             shutdown: self.shutdown,
             stale: self.stale,
             bugs: self.bugs,
-        };
-        encode(&head, bytes)
+        }
     }
 
     /// Appends the record of a service to `bytes`.

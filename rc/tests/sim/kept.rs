@@ -21,8 +21,10 @@ impl Kept {
     /// Takes over what was touched.
     pub fn follow(&mut self, engine: &mut Engine) {
         self.records.resize(engine.graph().len(), Vec::new());
-        self.head.clear();
-        self.head = engine.save_head(core::mem::take(&mut self.head));
+        if engine.head_was_touched() {
+            self.head.clear();
+            self.head = engine.save_head(core::mem::take(&mut self.head));
+        }
         while let Some(service) = engine.next_touched() {
             let record = &mut self.records[service.index()];
             record.clear();
@@ -32,11 +34,15 @@ impl Kept {
 
     /// Whether it is everything as it is now; `scratch` is room that is used again.
     pub fn is_whole(&self, engine: &Engine, scratch: &mut Vec<u8>) -> bool {
-        self.records.iter().enumerate().all(|(at, record)| {
-            scratch.clear();
-            *scratch = engine.save_record(id(at), core::mem::take(scratch));
-            scratch == record
-        })
+        scratch.clear();
+        *scratch = engine.save_head(core::mem::take(scratch));
+        let is_head = *scratch == self.head;
+        is_head
+            && self.records.iter().enumerate().all(|(at, record)| {
+                scratch.clear();
+                *scratch = engine.save_record(id(at), core::mem::take(scratch));
+                scratch == record
+            })
     }
 
     /// An engine that goes on from it.
