@@ -5,6 +5,12 @@ use super::Defect;
 pub const DEFECTS: &[Defect] = &[
     ("a hand-over forgets deadlines", "rc/src/engine/save.rs", "engine.arm(id_of(index));", ""),
     (
+        "what changed of no service is told once",
+        "rc/src/engine/save.rs",
+        "core::mem::replace(&mut self.known, now) != now",
+        "core::mem::replace(&mut self.known, now).is_none()",
+    ),
+    (
         "a hand-over forgets who is active",
         "rc/src/engine/save.rs",
         "engine.active = engine.dynamic.iter().filter(|one| one.state.is_active()).count();",
