@@ -34,6 +34,10 @@ pub mod phase {
     pub const RECOVERING: u32 = 1;
     /// It has crashed too often: it reaps, and soon ends everything in order.
     pub const DEGRADED: u32 = 2;
+    /// The machine ends. After the first crash of all, another program goes on with that.
+    pub const ENDING: u32 = 3;
+    /// The same, but no other program could go on with it, and there may be a last act to wait for.
+    pub const LAST: u32 = 4;
 }
 
 /// What is being started outside of a journal, or [`SERVICE`] for the journal's next action.
@@ -84,6 +88,9 @@ pub struct Header {
     pub renamed: AtomicU32,
     /// `fd` in digits, as the next program is told it.
     pub digits: [AtomicU8; 12],
+    /// How the machine ends, as reboot(2) has it, and the watchdog, or -1.
+    pub ending: AtomicI32,
+    pub watchdog: AtomicI32,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);

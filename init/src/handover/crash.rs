@@ -10,6 +10,7 @@ use super::{
     OPTION, TOO_CLOSE_S,
     area::{Header, TIMES, kept_of, numbers, phase},
 };
+use crate::file::put;
 use core::{
     cell::UnsafeCell,
     ffi::{CStr, c_char, c_int, c_void},
@@ -17,8 +18,12 @@ use core::{
     ptr,
     sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed},
 };
-use rustix::{fd::RawFd, io::Errno};
-use std::{ffi::CString, io};
+use rustix::{
+    fd::RawFd,
+    fs::{OFlags, sync},
+    io::Errno,
+};
+use std::{ffi::CString, io, time::Duration};
 
 /// What means a crash: a panic is an invalid instruction on most machines, and a trap on MIPS.
 const CRASHES: [c_int; 6] =
@@ -26,6 +31,8 @@ const CRASHES: [c_int; 6] =
 
 /// Bytes of the stack on which handlers of crashes run: the ordinary one may have overflowed.
 const STACK: usize = 16 * 1024;
+/// How long a last act may take, in seconds.
+pub const LAST_ACT_S: u32 = 1800;
 /// Where the image is if its descriptor is of no use.
 const PLACES: [&CStr; 3] = [c"/proc/self/exe", c"/init", c"/sbin/init"];
 /// Signals that can be caught; SIGRTMAX is 127 on MIPS.
@@ -42,6 +49,10 @@ static HEADER: AtomicPtr<Header> = AtomicPtr::new(ptr::null_mut());
 /// The arguments of the next program, and a null pointer; and which of them is the number of the memfd.
 static ARGUMENTS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
+/// Of a program that has no area, since nobody could go on with what it does.
+// SAFETY: zeros are valid for every field.
+static ALONE: Header = unsafe { MaybeUninit::zeroed().assume_init() };
 
 static ARRIVED: [AtomicBool; SIGNALS] = [const { AtomicBool::new(false) }; SIGNALS];
 /// The signal that is being acted upon.
@@ -158,6 +169,22 @@ fn place(context: *mut c_void) -> u64 {
     place
 }
 
+/// From now on the machine ends with this command of reboot(2), also if this program crashes. A watchdog is fed
+/// until then, unless it is -1. For PID 1 only.
+pub fn ends(command: c_int, watchdog: RawFd) {
+    // SAFETY: the pointer is null or to a header that lives for ever.
+    let known = unsafe { HEADER.load(Relaxed).as_ref() };
+    let header = known.unwrap_or(&ALONE);
+    header.ending.store(command, Relaxed);
+    header.watchdog.store(watchdog, Relaxed);
+    header.phase.store(phase::ENDING, Relaxed);
+    if known.is_none() {
+        header.owner.store(1, Relaxed);
+        header.phase.store(phase::LAST, Relaxed);
+        install(header, &[]);
+    }
+}
+
 /// Counts the crash, decides how the next program is to be, and becomes it.
 fn after_crash(header: &'static Header) -> ! {
     let now = seconds();
@@ -178,6 +205,9 @@ fn after_crash(header: &'static Header) -> ! {
             header.phase.store(phase::RUNNING, Relaxed);
         }
         phase::RECOVERING => header.phase.store(phase::DEGRADED, Relaxed),
+        // The next program finds everything stopped, and goes on with the end.
+        phase::ENDING if count == 0 => {}
+        phase::ENDING | phase::LAST => end(header),
         _ => give_up(header),
     }
     become_image(header);
@@ -185,6 +215,25 @@ fn after_crash(header: &'static Header) -> ! {
         // SAFETY: NUL-terminated, as are the arguments.
         unsafe { libc::execve(place.as_ptr(), ARGUMENTS.load(Relaxed), environment()) };
     }
+    give_up(header)
+}
+
+/// Ends the machine as it was asked for, when children have ended that may be writing another system. Whatever is
+/// called here is but system calls.
+fn end(header: &'static Header) -> ! {
+    put(c"/dev/kmsg", OFlags::WRONLY, 0, b"jamb: crashed at the end\n").ok();
+    let mut left = if header.phase.load(Relaxed) == phase::LAST { LAST_ACT_S } else { 0 };
+    // SAFETY: system calls that may be made in a handler, signal-safety(7), with numbers and constants; without
+    // children there is an error, and a descriptor that is not open yields EBADF.
+    while left > 0 && unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } >= 0 {
+        // SAFETY: as above.
+        unsafe { libc::write(header.watchdog.load(Relaxed), c"".as_ptr().cast(), 1) };
+        std::thread::sleep(Duration::from_secs(1));
+        left -= 1;
+    }
+    sync();
+    // SAFETY: a number that the kernel checks.
+    unsafe { libc::reboot(header.ending.load(Relaxed)) };
     give_up(header)
 }
 

@@ -2,12 +2,13 @@
 //! over this one. Its directory becomes the root, and it is executed as `/maintenance`.
 //!
 //! The program file of PID 1 itself lies on the root, which could not be unmounted and must not be written
-//! over while it is executed. So PID 1 first becomes a copy of itself in memory.
+//! over while it is executed. So PID 1 first becomes a copy of itself in memory. It also does so if a root cannot
+//! be made read-only without: its file was replaced, and is deleted for good only when nobody executes it.
 
 use super::{cmdline::Cmdline, console, mounts::attach, power, program, watchdog::Device};
 use crate::{
     file::{c_path, in_memory, read},
-    handover::number,
+    handover::{crash::LAST_ACT_S, number},
     inherit,
     manager::messages,
     root,
@@ -27,18 +28,19 @@ pub const ARGUMENT: &str = "last-act";
 /// What is executed in the new root.
 const PROGRAM: &str = "/maintenance";
 /// How long it may take. Flash of 16 MB is written in minutes.
-const BOUND: Millis = Millis::from_secs(1800);
+const BOUND: Millis = Millis::from_secs(LAST_ACT_S);
 /// PID 1 is at most this long, in bytes.
 const MAX_IMAGE: usize = 16 << 20;
 /// The old root, below the new one, until it is unmounted.
 const OLD: &str = "/.old";
 
-/// Becomes a copy in memory that does the last act. Returns only if that failed; for people.
+/// Becomes a copy in memory that does the last act, or only the rest of the end if the directory is empty.
+/// Returns only if that failed; for people.
 pub fn become_copy(directory: &str, ending: &str, device: Option<&Device>) -> String {
     let copy = read(Path::new("/proc/self/exe"), MAX_IMAGE);
     let image = match copy.and_then(|bytes| in_memory(c"jamb", &bytes)) {
         Ok(image) => image,
-        Err(error) => return format!("cannot copy jamb into memory: {error}"),
+        Err(error) => return format!("cannot copy jamb: {error}"),
     };
     let fd = device.map_or(-1, Device::number);
     if let Some(device) = device {
@@ -49,7 +51,7 @@ pub fn become_copy(directory: &str, ending: &str, device: Option<&Device>) -> St
     let words = ["init", ARGUMENT, directory, ending, &fd].map(c_path);
     let path = c_path(&format!("/proc/self/fd/{}", number(&image)));
     let error = inherit::execute(&path, &words);
-    format!("cannot execute the copy of jamb in memory: {error}")
+    format!("cannot become a copy: {error}")
 }
 
 /// The copy: changes roots, unmounts everything, runs the program, and ends the machine.
@@ -58,8 +60,13 @@ pub fn act(words: &[String]) -> ! {
     let directory = word(1);
     let cmdline = Cmdline::read();
     let fd = decimal::number(word(3)).and_then(inherit::adopt);
-    let device = fd.map(|fd| Device::set(fd, super::EARLY, None));
+    let device = fd.map(Device::of);
     rustix::thread::set_name(c"init").ok();
+    let others = [Ending::Poweroff, Ending::Halt, Ending::Kexec];
+    let ending = others.into_iter().find(|one| messages::ending(*one) == word(2));
+    let ending = ending.unwrap_or(Ending::Reboot);
+    // A last act may be writing: not even a crash of this program ends the machine before it is done.
+    power::ends(ending, device.as_ref());
     let feed = || device.as_ref().map(Device::feed);
     feed();
     // A root in memory stays where it is; what is mounted on it would be out of reach below the new one.
@@ -86,11 +93,11 @@ pub fn act(words: &[String]) -> ! {
             let done = program::run(PROGRAM, &cmdline, BOUND, pause);
             said(done.err().as_deref().unwrap_or("the last act is over"));
         }
+        // There is none.
+        Err(_) if directory.is_empty() => {}
         Err(error) => said(&format!("cannot make {directory} the root: {error}; no last act")),
     }
-    let others = [Ending::Poweroff, Ending::Halt, Ending::Kexec];
-    let ending = others.into_iter().find(|one| messages::ending(*one) == word(2));
-    power::leave(ending.unwrap_or(Ending::Reboot), console.as_ref(), device)
+    power::leave(ending, console.as_ref(), device)
 }
 
 /// Makes a directory the root, with the file systems of the kernel; the old root is below it, or under it.

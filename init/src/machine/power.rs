@@ -4,13 +4,14 @@
 use super::{kept, last, watchdog::Device};
 use crate::{
     file::{names, text},
+    handover::crash,
     manager::{End, messages},
 };
 use rc::proto::Ending;
 use rustix::{
     fd::OwnedFd,
     fs::sync,
-    io::write,
+    io::{Errno, write},
     mount::{MountFlags, UnmountFlags, mount_remount, unmount},
     system::{RebootCommand, reboot},
 };
@@ -46,6 +47,7 @@ pub fn finish(
     let feed = || device.as_ref().map(Device::feed);
     let said = |text: &str| say(console.as_ref(), text);
     feed();
+    ends(end.how, device.as_ref());
     end_stragglers();
     if !is_machine {
         if let Some(device) = device {
@@ -61,9 +63,9 @@ pub fn finish(
     }
     feed();
     sync();
-    if !end.last_act.is_empty() {
-        said(&last::become_copy(&end.last_act, how, device.as_ref()));
-    }
+    // What follows is done by a copy in memory: whoever executes a file on the root that was replaced, as by an
+    // upgrade, keeps that root from being made read-only.
+    said(&last::become_copy(&end.last_act, how, device.as_ref()));
     for line in unmount_all(&feed, None) {
         said(&line);
     }
@@ -107,16 +109,24 @@ pub fn leave(ending: Ending, console: Option<&OwnedFd>, device: Option<Device>) 
     }
 }
 
-/// reboot(2), without any ado. Returns only if it failed.
-pub fn end_now(ending: Ending) -> rustix::io::Errno {
-    let command = match ending {
+const fn command(ending: Ending) -> RebootCommand {
+    match ending {
         Ending::Reboot => RebootCommand::Restart,
         Ending::Poweroff => RebootCommand::PowerOff,
         Ending::Halt => RebootCommand::Halt,
         Ending::Kexec => RebootCommand::Kexec,
-    };
-    match reboot(command) {
-        Ok(()) => rustix::io::Errno::NOSYS,
+    }
+}
+
+/// From now on a crash leads to this end as well.
+pub fn ends(ending: Ending, device: Option<&Device>) {
+    crash::ends(command(ending) as i32, device.map_or(-1, Device::number));
+}
+
+/// reboot(2), without any ado. Returns only if it failed.
+pub fn end_now(ending: Ending) -> Errno {
+    match reboot(command(ending)) {
+        Ok(()) => Errno::NOSYS,
         Err(error) => error,
     }
 }

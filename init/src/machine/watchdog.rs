@@ -57,6 +57,11 @@ impl Device {
         device
     }
 
+    /// One that is set already, for feeding only.
+    pub const fn of(fd: OwnedFd) -> Self {
+        Self { fd, timeout: Millis(0), has_reset: false }
+    }
+
     /// Any byte but the magic one feeds it.
     ///
     /// # Errors
