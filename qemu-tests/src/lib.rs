@@ -30,3 +30,4 @@ pub mod ssh;
 pub mod status;
 pub mod tool;
 pub mod tree;
+pub mod uml;
