@@ -231,6 +231,35 @@ fn another_version_takes_over_and_an_older_one_does_not() {
     assert_eq!(world.end().code(), Some(0));
 }
 
+/// This very program, but for the schema of the database that it knows: it cannot read the one in use.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_version_with_another_schema_of_the_database_does_not_take_over() {
+    let world = World::start(two());
+    world.ready("default");
+    let pids = || [world.pid("talks"), world.pid("sleeps")];
+    let before = pids();
+    let (own, other) = (rc::db::SCHEMA.to_le_bytes(), (rc::db::SCHEMA ^ 1).to_le_bytes());
+    let mut program = fs::read(JAMB).unwrap();
+    let places: Vec<usize> =
+        (0..program.len() - 8).filter(|at| program[*at..*at + 8] == own).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        program[at..at + 8].copy_from_slice(&other);
+    }
+    let (written, path) = (world.dir.join("written"), version(&world.dir, "other"));
+    fs::write(&written, program).unwrap();
+    world::copy_program(&written, Path::new(&path));
+    let refused = world.svc(&["upgrade", &path]);
+    let told = world::lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("made by another jambc"), "{told}");
+    assert!(told.contains("this one goes on"), "{told}");
+    assert_eq!(before, pids());
+    let version = world.ok(&["version"]);
+    assert!(!version.contains("executed anew"), "{version}");
+    assert_eq!(world.end().code(), Some(0));
+}
+
 /// A program that does nothing but to wait for ever, whatever it is told: pause(2) in a loop.
 #[cfg(target_arch = "x86_64")]
 fn waits_for_ever() -> Vec<u8> {
