@@ -188,9 +188,7 @@ fn replaced(starter: &Starter) {
 #[test]
 fn an_ext4_that_the_kernel_mounts() {
     let starter = Starter::new();
-    let t = std::time::Instant::now();
     read_only(&starter);
-    println!("{:?}", t.elapsed());
     written_to(&starter);
     replaced(&starter);
     crashing(&starter);
