@@ -129,7 +129,7 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
     }
     let request =
         Request::Publish { service, generation, values: change.values, replace: change.replace };
-    let asked = Connection::open().and_then(|mut connection| connection.ask(&request));
+    let asked = Connection::open().and_then(|mut connection| connection.ask(request));
     match asked {
         Ok(Reply::Done) => {}
         Ok(Reply::Refused(problem)) => return Err((exit::FAILED, problem)),

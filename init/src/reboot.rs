@@ -100,7 +100,7 @@ pub fn main(call: Call) -> i32 {
     }
     let (why, last_act) = (options.reason, options.last_act);
     let request = Request::Shutdown { how, now: options.kill, why, last_act: last_act.clone() };
-    match Connection::open().and_then(|mut connection| connection.ask(&request)) {
+    match Connection::open().and_then(|mut connection| connection.ask(request)) {
         Ok(Reply::Refused(problem)) => {
             exit::complain(call.name, &problem);
             exit::FAILED

@@ -59,7 +59,7 @@ fn a_crowd_does_not_lock_anybody_out() {
 fn one_who_follows_without_reading_is_told_what_it_missed() {
     let world = idle();
     let mut stream = UnixStream::connect(world.run().join("control")).unwrap();
-    let request = rc::proto::encode(&rc::proto::Request::Events { from: 0 }).unwrap();
+    let request = rc::proto::encode(&mut rc::proto::Request::Events { from: 0 }).unwrap();
     stream.write_all(&request).unwrap();
     for _ in 0..150 {
         world.ok(&["restart", "idle", "--no-wait"]);

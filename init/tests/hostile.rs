@@ -171,7 +171,7 @@ fn no_descriptor_is_left_for_a_while() {
     let second = UnixStream::connect(&control).unwrap();
     kill(listens, "KILL");
     let ask = |stream: &mut UnixStream| {
-        let frame = rc::proto::encode(&rc::proto::Request::Info).unwrap();
+        let frame = rc::proto::encode(&mut rc::proto::Request::Info).unwrap();
         stream.write_all(&frame).unwrap();
         let mut word = [0; 4];
         stream.read_exact(&mut word).unwrap();
@@ -322,7 +322,7 @@ fn a_thousand_connections() {
     let world = World::start(vec![longrun("daemon", &["/bin/sleep", "1000"])]);
     world.ready("default");
     let control = world.run().join("control");
-    let info = rc::proto::encode(&rc::proto::Request::Info).unwrap();
+    let info = rc::proto::encode(&mut rc::proto::Request::Info).unwrap();
     for number in 0..1000 {
         let mut stream = UnixStream::connect(&control).unwrap();
         // Some say nothing, some ask and do not listen, some talk rubbish, some say half a sentence.

@@ -83,7 +83,7 @@ fn what_is_off_is_told_and_is_a_failure() {
         figure("clients-peak", 32, Some(32)),
         figure("stale-events", 7, None),
     ];
-    client.write_all(&proto::encode(&Reply::Figures(figures)).unwrap()).unwrap();
+    client.write_all(&proto::encode(&mut Reply::Figures(figures)).unwrap()).unwrap();
     let output = svc.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = lossy(&output.stderr);

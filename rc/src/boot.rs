@@ -1,7 +1,7 @@
 //! What a machine needs before its services: the records of `[system]` that PID 1 carries out at boot,
 //! and how the options of a mount are read, which the compiler and the device have to agree about.
 
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::cut;
 use supervisor::time::Millis;
 
@@ -11,7 +11,7 @@ use supervisor::time::Millis;
 ///
 /// All steps have one form, since what decodes and drops each form of its own would be a kilobyte of the
 /// device's program.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Coded)]
 pub struct Step {
     /// What is done.
     pub op: Op,
@@ -38,7 +38,7 @@ pub struct Step {
 }
 
 /// What a [`Step`] does. What is made is left as it is if it is there already, but for mode and owner.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Coded)]
 pub enum Op {
     /// Writes to a file that the kernel has.
     #[default]

@@ -2,10 +2,10 @@
 //! not have. Data only; what it means to a process is in the supervisor, what may be combined in the
 //! compiler.
 
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 
 /// What a service may do, see and use up, as far as it differs from what every service gets.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Isolation {
     /// The directory that is `/` to it; chroot(2).
     pub chroot: Option<String>,
@@ -26,7 +26,7 @@ pub struct Isolation {
 }
 
 /// A control group: what its processes may use up together. `None`: as much as there is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Coded)]
 pub struct Cgroup {
     /// Memory, in bytes; what cannot be got back at this size ends with the out-of-memory killer.
     pub memory: Option<u64>,
@@ -52,7 +52,7 @@ impl Default for Isolation {
 }
 
 /// A set of capabilities: bit `N` is the one with number `N`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub struct Capabilities(pub u64);
 
 impl Capabilities {

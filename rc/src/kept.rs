@@ -1,10 +1,10 @@
 //! Descriptors that jamb keeps for a service while its process comes and goes: sockets that it listens
 //! on, and what it gives into its store. Data only.
 
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 
 /// What is kept for a longrun.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Coded)]
 pub struct Kept {
     /// The sockets that its process is given, in this order, from descriptor 3 on; sd_listen_fds(3).
     pub sockets: Vec<Socket>,
@@ -13,7 +13,7 @@ pub struct Kept {
 }
 
 /// A socket.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Socket {
     /// Its name, as `LISTEN_FDNAMES` has it.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Socket {
 }
 
 /// How bytes travel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum SocketKind {
     /// In connections: SOCK_STREAM.
     Stream,
@@ -41,7 +41,7 @@ pub enum SocketKind {
 }
 
 /// Where a socket listens.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Address {
     /// At a path.
     Unix(String),

@@ -13,8 +13,6 @@
 
 pub mod boot;
 pub mod db;
-mod decode;
-mod encode;
 pub mod engine;
 pub mod isolation;
 pub mod kept;
@@ -24,8 +22,6 @@ pub mod proto;
 pub mod text;
 pub mod watchdog;
 
-pub use decode::decode;
-pub use encode::encode;
 pub use supervisor::{
     backoff::Backoff,
     exit::Exit,

@@ -8,7 +8,7 @@ pub use condition::{Condition, Fact, LinkIs};
 pub use system::{MAX_CRITICAL, System, Watchdog};
 
 use crate::{isolation::Isolation, kept::Kept, outputs::OutputType, text::Text};
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::{backoff::Backoff, process::StopPolicy, signal::Signal, time::Millis};
 
 /// The most services that one database may hold.
@@ -21,9 +21,7 @@ pub const MAX_NAME: usize = 128;
 pub const DEFAULT_TARGET: &str = "default";
 
 /// A service's number: its position among the names of the database, which are sorted.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default, Coded)]
 pub struct ServiceId(pub u16);
 
 impl ServiceId {
@@ -83,7 +81,7 @@ impl Service {
 
 /// What is written of a service as its record: what only its processes and people need. Everything
 /// else is in the graph arrays of [`crate::db`], which decisions read where they lie.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Record {
     /// One line for people.
     pub description: String,
@@ -102,7 +100,7 @@ pub struct Record {
 }
 
 /// What a record has of a [`Kind`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Body {
     /// Of a longrun; see [`Longrun`].
     Longrun {
@@ -188,7 +186,7 @@ impl Default for Policy {
 }
 
 /// What happens besides when a service is failed for good.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum OnFailure {
     /// Nothing: who depends on it waits and says so.
     Ignore,
@@ -265,7 +263,7 @@ pub struct Oneshot {
 }
 
 /// See [`Kind::File`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct File {
     /// The absolute path, owned by this service alone.
     pub path: String,
@@ -337,14 +335,14 @@ pub enum ReadyWhen {
 }
 
 /// An argument vector; the first element is looked up in `PATH` unless it contains a slash.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Command {
     /// The arguments, the program first. Never empty.
     pub argv: Vec<Text>,
 }
 
 /// The surroundings of a service's processes.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Coded)]
 pub struct Exec {
     /// A user name or number; `None`: the supervisor's own.
     pub user: Option<String>,
@@ -365,7 +363,7 @@ pub struct Exec {
 }
 
 /// A resource limit.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Limit {
     /// Which one.
     pub resource: Resource,
@@ -376,7 +374,7 @@ pub struct Limit {
 }
 
 /// The resources of setrlimit(2). Their numbers differ between architectures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Resource {
     /// Address space, in bytes.
     As,
@@ -410,7 +408,7 @@ pub struct Edge {
 }
 
 /// What another service is to this one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Relation {
     /// It must be ready before this one starts, and this one stops when it leaves ready.
     Needs,

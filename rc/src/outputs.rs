@@ -1,14 +1,13 @@
 //! The types of output values: what a service may publish under a key.
 
 use core::{fmt, net};
-use serde::{Deserialize, Serialize};
 use supervisor::{cut, decimal};
 
 /// The longest value, in bytes. All values of all services are held in PID 1's memory.
 pub const MAX_VALUE: usize = 4096;
 
 /// The type of one element.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scalar {
     /// Any single line.
     String,
@@ -35,7 +34,7 @@ pub enum Scalar {
 }
 
 /// The type of an output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutputType {
     /// One value.
     One(Scalar),

@@ -1,7 +1,7 @@
 //! What clients and PID 1 say to each other over the control socket.
 //!
 //! A frame is its length (u32, little-endian) and that many bytes: one byte [`VERSION`], then one
-//! postcard value, [`Request`] one way and [`Reply`] the other. A client sends one request and reads
+//! value ([`supervisor::coder`]), [`Request`] one way and [`Reply`] the other. A client sends one request and reads
 //! its reply before the next. Long answers are paged, so no frame exceeds [`MAX_FRAME`].
 
 mod frame;
@@ -12,7 +12,7 @@ use crate::{
     engine::{Notice, Phase, Role, Want, Why},
     model::{MAX_NAME, Relation, ServiceId},
 };
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
@@ -35,7 +35,7 @@ pub const MILESTONE_PAGE: u16 = 2048;
 pub const EDGE_PAGE: usize = 4096;
 
 /// Something asked of PID 1.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Request {
     /// Who answers, and where things are: [`Reply::Info`].
     Info,
@@ -139,7 +139,7 @@ impl Request {
 }
 
 /// How what is wanted changes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Verb {
     /// Up.
     Start,
@@ -158,7 +158,7 @@ pub enum Verb {
 }
 
 /// What can be waited for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Goal {
     /// It is ready, after however many attempts; out of reach if it failed for good or is not wanted.
     Ready,
@@ -169,7 +169,7 @@ pub enum Goal {
 }
 
 /// How a machine ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Ending {
     /// Starts again.
     Reboot,
@@ -182,7 +182,7 @@ pub enum Ending {
 }
 
 /// What PID 1 answers.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Reply {
     /// To [`Request::Info`].
     Info(Info),
@@ -231,7 +231,7 @@ pub enum Reply {
 }
 
 /// Something that is counted in PID 1.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Figure {
     /// What.
     pub name: String,
@@ -242,7 +242,7 @@ pub struct Figure {
 }
 
 /// Who answers.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Info {
     /// jamb's version.
     pub version: String,
@@ -277,7 +277,7 @@ pub struct Info {
 }
 
 /// How the watchdog of the hardware is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Watchdog {
     /// What it does.
     pub state: DogState,
@@ -290,7 +290,7 @@ pub struct Watchdog {
 }
 
 /// What the watchdog of the hardware does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum DogState {
     /// Its device is not there.
     Absent,
@@ -303,7 +303,7 @@ pub enum DogState {
 }
 
 /// What a service does, for people.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Kind {
     /// See [`crate::model::Kind::Longrun`].
     Longrun,
@@ -318,7 +318,7 @@ pub enum Kind {
 }
 
 /// One service as it is now.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Item {
     /// Its name.
     pub name: String,
@@ -381,7 +381,7 @@ pub const CONFLICT: &str = " (conflict)";
 pub const MAX_TEXT: usize = 120;
 
 /// A condition of a service as it is now.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Condition {
     /// What it asks for, for people; at most [`MAX_TEXT`] bytes.
     pub text: String,
@@ -392,7 +392,7 @@ pub struct Condition {
 }
 
 /// When a service first got where, in milliseconds since jamb was started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Coded)]
 pub struct Milestones {
     /// It was wanted.
     pub wanted: Option<u32>,
@@ -403,7 +403,7 @@ pub struct Milestones {
 }
 
 /// Something that happened.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Event {
     /// Counts from 1.
     pub number: u64,
@@ -416,7 +416,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum What {
     /// The engine said so.
     Engine(Notice),
@@ -501,14 +501,14 @@ mod tests {
             notes: vec!["n".repeat(MAX_TEXT); MAX_NOTES],
         };
         // The worst page: every name as long as it may be.
-        let page = Reply::Status { items: vec![item; PAGE], next: Some(u16::MAX) };
-        assert!(encode(&page).is_ok());
+        let mut page = Reply::Status { items: vec![item; PAGE], next: Some(u16::MAX) };
+        assert!(encode(&mut page).is_ok());
         let edge = (ServiceId(u16::MAX), ServiceId(u16::MAX), Relation::Alternative);
-        let edges = Reply::Edges { edges: vec![edge; EDGE_PAGE], next: Some(u32::MAX) };
-        assert!(encode(&edges).is_ok());
+        let mut edges = Reply::Edges { edges: vec![edge; EDGE_PAGE], next: Some(u32::MAX) };
+        assert!(encode(&mut edges).is_ok());
         let late =
             Milestones { wanted: Some(u32::MAX), started: Some(u32::MAX), ready: Some(u32::MAX) };
         let list = vec![late; usize::from(MILESTONE_PAGE)];
-        assert!(encode(&Reply::Milestones { list, next: Some(u16::MAX) }).is_ok());
+        assert!(encode(&mut Reply::Milestones { list, next: Some(u16::MAX) }).is_ok());
     }
 }

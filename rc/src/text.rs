@@ -1,6 +1,6 @@
 //! Texts with references to outputs, and their expansion with the values that a service is bound to.
 
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::cut;
 
 /// The longest expanded text, in bytes: arguments beyond the kernel's limit of 128 KiB
@@ -11,7 +11,7 @@ pub const MAX_EXPANDED: usize = 128 * 1024;
 pub type Text = Vec<Piece>;
 
 /// A part of a text. `read` is a position in [`crate::model::Service::reads`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Piece {
     /// Itself.
     Literal(String),
@@ -34,7 +34,7 @@ pub enum Piece {
 }
 
 /// A part of the body of [`Piece::Each`]. Loops do not nest, so expansion does not recurse.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum EachPiece {
     /// Itself.
     Literal(String),

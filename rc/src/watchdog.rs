@@ -8,7 +8,6 @@
 //! condition is excused.
 
 use crate::model::Watchdog;
-use serde::{Deserialize, Serialize};
 use supervisor::time::{Instant, Millis};
 
 /// A service that was unwell is trusted again after this long, or after its health check has passed.
@@ -42,7 +41,7 @@ pub enum Verdict {
 }
 
 /// Why a machine is reset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
     /// Boot took longer than it may.
     Boot,
@@ -54,7 +53,7 @@ pub enum Why {
     End,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Boot { until: Instant, advanced: Instant, count: u32 },
     Armed,
@@ -62,7 +61,7 @@ enum Phase {
 }
 
 /// One service that counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Need {
     /// Since when it has not been trusted.
     bad: Option<Instant>,
@@ -75,7 +74,7 @@ struct Need {
 }
 
 /// The watchdog of a machine.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ratchet {
     every: Millis,
     grace: Millis,

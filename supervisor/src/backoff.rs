@@ -4,7 +4,6 @@
 //! doubles from `min` to `max` until a run lasts [`STABLE_RUN`].
 
 use crate::time::Millis;
-use serde::{Deserialize, Serialize};
 
 /// A run shorter than this never earns an immediate restart, so a service that dies at once cannot
 /// spin: it starts at the minimum delay.
@@ -19,7 +18,7 @@ pub const STABLE_RUN: Millis = Millis::from_secs(10);
 pub const LEAST: Millis = Millis(10);
 
 /// The delays between attempts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Backoff {
     /// The first delay.
     pub min: Millis,

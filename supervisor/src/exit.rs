@@ -1,10 +1,10 @@
 //! How a process ended, as data that can be stored, sent and shown.
 
+use crate::coder::Coded;
 use core::fmt;
-use serde::{Deserialize, Serialize};
 
 /// What ended one process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Exit {
     /// It exited by itself with this code (0–255).
     Code(u8),
@@ -15,7 +15,7 @@ pub enum Exit {
 }
 
 /// The step of process creation that failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum SpawnStep {
     /// clone(2): no process could be made.
     Fork,
@@ -48,7 +48,7 @@ pub enum SpawnStep {
 }
 
 /// Why a process could not be started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub struct SpawnFailure {
     /// The step that failed.
     pub step: SpawnStep,

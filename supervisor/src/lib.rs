@@ -10,7 +10,11 @@
 
 #![deny(unsafe_code)]
 
+// What is derived here names this crate as it does everywhere else.
+extern crate self as supervisor;
+
 pub mod backoff;
+pub mod coder;
 pub mod cut;
 pub mod decimal;
 pub mod exit;

@@ -4,6 +4,7 @@
 //! for it. Reading never waits and takes a bounded amount at a time. What a word means for the service
 //! is not decided here, nor whether its sender may say it.
 
+use crate::coder::Coded;
 use crate::{
     datagram::{self, Sender},
     decimal, file,
@@ -19,7 +20,6 @@ use rustix::{
     },
     pipe::{PipeFlags, SpliceFlags, pipe_with, tee},
 };
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The longest datagram that is understood, in bytes. A longer one is cut.
@@ -40,7 +40,7 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// The line that a pipe is in the middle of, as far as it matters.
-#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Debug, Coded)]
 pub struct Line {
     start: [u8; WITHDRAWN.len()],
     length: u32,

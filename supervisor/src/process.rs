@@ -10,18 +10,18 @@
 //! | Killing | – | Stuck (an uninterruptible sleep); KILL again | Gone |
 //! | Stuck | – | – | Gone |
 
+use crate::coder::Coded;
 use crate::{
     signal::Signal,
     time::{Instant, Millis},
 };
-use serde::{Deserialize, Serialize};
 
 /// After SIGKILL the kernel ends a process as soon as it leaves the system call that it is in. One
 /// that takes longer than this waits for hardware or a dead server; others must not wait for it.
 pub const KILL_GRACE: Millis = Millis::from_secs(3);
 
 /// How a process is asked to end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StopPolicy {
     /// The first signal.
     pub signal: Signal,
@@ -36,7 +36,7 @@ impl Default for StopPolicy {
 }
 
 /// Where the process is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 enum Phase {
     Running { timeout: Option<Instant> },
     Terminating { kill_at: Instant },
@@ -45,7 +45,7 @@ enum Phase {
 }
 
 /// One live process. It exists from the spawn to the exit; afterwards it is dropped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub struct Process {
     phase: Phase,
     timed_out: bool,

@@ -1,12 +1,12 @@
 //! Signals by name. Their numbers differ between architectures (SIGCHLD is 17 on x86, 18 on MIPS),
 //! so databases and protocols carry names, and only the `sys` half asks libc for a number.
 
-use serde::{Deserialize, Serialize};
+use crate::coder::Coded;
 
 macro_rules! signals {
     ($($variant:ident $text:literal $libc:ident,)*) => {
         /// A signal that may be sent to a service; see signal(7).
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Coded, Hash)]
         pub enum Signal {
             $(#[doc = concat!("SIG", $text)] $variant,)*
         }

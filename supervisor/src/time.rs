@@ -3,21 +3,19 @@
 //! The shell reads CLOCK_BOOTTIME or CLOCK_MONOTONIC and passes the reading in; nothing here, and
 //! nothing that uses these types, may read a clock.
 
-use serde::{Deserialize, Serialize};
+use crate::coder::Coded;
 
 /// A point in time, in milliseconds since an origin that only the shell knows.
 ///
 /// 64 bits of milliseconds last 584 million years, so arithmetic saturates instead of wrapping.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Coded)]
 pub struct Instant {
     /// Milliseconds since the origin.
     pub ms: u64,
 }
 
 /// A span of time in milliseconds.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, Hash,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Coded, Hash)]
 pub struct Millis(pub u32);
 
 impl Instant {

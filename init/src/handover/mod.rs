@@ -229,7 +229,7 @@ pub fn shell(legacy: &Legacy<'_>) -> Result<(Shell, u8), String> {
     let mut bytes = Vec::new();
     state::copy(legacy, state::SHELL, &mut bytes);
     let count = next::split(&mut bytes);
-    Ok((rc::decode(&bytes).ok_or(DAMAGED)?, count))
+    Ok((supervisor::coder::decode(&bytes).ok_or(DAMAGED)?, count))
 }
 
 /// The format of the records that this program writes.

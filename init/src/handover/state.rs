@@ -1,7 +1,7 @@
 //! What survives this program, as records of the [`super::ledger`]: which there are, and their fields. Pure.
 //!
-//! They are written with postcard, in the format that the header names. A newer format may only append fields
-//! to a record, whose value in older ones is what a zero byte means: nothing, false, 0, an empty list. So an
+//! They are written by [`supervisor::coder`], in the format that the header names. A newer format may only
+//! append fields to a record, whose value in older ones is what a zero byte means: nothing, false, 0, an empty list. So an
 //! older record is read by appending as many zero bytes as it lacks fields ([`lacking`]). A newer one is
 //! refused: what it says more would be lost.
 
@@ -12,8 +12,12 @@ use rc::{
     model::ServiceId,
     proto::{Ending, Milestones},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use supervisor::{exit::Exit, notify::Line, time::Instant};
+use supervisor::{
+    coder::{Coded, decode},
+    exit::Exit,
+    notify::Line,
+    time::Instant,
+};
 
 /// The engine's head.
 pub const ENGINE: Key = FIRST;
@@ -39,7 +43,7 @@ pub fn keys(services: usize) -> usize {
 }
 
 /// What does not change while the program runs.
-#[derive(Serialize, Deserialize, Default, Clone)]
+#[derive(Coded, Default, Clone)]
 pub struct Fixed {
     /// Services in the database.
     pub services: u16,
@@ -61,7 +65,7 @@ pub struct Fixed {
 }
 
 /// The log collector.
-#[derive(Serialize, Deserialize, Default, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Coded, Default, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Collector {
     pub pid: Option<i32>,
     /// Since when it runs, or until when its start is put off.
@@ -71,7 +75,7 @@ pub struct Collector {
 }
 
 /// What belongs to no service and changes.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Coded, Default)]
 pub struct Shell {
     pub publications: u64,
     pub settled_at: Option<Instant>,
@@ -92,7 +96,7 @@ pub struct Shell {
 }
 
 /// Where a service speaks up.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Coded, Clone)]
 pub struct Ear {
     pub fd: i32,
     pub run: Incarnation,
@@ -103,7 +107,7 @@ pub struct Ear {
 }
 
 /// What the manager knows of a service.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Coded, Default)]
 pub struct Service {
     /// Role and generation, pid and process group.
     pub live: Vec<(Role, u32, i32, i32)>,
@@ -114,7 +118,7 @@ pub struct Service {
 }
 
 /// What the last event led to. Notices are left out: they are told once at most.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Coded, Default)]
 pub struct Journal {
     pub actions: Vec<Action>,
     /// The event was the first of those that waited.
@@ -122,14 +126,14 @@ pub struct Journal {
 }
 
 /// One action was done, or none, and these events came of it.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Coded, Default)]
 pub struct Done {
     pub is_one: bool,
     pub queue: Vec<Sequel>,
 }
 
 /// An event that something which jamb did led to; it cannot be observed again.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Coded, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sequel {
     Spawned(Incarnation),
     Exited(Incarnation, Exit),
@@ -183,8 +187,8 @@ pub fn copy(legacy: &Legacy<'_>, key: Key, bytes: &mut Vec<u8>) {
 }
 
 /// The latest record of a kind.
-pub fn read<T: DeserializeOwned>(legacy: &Legacy<'_>, key: Key) -> Option<T> {
+pub fn read<T: Coded>(legacy: &Legacy<'_>, key: Key) -> Option<T> {
     let mut bytes = Vec::new();
     copy(legacy, key, &mut bytes);
-    rc::decode(&bytes)
+    decode(&bytes)
 }

@@ -12,8 +12,8 @@ use rustix::{
     fs::{Mode, OFlags},
     process::{Pid, getpid},
 };
-use serde::{Deserialize, Serialize};
 use std::path::Path;
+use supervisor::coder::Coded;
 use supervisor::{cut, decimal, exit::Exit, signal::Signal};
 
 /// Generations between a process and the main one that are looked at.
@@ -26,7 +26,7 @@ const PIDFILE: usize = 64;
 const PROCESSES: usize = 4096;
 
 /// A daemon that forks, before it is known which process goes on.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Heir {
     /// `MAINPID=` named this process, which is not a child of ours yet. The present one is supervised.
     Named(Incarnation, i32),

@@ -71,7 +71,7 @@ impl Manager {
                     let reply = self.answer(place, uid, request);
                     point("answered");
                     if let (Some(reply), Some(client)) = (reply, self.control.client(place)) {
-                        client.answer(&reply);
+                        client.answer(reply);
                     }
                 }
             }
@@ -98,18 +98,18 @@ impl Manager {
                 let Some(item) = self.item(service) else { return };
                 if let Some(client) = self.control.client(place) {
                     client.mode = Mode::Idle;
-                    client.answer(&Reply::Waited { reached, item });
+                    client.answer(Reply::Waited { reached, item });
                 }
             }
             Mode::Following(number) => {
                 let (lost, events) = self.feed.from(number);
                 let mut next = number + lost;
                 if lost > 0 {
-                    client.answer(&Reply::Lost(lost));
+                    client.answer(Reply::Lost(lost));
                 }
                 for event in events.take(EVENT_TURN) {
                     next = event.number + 1;
-                    client.answer(&Reply::Event(event.clone()));
+                    client.answer(Reply::Event(event.clone()));
                 }
                 client.mode = Mode::Following(next);
             }

@@ -89,8 +89,8 @@ impl Client {
     }
 
     /// Queues an answer; it is written in the next turn.
-    pub fn answer(&mut self, reply: &Reply) {
-        match proto::encode(reply) {
+    pub fn answer(&mut self, mut reply: Reply) {
+        match proto::encode(&mut reply) {
             Ok(frame) => self.output.extend_from_slice(&frame),
             // An answer that is too long is a defect of the paging; the client sees the end.
             Err(_) => self.closing = true,
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Queues a last answer.
-    pub fn dismiss(&mut self, reply: &Reply) {
+    pub fn dismiss(&mut self, reply: Reply) {
         self.answer(reply);
         self.closing = true;
     }
@@ -120,7 +120,7 @@ impl Client {
                     Ok(Some(request)) => return Turn::Request(request),
                     Ok(None) => {}
                     Err(error) => {
-                        self.dismiss(&Reply::Refused(format!("{error}; the connection ends")));
+                        self.dismiss(Reply::Refused(format!("{error}; the connection ends")));
                         self.flush();
                         return Turn::Gone;
                     }

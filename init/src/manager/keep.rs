@@ -17,13 +17,14 @@ use crate::handover::{
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rc::{
-    encode,
     engine::{Action, Event},
     model::ServiceId,
 };
 use rustix::{fd::RawFd, process::Pid};
-use serde::Serialize;
-use supervisor::time::Instant;
+use supervisor::{
+    coder::{Coded, encode},
+    time::Instant,
+};
 
 /// The memory, and what of it is up to date.
 pub struct Vault {
@@ -70,9 +71,9 @@ impl Vault {
     }
 
     /// Stages a record.
-    pub fn stage<T: Serialize>(&mut self, key: Key, record: &T) {
+    pub fn stage<T: Coded>(&mut self, key: Key, mut record: T) {
         let bytes = self.ledger.open(key);
-        self.ledger.close(encode(record, bytes));
+        self.ledger.close(encode(&mut record, bytes));
     }
 
     /// Something that [`crate::handover::area::spawning`] names is about to be started.
@@ -108,7 +109,7 @@ impl Manager {
             journal.actions.push(*action);
         }
         if journal.has_waited || !journal.actions.is_empty() {
-            self.vault.stage(JOURNAL, &journal);
+            self.vault.stage(JOURNAL, journal);
         }
         self.record();
     }
@@ -117,7 +118,7 @@ impl Manager {
     pub(super) fn stage_queue(&mut self) {
         self.vault.queued = 0;
         let queue = self.new_sequels();
-        self.vault.stage(QUEUE, &queue);
+        self.vault.stage(QUEUE, queue);
     }
 
     /// Events of the queue that the ledger does not have yet.
@@ -141,7 +142,7 @@ impl Manager {
 
     fn stage_done(&mut self, is_one: bool) {
         let queue = self.new_sequels();
-        self.vault.stage(DONE, &Done { is_one, queue });
+        self.vault.stage(DONE, Done { is_one, queue });
     }
 
     /// Makes everything that changed count.
@@ -167,7 +168,7 @@ impl Manager {
         }
         while let Some(id) = self.children.next_touched() {
             let record = self.service_record(id);
-            self.vault.stage(state::of_service(id), &record);
+            self.vault.stage(state::of_service(id), record);
         }
         let glance = self.glance();
         if glance.is_none() || glance != self.vault.glance {
@@ -218,7 +219,7 @@ impl Manager {
     }
 
     fn shell_record(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let shell = Shell {
+        let mut shell = Shell {
             publications: self.publications,
             settled_at: self.settled_at,
             ending: self.ending.as_ref().map(|end| end.how),
@@ -231,7 +232,7 @@ impl Manager {
             why: self.ending.as_ref().map_or(String::new(), |end| end.why.clone()),
             last_act: self.ending.as_ref().map_or(String::new(), |end| end.last_act.clone()),
         };
-        let mut bytes = encode(&shell, bytes);
+        let mut bytes = encode(&mut shell, bytes);
         next::append(&mut bytes, self.next_count);
         bytes
     }

@@ -55,14 +55,14 @@ fn rest(legacy: &Legacy<'_>) -> Option<(Vec<Action>, VecDeque<Event>)> {
     let mut queue: VecDeque<Event> = waited.into_iter().map(Event::from).collect();
     for (key, bytes) in &legacy.trail {
         if *key == JOURNAL {
-            let journal: Journal = rc::decode(bytes)?;
+            let journal: Journal = supervisor::coder::decode(bytes)?;
             todo = journal.actions;
             todo.reverse();
             if journal.has_waited {
                 queue.pop_front()?;
             }
         } else {
-            let done: Done = rc::decode(bytes)?;
+            let done: Done = supervisor::coder::decode(bytes)?;
             if done.is_one {
                 todo.pop()?;
             }
@@ -195,7 +195,7 @@ impl Manager {
 
     /// Records everything for the first time. From then on the next program goes on from here.
     pub(super) fn keep_all(&mut self, fixed: &Fixed, line: &[String]) {
-        self.vault.stage(state::FIXED, fixed);
+        self.vault.stage(state::FIXED, fixed.clone());
         for id in self.database.ids() {
             self.children.touch(id);
         }

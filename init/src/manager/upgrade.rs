@@ -144,7 +144,7 @@ impl Manager {
                 && client.mode == Mode::Upgrading
             {
                 client.mode = Mode::Idle;
-                client.answer(&Reply::Refused(text.to_owned()));
+                client.answer(Reply::Refused(text.to_owned()));
                 self.control.again(place);
             }
         }

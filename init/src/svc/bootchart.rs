@@ -16,7 +16,7 @@ pub fn bootchart(args: &Args) -> Result<i32, Failure> {
     let mut times = Vec::new();
     let mut from = 0;
     loop {
-        match connection.ask(&Request::Milestones { from })? {
+        match connection.ask(Request::Milestones { from })? {
             Reply::Milestones { list, next } => {
                 times.extend(list);
                 match next {

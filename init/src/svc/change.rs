@@ -51,7 +51,7 @@ pub fn release(args: &Args) -> Result<i32, Failure> {
 /// A change whose effect is not waited for.
 fn tell(names: &[String], verb: Verb) -> Result<i32, Failure> {
     let request = Request::Change { verb, names: names.to_vec() };
-    match Connection::open()?.ask(&request)? {
+    match Connection::open()?.ask(request)? {
         Reply::Tickets(_) => Ok(exit::OK),
         other => Err(unexpected(other)),
     }
@@ -60,7 +60,7 @@ fn tell(names: &[String], verb: Verb) -> Result<i32, Failure> {
 fn change(args: &Args, verb: Verb) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     let request = Request::Change { verb, names: args.names.clone() };
-    let tickets = match connection.ask(&request)? {
+    let tickets = match connection.ask(request)? {
         Reply::Tickets(tickets) => tickets,
         other => return Err(unexpected(other)),
     };
@@ -108,7 +108,7 @@ pub fn signal(args: &Args) -> Result<i32, Failure> {
     };
     let mut connection = Connection::open()?;
     for name in names {
-        match connection.ask(&Request::Signal { name: name.clone(), signal })? {
+        match connection.ask(Request::Signal { name: name.clone(), signal })? {
             Reply::Done => {}
             other => return Err(unexpected(other)),
         }
@@ -131,7 +131,7 @@ impl Waits {
     fn wait(&mut self, name: String, goal: Goal, after: u32) -> Result<(), Failure> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let request = Request::Wait { name: name.clone(), goal, after };
-        match self.connection.ask_within(&request, left) {
+        match self.connection.ask_within(request, left) {
             Ok(Reply::Waited { reached: true, .. }) => Ok(()),
             Ok(Reply::Waited { reached: false, item }) => {
                 exit::complain("svc", &not_reached(&item));

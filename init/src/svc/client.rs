@@ -80,27 +80,27 @@ impl Connection {
     }
 
     /// Sends a request and reads its reply.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
+    pub fn ask(&mut self, request: Request) -> Result<Reply, Error> {
         self.ask_within(request, Some(ANSWER))
     }
 
     /// The same with another bound; `None` is as long as it takes.
     pub fn ask_within(
         &mut self,
-        request: &Request,
+        mut request: Request,
         within: Option<Duration>,
     ) -> Result<Reply, Error> {
         let until = within.map(|within| Instant::now() + within);
         for _ in 1..TRIES {
-            match self.ask_once(request, until) {
+            match self.ask_once(&mut request, until) {
                 Err(error) if error.is_end() && request.changes_nothing() => *self = Self::open()?,
                 reply => return reply,
             }
         }
-        self.ask_once(request, until)
+        self.ask_once(&mut request, until)
     }
 
-    fn ask_once(&mut self, request: &Request, until: Option<Instant>) -> Result<Reply, Error> {
+    fn ask_once(&mut self, request: &mut Request, until: Option<Instant>) -> Result<Reply, Error> {
         let frame = proto::encode(request).map_err(Error::Frame)?;
         // A request that cannot be written has been refused; the reply says why.
         let sent = self.stream.write_all(&frame);

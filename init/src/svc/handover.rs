@@ -16,7 +16,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 /// `svc reexec`
 pub fn reexec(_: &Args) -> Result<i32, Failure> {
-    follow(&Request::Reexec)
+    follow(Request::Reexec)
 }
 
 /// `svc upgrade`
@@ -25,10 +25,10 @@ pub fn upgrade(args: &Args) -> Result<i32, Failure> {
     if !path.starts_with('/') {
         return Err(Failure::Usage(format!("{path} is no absolute path")));
     }
-    follow(&Request::Upgrade { path: path.to_owned() })
+    follow(Request::Upgrade { path: path.to_owned() })
 }
 
-fn follow(request: &Request) -> Result<i32, Failure> {
+fn follow(request: Request) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     let before = info(&mut connection)?.reexecs;
     match connection.ask_within(request, Some(WITHIN)) {

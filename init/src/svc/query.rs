@@ -17,7 +17,7 @@ pub fn all(connection: &mut Connection) -> Result<Vec<Item>, Failure> {
     let mut all = Vec::new();
     let mut from = 0;
     loop {
-        match connection.ask(&Request::Status { from })? {
+        match connection.ask(Request::Status { from })? {
             Reply::Status { items, next } => {
                 all.extend(items);
                 match next {
@@ -33,7 +33,7 @@ pub fn all(connection: &mut Connection) -> Result<Vec<Item>, Failure> {
 
 /// One service.
 pub fn one(connection: &mut Connection, name: &str) -> Result<Item, Failure> {
-    match connection.ask(&Request::Service { name: name.to_owned() })? {
+    match connection.ask(Request::Service { name: name.to_owned() })? {
         Reply::Status { mut items, .. } if items.len() == 1 => Ok(items.remove(0)),
         other => Err(unexpected(other)),
     }
@@ -41,7 +41,7 @@ pub fn one(connection: &mut Connection, name: &str) -> Result<Item, Failure> {
 
 /// Who answers.
 pub fn info(connection: &mut Connection) -> Result<Info, Failure> {
-    match connection.ask(&Request::Info)? {
+    match connection.ask(Request::Info)? {
         Reply::Info(info) => Ok(info),
         other => Err(unexpected(other)),
     }
@@ -160,7 +160,7 @@ pub fn events(args: &Args) -> Result<i32, Failure> {
 /// A connection over which events come.
 pub fn follow(from: u64) -> Result<Connection, Failure> {
     let mut connection = Connection::open()?;
-    match connection.ask(&Request::Events { from })? {
+    match connection.ask(Request::Events { from })? {
         Reply::Done => Ok(connection),
         other => Err(unexpected(other)),
     }

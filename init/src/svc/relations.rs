@@ -23,7 +23,7 @@ impl World {
         let mut edges = Vec::new();
         let mut from = 0;
         loop {
-            match connection.ask(&Request::Edges { from })? {
+            match connection.ask(Request::Edges { from })? {
                 Reply::Edges { edges: more, next } => {
                     edges.extend(more);
                     match next {

@@ -6,7 +6,7 @@ use rc::proto::{Figure, Reply, Request};
 
 /// The command. Exit code 1, and words, if something is off.
 pub fn selfcheck(args: &Args) -> Result<i32, Failure> {
-    let figures = match Connection::open()?.ask(&Request::Selfcheck)? {
+    let figures = match Connection::open()?.ask(Request::Selfcheck)? {
         Reply::Figures(figures) => figures,
         other => return Err(unexpected(other)),
     };

@@ -26,8 +26,8 @@ impl Client {
         Self(UnixStream::connect(run.join("control")).unwrap())
     }
 
-    fn ask(&mut self, request: &Request) -> Reply {
-        self.0.write_all(&proto::encode(request).unwrap()).unwrap();
+    fn ask(&mut self, mut request: Request) -> Reply {
+        self.0.write_all(&proto::encode(&mut request).unwrap()).unwrap();
         let mut word = [0; 4];
         self.0.read_exact(&mut word).unwrap();
         let mut frame = vec![0; proto::frame_length(&word).unwrap().unwrap()];
@@ -67,13 +67,13 @@ fn kills_under_starts_and_stops() {
     while killed < kills {
         let name = names[dice.below(SERVICES)].to_owned();
         // What has no process just now is refused.
-        let done = client.ask(&Request::Signal { name, signal: Signal::Kill });
+        let done = client.ask(Request::Signal { name, signal: Signal::Kill });
         killed += usize::from(done == Reply::Done);
         if dice.below(20) == 0 {
             let verb = [Verb::Start, Verb::Stop, Verb::Restart, Verb::Start][dice.below(4)];
             let names = vec![names[dice.below(SERVICES)].to_owned()];
             // It is not waited for: the next kill hits whatever it is in the middle of.
-            let reply = client.ask(&Request::Change { verb, names });
+            let reply = client.ask(Request::Change { verb, names });
             assert!(matches!(reply, Reply::Tickets(_)), "{reply:?}");
         }
     }

@@ -22,7 +22,10 @@ use crate::{
     outputs::{OutputType, Scalar},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use supervisor::signal::Signal;
+use supervisor::{
+    coder::{self, Coded},
+    signal::Signal,
+};
 
 /// Writes a database. `services` must be sorted by name, without duplicates.
 ///
@@ -88,7 +91,7 @@ impl<'s> Writer<'s> {
 
     fn write(mut self, content_id: [u8; 16], system: &System) -> Result<Vec<u8>, Error> {
         self.write_strings()?;
-        self.write_record(0, system)?;
+        self.write_record(system.clone())?;
         let dependents = dependents(self.services);
         let order = order(self.services, &dependents);
         let mut ranks = vec![0; self.services.len()];
@@ -98,7 +101,7 @@ impl<'s> Writer<'s> {
         self.push_all(Table::Order, order);
         for (index, (_, service)) in self.services.iter().enumerate() {
             self.write_service(service, ranks[index], &dependents[index])?;
-            self.write_record(index + 1, &record(service))?;
+            self.write_record(record(service))?;
         }
         self.finish(content_id)
     }
@@ -142,9 +145,9 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    fn write_record<T: serde::Serialize>(&mut self, number: usize, value: &T) -> Result<(), Error> {
-        let bytes = postcard::to_allocvec(value).map_err(|_| Error::Record { number })?;
-        self.push(Table::Records, &bytes);
+    fn write_record<T: Coded>(&mut self, mut value: T) -> Result<(), Error> {
+        let records = core::mem::take(self.table(Table::Records));
+        *self.table(Table::Records) = coder::encode(&mut value, records);
         let end = self.rows(Table::Records)?;
         self.push(Table::RecordEnds, &end.to_le_bytes());
         Ok(())

@@ -5,7 +5,7 @@
 //! where is in [`layout`]; [`encode`] writes it.
 //!
 //! A reader refuses another format version, a wrong length or checksum, records of another shape, tables
-//! that point outside, and bytes left over after a record: postcard itself would not notice.
+//! that point outside, and bytes left over after a record: the format of records itself would not notice.
 
 mod check;
 mod checksum;
@@ -24,7 +24,6 @@ pub use layout::{CONTENT, FORMAT, MAGIC, MAX_LENGTH, SCHEMA};
 pub use rows::{Checkup, Node, NodeCondition, NodeKind, NodeOutput, NodeRead, Numbers};
 
 use crate::{
-    decode::decode,
     model::{MAX_SERVICES, Record, ServiceId, System},
     outputs::is_name,
 };
@@ -33,7 +32,7 @@ use layout::{
     Bytes, CHECKED_FROM, CHECKSUM_AT, FORMAT_AT, ID_AT, LENGTH_AT, SCHEMA_AT, Table, long_of,
     word_of,
 };
-use serde::de::DeserializeOwned;
+use supervisor::coder::{Coded, decode};
 
 /// Why a database cannot be used. Each needs another remedy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,7 +233,7 @@ impl Database {
         self.decoded(id.index() + 1)
     }
 
-    fn decoded<T: DeserializeOwned>(&self, number: usize) -> Result<T, Error> {
+    fn decoded<T: Coded>(&self, number: usize) -> Result<T, Error> {
         self.record_bytes(number).and_then(decode).ok_or(Error::Record { number })
     }
 

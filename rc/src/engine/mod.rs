@@ -52,9 +52,9 @@ use crate::model::{Edge, ServiceId};
 use agenda::Agenda;
 use core::cmp::Reverse;
 use records::Records;
-use serde::{Deserialize, Serialize};
 use state::{Ask, Dynamic, Group, Side, State, Step};
 use std::collections::BinaryHeap;
+use supervisor::coder::Coded;
 use supervisor::{
     exit::Exit,
     time::{Instant, Millis},
@@ -134,7 +134,7 @@ pub enum Event {
 }
 
 /// A shutdown in progress.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 enum Shutdown {
     No,
     Orderly { until: Instant },

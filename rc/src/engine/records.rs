@@ -3,6 +3,7 @@
 
 use super::{agenda::Set, state::Dynamic};
 use core::ops::{Deref, Index, IndexMut};
+use supervisor::coder::encode;
 
 /// One record for each service.
 pub(super) struct Records {
@@ -23,6 +24,14 @@ impl Records {
     /// One that may have changed since it was last answered here.
     pub(super) fn next_touched(&mut self) -> Option<usize> {
         self.touched.pop_first()
+    }
+
+    /// Appends one to `bytes`, which does not change it.
+    pub(super) fn save(&mut self, number: usize, bytes: Vec<u8>) -> Vec<u8> {
+        match self.all.get_mut(number) {
+            Some(dynamic) => encode(dynamic, bytes),
+            None => bytes,
+        }
     }
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Dynamic> {

@@ -5,8 +5,8 @@
 //! records were touched.
 
 use super::{Engine, Graph, Shutdown, graph::id_of, state::Dynamic};
-use crate::{decode, encode, model::ServiceId};
-use serde::{Deserialize, Serialize};
+use crate::model::ServiceId;
+use supervisor::coder::{Coded, decode, encode};
 
 /// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
 pub const SAVED: u8 = 4;
@@ -22,7 +22,7 @@ impl core::fmt::Display for RestoreError {
 }
 
 /// What belongs to no service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub(super) struct Head {
     target: Option<ServiceId>,
     settled: bool,
@@ -46,7 +46,7 @@ impl Engine {
     /// Appends what belongs to no service to `bytes`.
     #[must_use]
     pub fn save_head(&self, bytes: Vec<u8>) -> Vec<u8> {
-        encode(&self.head(), bytes)
+        encode(&mut self.head(), bytes)
     }
 
     const fn head(&self) -> Head {
@@ -61,11 +61,8 @@ impl Engine {
 
     /// Appends the record of a service to `bytes`.
     #[must_use]
-    pub fn save_record(&self, id: ServiceId, bytes: Vec<u8>) -> Vec<u8> {
-        match self.dynamic.get(id.index()) {
-            Some(dynamic) => encode(dynamic, bytes),
-            None => bytes,
-        }
+    pub fn save_record(&mut self, id: ServiceId, bytes: Vec<u8>) -> Vec<u8> {
+        self.dynamic.save(id.index(), bytes)
     }
 
     /// An engine that goes on where the one that was saved stood. The graph has to be of the same

@@ -1,7 +1,7 @@
 //! The changing half of the engine: what each service is doing, state by state, and what it remembers.
 
 use super::words::{Cause, Phase, Role, Want, Why};
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::{
     exit::Exit,
     process::Process,
@@ -9,7 +9,7 @@ use supervisor::{
 };
 
 /// What somebody asked of a service by command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub(super) enum Ask {
     /// Nothing: it is up if something that is up reaches it.
     Nothing,
@@ -20,7 +20,7 @@ pub(super) enum Ask {
 }
 
 /// Where a stop stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub(super) enum Step {
     /// What depends on it has to be down first. Its own process, if it has one, still runs.
     Draining(Option<Process>),
@@ -31,7 +31,7 @@ pub(super) enum Step {
 }
 
 /// What follows a stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub(super) enum Then {
     /// The stop was ours: it may start again at once.
     Free,
@@ -54,7 +54,7 @@ impl Then {
 }
 
 /// What is so. What is valid in one state only lives in that state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub(super) enum State {
     Down,
     /// Wanted, but something is missing. `blocked`: and what is missing has failed.
@@ -151,7 +151,7 @@ impl State {
 }
 
 /// Everything about one service that changes. What only few services have is in [`Side`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Coded)]
 pub(super) struct Dynamic {
     pub state: State,
     pub want: Want,
@@ -200,7 +200,7 @@ pub(super) struct Dynamic {
 }
 
 /// What bundles and failovers remember of their members.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Coded)]
 pub(super) struct Group {
     /// By edge: whether the bundle counts on this member, having seen it ready.
     pub counted: Vec<bool>,
@@ -213,7 +213,7 @@ pub(super) struct Group {
 }
 
 /// What runs beside the process of a service.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Coded)]
 pub(super) struct Side {
     /// The check that runs.
     pub check: Option<Process>,

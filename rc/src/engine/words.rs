@@ -2,11 +2,11 @@
 //! what has to be done, and what is worth telling.
 
 use crate::model::{OnFailure, ServiceId};
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::{exit::Exit, signal::Signal};
 
 /// What a process is run for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Role {
     /// A longrun's process.
     Run,
@@ -30,7 +30,7 @@ pub enum Role {
 }
 
 /// One run of one process. Each role happens at most once in a generation, so this names it for ever.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub struct Incarnation {
     /// The service.
     pub service: ServiceId,
@@ -41,7 +41,7 @@ pub struct Incarnation {
 }
 
 /// Whether a service is to be up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Want {
     /// It is to be up.
     Up,
@@ -50,7 +50,7 @@ pub enum Want {
 }
 
 /// Why a service is failed: nothing happens until somebody starts it again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Why {
     /// It ended, and its restart policy says to leave it.
     Ended(Exit),
@@ -61,7 +61,7 @@ pub enum Why {
 }
 
 /// Why a run that is judged came to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Cause {
     /// Its process ended by itself, or never began.
     Itself,
@@ -76,7 +76,7 @@ pub enum Cause {
 }
 
 /// The state's name, as people see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Phase {
     /// Not running and not wanted.
     Down,
@@ -111,7 +111,7 @@ impl Phase {
 }
 
 /// What the shell has to do. The order matters: outputs are on disk before their readers start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Action {
     /// Start the process of this incarnation; report `Spawned`, later `Exited`.
     Spawn(Incarnation),
@@ -134,7 +134,7 @@ pub enum Action {
 }
 
 /// Something worth telling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum Notice {
     /// A service changed its state.
     Changed {

@@ -1,6 +1,6 @@
 //! What may have to be so for a service to be up.
 
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 
 /// Something about the world that must be so.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub struct Condition {
 }
 
 /// A fact about the world.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Fact {
     /// A network interface is in this state.
     Link {
@@ -42,7 +42,7 @@ pub enum Fact {
 }
 
 /// States of a network interface, as `ifwait` knows them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
 pub enum LinkIs {
     /// It exists.
     Present,

@@ -2,11 +2,11 @@
 
 use super::ServiceId;
 use crate::boot::Step;
-use serde::{Deserialize, Serialize};
+use supervisor::coder::Coded;
 use supervisor::time::Millis;
 
 /// What the database says about the machine rather than about one service.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct System {
     /// The service that boot starts (`default` unless told otherwise); `None` if there is none.
     pub target: Option<ServiceId>,
@@ -31,7 +31,7 @@ pub struct System {
 }
 
 /// When the watchdog of the hardware is fed; see [`crate::watchdog`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub struct Watchdog {
     /// Its device.
     pub device: String,

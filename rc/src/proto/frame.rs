@@ -1,7 +1,7 @@
 //! Frames: how a request or a reply lies on the wire, and what is no frame.
 
 use super::{MAX_FRAME, VERSION};
-use serde::{Serialize, de::DeserializeOwned};
+use supervisor::coder::{self, Coded};
 
 /// Why a frame cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +32,9 @@ impl core::fmt::Display for FrameError {
 ///
 /// # Errors
 /// If it is too long.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
+pub fn encode<T: Coded>(value: &mut T) -> Result<Vec<u8>, FrameError> {
     let frame = vec![0, 0, 0, 0, VERSION];
-    let mut frame = crate::encode(value, frame);
+    let mut frame = coder::encode(value, frame);
     let length = u32::try_from(frame.len().wrapping_sub(4)).unwrap_or(u32::MAX);
     if length as usize > MAX_FRAME {
         return Err(FrameError::Length(length));
@@ -60,12 +60,12 @@ pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
 ///
 /// # Errors
 /// If it is of another version, not a value, or followed by something.
-pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
+pub fn decode<T: Coded>(frame: &[u8]) -> Result<T, FrameError> {
     let (version, body) = frame.split_first().ok_or(FrameError::Malformed)?;
     if *version != VERSION {
         return Err(FrameError::Version(*version));
     }
-    crate::decode::decode(body).ok_or(FrameError::Malformed)
+    coder::decode(body).ok_or(FrameError::Malformed)
 }
 
 #[cfg(test)]
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn frames_round_trip() {
-        let request = Request::Wait { name: "wan".into(), goal: Goal::Ready, after: 3 };
-        let frame = encode(&request).unwrap();
+        let mut request = Request::Wait { name: "wan".into(), goal: Goal::Ready, after: 3 };
+        let frame = encode(&mut request).unwrap();
         assert_eq!(frame_length(&frame), Ok(Some(frame.len() - 4)));
         assert_eq!(decode::<Request>(&frame[4..]), Ok(request));
     }
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(decode::<Request>(&[VERSION + 1, 0]), Err(FrameError::Version(VERSION + 1)));
         assert_eq!(decode::<Request>(&[]), Err(FrameError::Malformed));
         assert_eq!(decode::<Request>(&[VERSION, 200]), Err(FrameError::Malformed));
-        let mut frame = encode(&Request::Info).unwrap();
+        let mut frame = encode(&mut Request::Info).unwrap();
         frame.push(0);
         assert_eq!(decode::<Request>(&frame[4..]), Err(FrameError::Malformed));
     }
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn any_byte_sequence_is_survived() {
         let frame =
-            encode(&Request::Change { verb: Verb::Start, names: vec!["a".into(), "b".into()] })
+            encode(&mut Request::Change { verb: Verb::Start, names: vec!["a".into(), "b".into()] })
                 .unwrap();
         for position in 4..frame.len() {
             for bit in 0..8 {

@@ -12,7 +12,7 @@ pub struct Kept {
 
 impl Kept {
     /// Everything as it is now.
-    pub fn whole(engine: &Engine) -> Self {
+    pub fn whole(engine: &mut Engine) -> Self {
         let services = 0..engine.graph().len();
         let records = services.map(|at| engine.save_record(id(at), Vec::new())).collect();
         Self { head: engine.save_head(Vec::new()), records }
@@ -33,7 +33,7 @@ impl Kept {
     }
 
     /// Whether it is everything as it is now; `scratch` is room that is used again.
-    pub fn is_whole(&self, engine: &Engine, scratch: &mut Vec<u8>) -> bool {
+    pub fn is_whole(&self, engine: &mut Engine, scratch: &mut Vec<u8>) -> bool {
         scratch.clear();
         *scratch = engine.save_head(core::mem::take(scratch));
         let is_head = *scratch == self.head;

@@ -115,8 +115,8 @@ impl<'p> Run<'p> {
     }
 
     /// Another run that goes on from here.
-    pub fn fork(&self) -> Self {
-        let kept = Kept::whole(&self.engine);
+    pub fn fork(&mut self) -> Self {
+        let kept = Kept::whole(&mut self.engine);
         let engine = kept.restore(self.engine.graph()).expect("what was saved can be restored");
         Self {
             plan: self.plan,
@@ -154,7 +154,7 @@ impl<'p> Run<'p> {
             println!("       → {action:?}");
         }
         self.kept.follow(&mut self.engine);
-        if !self.kept.is_whole(&self.engine, &mut self.scratch) {
+        if !self.kept.is_whole(&mut self.engine, &mut self.scratch) {
             let text = "what was touched is not all that changed".to_owned();
             return violation("11 hand-over", text);
         }
@@ -311,10 +311,10 @@ impl<'p> Run<'p> {
     /// The state survives being written out and read again, to the byte, and nothing follows from it.
     fn hand_over(&mut self) -> Verdict {
         self.kept.follow(&mut self.engine);
-        let Ok(engine) = self.kept.restore(self.engine.graph()) else {
+        let Ok(mut engine) = self.kept.restore(self.engine.graph()) else {
             return violation("11 hand-over", "what was saved cannot be restored".to_owned());
         };
-        if Kept::whole(&engine) != Kept::whole(&self.engine) {
+        if Kept::whole(&mut engine) != Kept::whole(&mut self.engine) {
             return violation("11 hand-over", "what was restored is not what was saved".to_owned());
         }
         self.engine = engine;

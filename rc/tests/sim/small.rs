@@ -104,9 +104,9 @@ fn moves(plan: &Plan, run: &Run<'_>) -> Vec<Op> {
     moves
 }
 
-fn fingerprint(run: &Run<'_>) -> u64 {
+fn fingerprint(run: &mut Run<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    Kept::whole(&run.engine).hash(&mut hasher);
+    Kept::whole(&mut run.engine).hash(&mut hasher);
     run.world.fingerprint().hash(&mut hasher);
     run.now().ms.hash(&mut hasher);
     hasher.finish()
@@ -117,13 +117,13 @@ fn fingerprint(run: &Run<'_>) -> u64 {
 /// # Errors
 /// If a law is broken: by which script.
 pub fn explore(plan: &Plan, depth: u32, seen: &mut Seen) -> Result<(), (Vec<Op>, Violation)> {
-    let Some(start) = Run::new(plan) else { return Ok(()) };
+    let Some(mut start) = Run::new(plan) else { return Ok(()) };
     seen.systems += 1;
-    let mut met = HashSet::from([fingerprint(&start)]);
+    let mut met = HashSet::from([fingerprint(&mut start)]);
     let mut front = vec![(start, Vec::new())];
     for _ in 0..depth {
         let mut next = Vec::new();
-        for (run, ops) in &front {
+        for (run, ops) in &mut front {
             for op in moves(plan, run) {
                 let mut run = run.fork();
                 let mut ops: Vec<Op> = ops.clone();
@@ -132,7 +132,7 @@ pub fn explore(plan: &Plan, depth: u32, seen: &mut Seen) -> Result<(), (Vec<Op>,
                 if let Err(broken) = run.apply(op) {
                     return Err((ops, broken));
                 }
-                if met.insert(fingerprint(&run)) {
+                if met.insert(fingerprint(&mut run)) {
                     next.push((run, ops));
                 }
             }

@@ -16,10 +16,11 @@ fn world() -> Vec<Def> {
 /// The head and the records.
 type Saved = (Vec<u8>, Vec<Vec<u8>>);
 
-fn save(engine: &Engine) -> Saved {
+fn save(engine: &mut Engine) -> Saved {
     let services = 0..engine.graph().len();
     let record = |at| engine.save_record(ServiceId(u16::try_from(at).unwrap()), Vec::new());
-    (engine.save_head(Vec::new()), services.map(record).collect())
+    let records = services.map(record).collect();
+    (engine.save_head(Vec::new()), records)
 }
 
 fn restore(graph: &Graph, (head, records): &Saved) -> Result<Engine, RestoreError> {
@@ -31,9 +32,9 @@ fn restore(graph: &Graph, (head, records): &Saved) -> Result<Engine, RestoreErro
 
 /// Saves and restores the engine.
 fn hand_over(m: &mut Machine) {
-    let saved = save(&m.engine);
+    let saved = save(&mut m.engine);
     m.engine = restore(m.engine.graph(), &saved).unwrap();
-    assert_eq!(save(&m.engine), saved, "nothing is lost");
+    assert_eq!(save(&mut m.engine), saved, "nothing is lost");
 }
 
 /// The services that were touched.
@@ -97,9 +98,9 @@ fn it_goes_on_at_every_step() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let engine = Machine::started(world()).engine;
-    let graph = engine.graph();
-    let saved = save(&engine);
+    let mut engine = Machine::started(world()).engine;
+    let graph = &engine.graph().clone();
+    let saved = save(&mut engine);
     let refused = |saved: &Saved| restore(graph, saved).err();
     assert_eq!(refused(&(saved.0.clone(), Vec::new())), Some(RestoreError));
     for part in 0..=saved.1.len() {
