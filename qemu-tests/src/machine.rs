@@ -63,6 +63,24 @@ pub struct Plan {
 const DISGRACES: &[&str] =
     &["Kernel panic", "a defect of jamb", "jamb crashed (SIGABRT", ", address 0x"];
 
+/// Kills the process of a machine, unless it has ended.
+///
+/// # Panics
+/// Its console told of what none may, and the test has not failed anyway.
+pub(crate) fn end(child: &mut Child, console: &Serial, name: &str) {
+    const LAST_WORDS: Duration = Duration::from_secs(5);
+    // Both fail only if it has ended, which is what is wanted.
+    child.kill().ok();
+    child.wait().ok();
+    let text = console.text_at_end(LAST_WORDS);
+    let said = DISGRACES.iter().find(|word| text.contains(**word));
+    if let Some(word) = said
+        && !thread::panicking()
+    {
+        panic!("{name}'s console says {word:?}:\n{text}");
+    }
+}
+
 /// A running machine. It is killed when this is dropped, and by the kernel when the thread that
 /// started it ends. Dropping it fails the test if its console ever told of a panic.
 pub struct Machine {
@@ -284,16 +302,6 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        const LAST_WORDS: Duration = Duration::from_secs(5);
-        // Both fail only if it has ended, which is what is wanted.
-        self.child.kill().ok();
-        self.child.wait().ok();
-        let text = self.console.text_at_end(LAST_WORDS);
-        let said = DISGRACES.iter().find(|word| text.contains(**word));
-        if let Some(word) = said
-            && !thread::panicking()
-        {
-            panic!("{}'s console says {word:?}:\n{text}", self.name);
-        }
+        end(&mut self.child, &self.console, &self.name);
     }
 }

@@ -1,19 +1,15 @@
 //! A machine whose kernel is a process of the host: Debian's user-mode Linux. It has the drivers of its disks and
 //! ext4 built in, which the kernels of Debian's other packages do not, so it mounts a root without an initramfs.
 
-use crate::{board::Arch, debian::Archive, places::Places, serial::Serial};
+use crate::{board::Arch, debian::Archive, machine, places::Places, serial::Serial};
 use anyhow::{Context as _, Result, bail};
 use std::{
     fs::{self, File},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
-    thread,
     time::{Duration, Instant},
 };
-
-/// What a console may never say.
-const DISGRACES: &[&str] = &["Kernel panic", "a defect of jamb", "jamb crashed (SIGABRT"];
 
 /// The kernel.
 #[derive(Debug)]
@@ -102,16 +98,6 @@ impl Uml {
 
 impl Drop for Uml {
     fn drop(&mut self) {
-        const LAST_WORDS: Duration = Duration::from_secs(5);
-        // Both fail only if it has ended, which is what is wanted.
-        self.child.kill().ok();
-        self.child.wait().ok();
-        let text = self.console.text_at_end(LAST_WORDS);
-        let said = DISGRACES.iter().find(|word| text.contains(**word));
-        if let Some(word) = said
-            && !thread::panicking()
-        {
-            panic!("the console says {word:?}:\n{text}");
-        }
+        machine::end(&mut self.child, &self.console, "user-mode Linux");
     }
 }

@@ -1,8 +1,8 @@
 //! What clients and PID 1 say to each other over the control socket.
 //!
 //! A frame is its length (u32, little-endian) and that many bytes: one byte [`VERSION`], then one
-//! value ([`supervisor::coder`]), [`Request`] one way and [`Reply`] the other. A client sends one request and reads
-//! its reply before the next. Long answers are paged, so no frame exceeds [`MAX_FRAME`].
+//! value ([`supervisor::coder`]), [`Request`] one way and [`Reply`] the other. A client sends one request
+//! and reads its reply before the next. Long answers are paged, so no frame exceeds [`MAX_FRAME`].
 
 mod frame;
 

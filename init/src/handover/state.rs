@@ -1,9 +1,9 @@
 //! What survives this program, as records of the [`super::ledger`]: which there are, and their fields. Pure.
 //!
 //! They are written by [`supervisor::coder`], in the format that the header names. A newer format may only
-//! append fields to a record, whose value in older ones is what a zero byte means: nothing, false, 0, an empty list. So an
-//! older record is read by appending as many zero bytes as it lacks fields ([`lacking`]). A newer one is
-//! refused: what it says more would be lost.
+//! append fields to a record, whose value in older ones is what a zero byte means: nothing, false, 0, an empty
+//! list. So an older record is read by appending as many zero bytes as it lacks fields ([`lacking`]). A newer one
+//! is refused: what it says more would be lost.
 
 use super::ledger::{FIRST, Key, Legacy};
 use crate::manager::Heir;

@@ -2,8 +2,8 @@
 //! over this one. Its directory becomes the root, and it is executed as `/maintenance`.
 //!
 //! The program file of PID 1 itself lies on the root, which could not be unmounted and must not be written
-//! over while it is executed. So PID 1 first becomes a copy of itself in memory. It also does so if a root cannot
-//! be made read-only without: its file was replaced, and is deleted for good only when nobody executes it.
+//! over while it is executed. So PID 1 first becomes a copy of itself in memory. It does so for every end, with
+//! or without a last act: a file that was replaced while it is executed keeps its root from being read-only.
 
 use super::{cmdline::Cmdline, console, mounts::attach, power, program, watchdog::Device};
 use crate::{

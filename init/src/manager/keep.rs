@@ -200,7 +200,7 @@ impl Manager {
             return None;
         }
         let time = |at: Option<Instant>| at.map_or(0, |at| at.ms + 1);
-        let signed = |number: i32| u64::from(number.unsigned_abs());
+        let plain = |number: i32| u64::from(number.unsigned_abs());
         let collector = self.logs.record();
         let attendant = self.attendant.as_ref().map(|one| one.pid().map_or(1, number));
         let watchdog = self.guard.as_ref().and_then(Guard::record);
@@ -211,9 +211,9 @@ impl Manager {
             // What is asked for first stays.
             u64::from(self.ending.is_some()),
             collector.at.ms,
-            signed(collector.pid.unwrap_or(0)),
-            signed(attendant.unwrap_or(0)),
-            watchdog.map_or(0, |(fd, turned)| 2 + 2 * signed(fd) + u64::from(turned))
+            plain(collector.pid.unwrap_or(0)),
+            plain(attendant.unwrap_or(0)),
+            watchdog.map_or(0, |(fd, turned)| 2 + 2 * plain(fd) + u64::from(turned))
                 | u64::from(self.cgroups.are_used()) << 63,
         ])
     }
