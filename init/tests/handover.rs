@@ -253,6 +253,7 @@ fn a_version_with_another_schema_of_the_database_does_not_take_over() {
     let refused = world.svc(&["upgrade", &path]);
     let told = world::lossy(&refused.stderr);
     assert!(!refused.status.success() && told.contains("made by another jambc"), "{told}");
+    assert!(told.contains("install both and reboot"), "{told}");
     assert!(told.contains("this one goes on"), "{told}");
     assert_eq!(before, pids());
     let version = world.ok(&["version"]);

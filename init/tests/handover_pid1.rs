@@ -1,5 +1,5 @@
-//! PID 1 of a namespace crashes, again and again: first nobody notices, then it ends in order. Needs root; says
-//! so if it is not.
+//! PID 1 of a namespace crashes, again and again: first nobody notices, then it ends in order; and when it is
+//! ending already, it ends as it was asked to. Needs root; says so if it is not.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -7,13 +7,22 @@ mod guest;
 mod world;
 
 use guest::{Guest, may};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+};
 use world::{bundle, database, kill, longrun, script};
 
 fn pid(guest: &Guest, name: &str) -> i64 {
     let text = guest.svc(&["status", name, "--json"]);
     let status: serde_json::Value = serde_json::from_str(&text).unwrap();
     status["services"][0]["pid"].as_i64().unwrap()
+}
+
+/// Where it is told where to crash.
+fn plan(guest: &Guest) -> PathBuf {
+    format!("/proc/{}/root/run/jamb/crash", guest.pid()).into()
 }
 
 #[test]
@@ -32,8 +41,7 @@ fn pid_1_goes_on_and_in_the_end_gives_up_in_order() {
     for (number, (point, way)) in
         [("spawn", "segv"), ("spawned", "overflow"), ("committed", "abort")].iter().enumerate()
     {
-        let run = format!("/proc/{}/root/run/jamb", guest.pid());
-        fs::write(Path::new(&run).join("crash"), format!("{point} {way}")).unwrap();
+        fs::write(plan(&guest), format!("{point} {way}")).unwrap();
         guest.svc(&["restart", "other"]);
         guest.until(&format!("{} times so far", number + 1));
     }
@@ -51,5 +59,26 @@ fn pid_1_goes_on_and_in_the_end_gives_up_in_order() {
     // Or else the time has to pass.
     kill(guest.pid(), "TERM");
     assert_eq!(guest.outer.wait().unwrap().code(), Some(0));
+    fs::remove_dir_all(&guest.dir).ok();
+}
+
+#[test]
+fn a_crash_while_taking_over_from_one_in_the_end_ends_as_it_was_asked_to() {
+    if !may() {
+        return;
+    }
+    let services = [longrun("daemon", &["/bin/sleep", "1000"]), bundle("default", &["daemon"])];
+    let mut guest = Guest::boot(Some(&database(services.into())));
+    guest.until("everything is ready");
+    let plan = plan(&guest);
+    fs::write(&plan, "ending segv").unwrap();
+    // It is read in the next turn, and the second one by who takes over.
+    guest.svc(&["version"]);
+    assert!(!plan.exists());
+    fs::write(&plan, "take-over segv").unwrap();
+    guest.applet("poweroff", &[]);
+    // Without those crashes it would just exit. In a PID namespace reboot(2) is a death by SIGINT for an end
+    // without another start, and by SIGHUP for a reboot.
+    assert_eq!(guest.outer.wait().unwrap().signal(), Some(libc::SIGINT));
     fs::remove_dir_all(&guest.dir).ok();
 }

@@ -55,7 +55,8 @@ fn it_is_fed_at_half_of_its_time_and_left_in_order() {
     let services =
         vec![longrun("a-daemon", &["/bin/sleep", "1000"]), bundle("default", &["a-daemon"])];
     let (mut guest, device) = boot(services, "", |_| {});
-    guest.until("resets if not fed for 2 s");
+    // A file knows no ioctl(2).
+    guest.until("resets if not fed for 2 s, it is believed: its driver does not tell");
     guest.until("all that it needs is well");
     let told = guest.svc(&["status"]);
     assert!(told.contains("watchdog: armed, fed "), "{told}");

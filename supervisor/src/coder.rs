@@ -84,12 +84,18 @@ impl Coder<'_> {
     /// Seven bits a byte, the lowest first; the top bit says that more follow. `most` is the largest
     /// value of the type, which also says how many bytes there can be.
     fn number(&mut self, value: u64, most: u64) -> u64 {
-        let mut left = value;
+        if !self.reads {
+            let mut left = value;
+            while left > 0x7f {
+                self.written.push(left.to_le_bytes()[0] | 0x80);
+                left >>= 7;
+            }
+            self.written.push(left.to_le_bytes()[0]);
+            return value;
+        }
         let mut read = 0u64;
         for shift in (0..64 - most.leading_zeros()).step_by(7) {
-            let more = if left > 0x7f { 0x80 } else { 0 };
-            let byte = self.byte(left.to_le_bytes()[0] & 0x7f | more);
-            left >>= 7;
+            let byte = self.byte(0);
             let bits = u64::from(byte & 0x7f);
             let shifted = bits << shift;
             // Bits that do not fit would be lost.

@@ -40,7 +40,8 @@ fn check(args: &[String]) -> Result<(), String> {
     let legacy = legacy(&area)?;
     let fixed: state::Fixed = state::read(&legacy, state::FIXED).ok_or(super::DAMAGED)?;
     let fd = number(1).and_then(inherit::adopt).ok_or("there is no database to take over")?;
-    let (database, graph) = database(&fd)?;
+    let (database, graph) = database(&fd)
+        .map_err(|problem| format!("the database in use is {problem}, install both and reboot"))?;
     if database.len() != usize::from(fixed.services) {
         return Err(super::DAMAGED.to_owned());
     }

@@ -14,7 +14,7 @@ use crate::file::put;
 use core::{
     cell::UnsafeCell,
     ffi::{CStr, c_char, c_int, c_void},
-    mem::MaybeUninit,
+    mem::{MaybeUninit, offset_of},
     ptr,
     sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed},
 };
@@ -150,23 +150,27 @@ pub fn noted(pair: &[AtomicU32; 2]) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// Where the program was; 0 where libc has no type for it.
-fn place(context: *mut c_void) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the third argument of a handler with SA_SIGINFO is a ucontext_t, sigaction(2).
-    let place = unsafe {
-        let context = &*context.cast::<libc::ucontext_t>();
-        context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
-    };
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
-    let place = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc };
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let place = {
-        let _ = context;
-        0
-    };
-    place
+/// Where in a ucontext_t the kernel puts the address of the instruction, and how many bytes that has.
+#[cfg(target_arch = "x86_64")]
+const PLACE: (usize, usize) =
+    (offset_of!(libc::ucontext_t, uc_mcontext.gregs) + 8 * libc::REG_RIP as usize, 8);
+#[cfg(target_arch = "aarch64")]
+const PLACE: (usize, usize) = (offset_of!(libc::ucontext_t, uc_mcontext.pc), 8);
+#[cfg(target_arch = "arm")]
+const PLACE: (usize, usize) = (offset_of!(libc::ucontext_t, uc_mcontext.arm_pc), 4);
+/// libc has no type for it. `arch/mips/include/uapi/asm/{ucontext,sigcontext}.h` of the kernel, by the ABI that is
+/// called o32: registers have 64 bits all the same.
+#[cfg(target_arch = "mips")]
+const PLACE: (usize, usize) = (32, 8);
+
+/// Where the program was.
+fn place(context: *const c_void) -> u64 {
+    // SAFETY: the third argument of a handler with SA_SIGINFO is a ucontext_t, sigaction(2), which is longer.
+    let at = unsafe { core::slice::from_raw_parts(context.cast::<u8>().add(PLACE.0), PLACE.1) };
+    let mut bytes = [0; 8];
+    let first = if cfg!(target_endian = "big") { 8 - PLACE.1 } else { 0 };
+    bytes[first..first + PLACE.1].copy_from_slice(at);
+    u64::from_ne_bytes(bytes)
 }
 
 /// From now on the machine ends with this command of reboot(2), also if this program crashes. A watchdog is fed
@@ -198,6 +202,8 @@ fn after_crash(header: &'static Header) -> ! {
     match header.phase.load(Relaxed) {
         phase::RUNNING if is_loop => header.phase.store(phase::DEGRADED, Relaxed),
         phase::RUNNING => {}
+        // Its predecessor was ending the machine, as it crashed.
+        phase::RECOVERING if header.ending.load(Relaxed) != 0 => end(header),
         // A new version that cannot take over: the one before can.
         phase::RECOVERING if former >= 0 => {
             header.image.store(former, Relaxed);

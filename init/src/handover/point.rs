@@ -1,7 +1,7 @@
 //! Where tests make this program crash. Without the feature `crash-points`, which only tests enable, nothing
 //! of it is compiled.
 
-/// Every place, in the order of a turn.
+/// Every place, in the order of a turn. The end of a machine has `ending`, too.
 #[cfg(feature = "crash-points")]
 pub const POINTS: &[&str] = &[
     "poll",

@@ -4,7 +4,7 @@
 use super::{kept, last, watchdog::Device};
 use crate::{
     file::{names, text},
-    handover::crash,
+    handover::{crash, point::point},
     manager::{End, messages},
 };
 use rc::proto::Ending;
@@ -49,6 +49,7 @@ pub fn finish(
     feed();
     ends(end.how, device.as_ref());
     end_stragglers();
+    point("ending");
     if !is_machine {
         if let Some(device) = device {
             device.close();

@@ -21,12 +21,14 @@ pub struct Device {
     fd: OwnedFd,
     /// After what time; what the hardware can may differ from what it was asked for.
     pub timeout: Millis,
+    /// Whether the driver said so; if not, that is only what it was asked for.
+    pub is_known: bool,
     /// Whether the last reset of the machine was its own.
     pub has_reset: bool,
 }
 
 impl Device {
-    /// Opens and sets it, both in whole seconds. A driver that knows no timeouts keeps its own.
+    /// Opens and sets it, both in whole seconds. A driver that cannot set a timeout keeps its own.
     ///
     /// # Errors
     /// If it cannot be opened: most likely its driver is not there yet.
@@ -39,8 +41,8 @@ impl Device {
     pub fn set(fd: OwnedFd, timeout: Millis, pretimeout: Option<Millis>) -> Self {
         // A driver that does not know a request keeps what it has.
         let mut seconds = c_int::try_from(timeout.0 / 1000).unwrap_or(c_int::MAX);
-        control(&fd, opcode::read_write::<c_int>(b'W', 6), &mut seconds);
-        control(&fd, opcode::read::<c_int>(b'W', 7), &mut seconds);
+        let is_set = control(&fd, opcode::read_write::<c_int>(b'W', 6), &mut seconds);
+        let is_told = control(&fd, opcode::read::<c_int>(b'W', 7), &mut seconds);
         if let Some(span) = pretimeout {
             let mut seconds = c_int::try_from(span.0 / 1000).unwrap_or(0);
             control(&fd, opcode::read_write::<c_int>(b'W', 8), &mut seconds);
@@ -50,6 +52,7 @@ impl Device {
         let device = Self {
             fd,
             timeout: Millis::from_secs(u32::try_from(seconds).unwrap_or(0).max(1)),
+            is_known: is_set || is_told,
             has_reset: status & CARD_RESET != 0,
         };
         // Opening and setting count as feeding for most drivers; this does for all.
@@ -59,7 +62,7 @@ impl Device {
 
     /// One that is set already, for feeding only.
     pub const fn of(fd: OwnedFd) -> Self {
-        Self { fd, timeout: Millis(0), has_reset: false }
+        Self { fd, timeout: Millis(0), is_known: false, has_reset: false }
     }
 
     /// Any byte but the magic one feeds it.
@@ -93,8 +96,9 @@ impl Device {
     }
 }
 
-fn control(fd: &OwnedFd, request: Opcode, value: &mut c_int) {
+/// Whether the driver did it.
+fn control(fd: &OwnedFd, request: Opcode, value: &mut c_int) -> bool {
     // SAFETY: the requests above are for one int, which the kernel reads or fills in. What a driver does not
     // know it answers with an error, and touches nothing.
-    unsafe { libc::ioctl(fd.as_raw_fd(), request as _, core::ptr::from_mut(value)) };
+    unsafe { libc::ioctl(fd.as_raw_fd(), request as _, core::ptr::from_mut(value)) == 0 }
 }

@@ -96,10 +96,11 @@ impl Guard {
     }
 
     fn begin(&mut self, now: Instant, device: Device, report: &mut Report) {
-        let Device { timeout, has_reset, .. } = &device;
+        let Device { timeout, is_known, has_reset, .. } = &device;
         let (path, seconds) = (&self.rule.device, timeout.0 / 1000);
+        let doubt = if *is_known { "" } else { ", it is believed: its driver does not tell" };
         let last = if *has_reset { "; the last reset was the watchdog's" } else { "" };
-        report.say("watchdog", &format!("{path}: resets if not fed for {seconds} s{last}"));
+        report.say("watchdog", &format!("{path}: resets if not fed for {seconds} s{doubt}{last}"));
         self.ratchet.open(now, *timeout);
         self.fed = now;
         self.device = Some(device);
