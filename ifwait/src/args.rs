@@ -91,7 +91,7 @@ pub fn parse(args: Vec<String>) -> Result<Command, String> {
 }
 
 fn unknown_predicate(word: &str) -> String {
-    let names = Predicate::ALL.map(Predicate::name).join(", ");
+    let names = Predicate::ALL.map(|one| one.name().to_owned()).join(", ");
     ["unknown predicate ", word, "; there are ", &names].concat()
 }
 

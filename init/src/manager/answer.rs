@@ -204,17 +204,20 @@ impl Manager {
 
     fn change(&mut self, verb: Verb, names: Vec<String>) -> Reply {
         // All names or none: half a command is worse than a refused one.
-        let found: Result<Vec<ServiceId>, Refusal> = names.iter().map(|n| self.find(n)).collect();
-        let ids = match found {
-            Ok(ids) => ids,
-            Err(refusal) => return refusal.into(),
-        };
+        let (mut ids, mut tickets) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.find(&name) {
+                Ok(id) => {
+                    ids.push(id);
+                    tickets.push((name, self.engine.view(id).map_or(0, |view| view.generation)));
+                }
+                Err(refusal) => return refusal.into(),
+            }
+        }
         if self.engine.is_shutting_down() && !matches!(verb, Verb::Stop | Verb::Reset) {
             return Reply::Refused("a shutdown is in progress".to_owned());
         }
-        let generation = |id: &ServiceId| self.engine.view(*id).map_or(0, |view| view.generation);
-        let generations: Vec<u32> = ids.iter().map(generation).collect();
-        for &id in &ids {
+        for id in ids {
             self.tell(match verb {
                 Verb::Start => Event::Start(id),
                 Verb::Stop => Event::Stop(id),
@@ -225,7 +228,7 @@ impl Manager {
                 Verb::Release => Event::Release(id),
             });
         }
-        Reply::Tickets(names.into_iter().zip(generations).collect())
+        Reply::Tickets(tickets)
     }
 
     /// Where a service is held that is to be held where it is.
@@ -291,7 +294,7 @@ impl Manager {
             let at = outputs.find(|(_, output)| output.key == key && !output.fixed);
             let Some((position, output)) = at else {
                 let own = node.outputs().filter(|output| !output.fixed);
-                let keys: Vec<&str> = own.map(|output| output.key).collect();
+                let keys: Vec<String> = own.map(|output| output.key.to_owned()).collect();
                 return Err(format!(
                     "{name} declares no output {key} of its own; it declares: {}",
                     keys.join(", ")

@@ -39,7 +39,7 @@ impl Children {
     /// No children of this many services.
     pub fn new(services: usize) -> Self {
         Self {
-            main: vec![None; services],
+            main: (0..services).map(|_| None).collect(),
             beside: Vec::new(),
             ears: Ears::new(services),
             touched: Vec::new(),

@@ -12,7 +12,7 @@ use crate::{
     inherit,
 };
 use jamb_log::SPOOL_IDLE_LEN;
-use rc::model::System;
+use rc::{db::Database, engine::NodeKind, model::System};
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     fs::{OFlags, fcntl_setfl, fstat},
@@ -63,26 +63,28 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Makes the pipes of the services for which `names` has one, and jamb's own; or takes over those that the
+    /// Makes the pipes of the services that have processes, and jamb's own; or takes over those that the
     /// program before had.
     ///
     /// # Errors
     /// What pipe2(2) or memfd_create(2) say; EMFILE if there are more services than descriptors; EBADF if
     /// what is to be taken over is not there.
     pub fn new(
-        names: &[Option<String>],
+        database: &Database,
         dir: &Path,
         system: &System,
         before: Option<&Fixed>,
     ) -> Result<Self, Errno> {
         let own = before.map_or_else(pipe, |fixed| Pipe::adopt(fixed.own))?;
-        let mut pipes = Vec::with_capacity(names.len());
-        for (number, name) in names.iter().enumerate() {
-            let known = before.and_then(|fixed| fixed.pipes.get(number).copied().flatten());
-            pipes.push(match (name, known) {
-                (None, _) => None,
-                (Some(_), Some(fds)) => Some(Pipe::adopt(fds)?),
-                (Some(_), None) => Some(pipe()?),
+        let mut pipes = Vec::with_capacity(database.len());
+        for id in database.ids() {
+            let kind = database.node(id).kind();
+            let runs = matches!(kind, NodeKind::Longrun(_) | NodeKind::Oneshot { .. });
+            let known = before.and_then(|fixed| fixed.pipes.get(id.index()).copied().flatten());
+            pipes.push(match known {
+                _ if !runs => None,
+                Some(fds) => Some(Pipe::adopt(fds)?),
+                None => Some(pipe()?),
             });
         }
         let (map, spool) = match before {
@@ -90,7 +92,7 @@ impl Logs {
             None => {
                 fcntl_setfl(&own.write, OFlags::NONBLOCK)?;
                 let spool = file::in_memory(c"jamb-log-spool", &[])?;
-                (map_of(names, &own, &pipes)?, spool)
+                (map_of(database, &own, &pipes)?, spool)
             }
         };
         let arguments = [
@@ -274,10 +276,11 @@ fn adopt(fd: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// Tells the collector which pipe is whose.
-fn map_of(names: &[Option<String>], own: &Pipe, pipes: &[Option<Pipe>]) -> Result<OwnedFd, Errno> {
+fn map_of(database: &Database, own: &Pipe, pipes: &[Option<Pipe>]) -> Result<OwnedFd, Errno> {
     let mut text = format!("{} {OWN_NAME}\n", own.read.as_raw_fd());
-    for (name, pipe) in names.iter().zip(pipes) {
-        if let (Some(name), Some(pipe)) = (name, pipe) {
+    for (id, pipe) in database.ids().zip(pipes) {
+        if let Some(pipe) = pipe {
+            let name = database.name(id);
             text.push_str(&format!("{} {name}\n", pipe.read.as_raw_fd()));
         }
     }

@@ -63,7 +63,7 @@ use logs::Logs;
 use mio::{Events, Poll, Token};
 use rc::{
     db::Database,
-    engine::{Action, Engine, Event, Graph, NodeKind},
+    engine::{Action, Engine, Event, Graph},
     model::ServiceId,
     proto::{Ending, Milestones, What},
 };
@@ -257,15 +257,7 @@ impl Manager {
         let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
         let mut spawner = Spawner::new();
         paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
-        let names: Vec<Option<String>> = database
-            .ids()
-            .map(|id| {
-                let kind = database.node(id).kind();
-                let runs = matches!(kind, NodeKind::Longrun(_) | NodeKind::Oneshot { .. });
-                runs.then(|| database.name(id).to_owned())
-            })
-            .collect();
-        let logs = Logs::new(&names, &paths.log, &graph.system, before)
+        let logs = Logs::new(&database, &paths.log, &graph.system, before)
             .map_err(|errno| cannot("make", "the log pipes", errno.into()))?;
         let own = logs.own_writer();
         report.set_log(own.map_err(|errno| cannot("make", "the log pipes", errno.into()))?);
@@ -287,7 +279,7 @@ impl Manager {
             None => (Engine::new(graph), Vec::new(), VecDeque::new()),
             Some(handover) => resume::engine(graph, handover)?,
         };
-        let milestones = vec![Milestones::default(); database.len()];
+        let milestones = database.ids().map(|_| Milestones::default()).collect();
         let mut manager = Self {
             clock: setup.clock,
             children: Children::new(database.len()),
