@@ -32,10 +32,23 @@ pub const fn parts(text: &str, at: u8) -> Parts<'_> {
 }
 
 /// The lines, like `str::lines`: each without the newline at its end, and without a carriage return there.
-pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+#[must_use]
+pub fn lines(text: &str) -> Lines<'_> {
     let whole = text.strip_suffix('\n').unwrap_or(text);
-    let lines = Parts { rest: (!text.is_empty()).then_some(whole), at: b'\n' };
-    lines.map(|line| line.strip_suffix('\r').unwrap_or(line))
+    Lines(Parts { rest: (!text.is_empty()).then_some(whole), at: b'\n' })
+}
+
+/// See [`lines`]. A type of its own, because what goes through a `Map` is a loop for each of its users.
+#[derive(Clone, Debug)]
+pub struct Lines<'a>(Parts<'a>);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.0.next()?;
+        Some(line.strip_suffix('\r').unwrap_or(line))
+    }
 }
 
 /// See [`parts`].

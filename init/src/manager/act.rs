@@ -220,14 +220,14 @@ impl Manager {
 
     fn publish(&mut self, id: ServiceId) {
         let name = self.database.name(id);
-        let values: Vec<disk::Value<'_>> = self
-            .engine
-            .outputs(id)
-            .filter_map(|(output, value)| {
+        let (mut values, mut keys) = (Vec::new(), Vec::new());
+        for (output, value) in self.engine.outputs(id) {
+            if let Some(value) = value {
                 let secret = output.kind.is_secret();
-                Some(disk::Value { key: output.key, value: value?, secret })
-            })
-            .collect();
+                values.push(disk::Value { key: output.key, value, secret });
+                keys.push(output.key.to_owned());
+            }
+        }
         self.publications += 1;
         point("publish");
         if let Err((path, error)) =
@@ -240,7 +240,6 @@ impl Manager {
             self.report.say(name, &text);
         }
         point("published");
-        let keys = values.iter().map(|value| value.key.to_owned()).collect();
         self.feed.push(self.clock.now(), name, What::Outputs(keys));
     }
 

@@ -121,11 +121,14 @@ impl Children {
 
     /// The processes of a service, for the record: role and generation, pid and group.
     pub fn of(&self, id: ServiceId) -> Vec<(Role, u32, i32, i32)> {
-        let beside = self.beside.iter().filter(|live| live.run.service == id);
-        let plain = |live: &Live| {
-            (live.run.role, live.run.generation, number(live.pid), number(live.group))
-        };
-        self.main(id).into_iter().chain(beside).map(plain).collect()
+        let mut all = Vec::new();
+        for live in self.main(id).into_iter().chain(&self.beside) {
+            let Incarnation { service, generation, role } = live.run;
+            if service == id {
+                all.push((role, generation, number(live.pid), number(live.group)));
+            }
+        }
+        all
     }
 }
 

@@ -15,9 +15,14 @@ use rustix::process::Pid;
 impl Manager {
     /// The items of one page.
     pub(super) fn page(&self, from: u16) -> Reply {
-        let mut ids = self.database.ids().skip(usize::from(from));
-        let items: Vec<Item> = ids.by_ref().take(PAGE).filter_map(|id| self.item(id)).collect();
-        Reply::Status { items, next: ids.next().map(|id| id.0) }
+        let mut items = Vec::new();
+        for id in self.database.ids().skip(usize::from(from)) {
+            if items.len() == PAGE {
+                return Reply::Status { items, next: Some(id.0) };
+            }
+            items.extend(self.item(id));
+        }
+        Reply::Status { items, next: None }
     }
 
     /// The relations of one page.
@@ -56,12 +61,10 @@ impl Manager {
         let mut record = self.database.record(id).ok();
         let facts = record.as_mut().map(|record| core::mem::take(&mut record.facts));
         let conditions = self.database.conditions(id, facts.unwrap_or_default());
-        let mut waiting_on: Vec<String> = self
-            .engine
-            .waiting_on(id)
-            .into_iter()
-            .map(|blocker| self.blocker(blocker, id, &conditions))
-            .collect();
+        let mut waiting_on = Vec::new();
+        for blocker in self.engine.waiting_on(id) {
+            waiting_on.push(self.blocker(blocker, id, &conditions));
+        }
         waiting_on.dedup();
         waiting_on.truncate(MAX_WAITING);
         let pid =
@@ -130,17 +133,18 @@ impl Manager {
     }
 
     fn shown(&self, id: ServiceId, conditions: &[model::Condition]) -> Vec<Condition> {
-        let list = (0..).zip(conditions).zip(self.engine.conditions(id));
-        let one = |((index, condition), met): ((u16, &model::Condition), Met)| {
+        let mut shown = Vec::new();
+        let list = conditions.iter().zip(self.engine.conditions(id));
+        for (index, (condition, met)) in (0..).zip(list.take(MAX_WAITING)) {
             let mut now = match &condition.fact {
                 Fact::Output { read, .. } => self.value_now(id, *read),
                 _ => self.conditions.present(id, index).unwrap_or_default(),
             };
             cut(&mut now, MAX_TEXT / 2);
             let holds = met == Met::Yes;
-            Condition { text: self.condition_text(condition, id), holds, now }
-        };
-        list.take(MAX_WAITING).map(one).collect()
+            shown.push(Condition { text: self.condition_text(condition, id), holds, now });
+        }
+        shown
     }
 
     /// What a condition asks for, such as `link wlan0 is running`.

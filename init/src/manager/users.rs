@@ -73,9 +73,10 @@ fn number(text: &str) -> Option<u32> {
 fn find_user(passwd: &str, name: &str) -> Option<User> {
     let wanted = number(name);
     cut::lines(passwd).find_map(|line| {
-        let fields: Vec<&str> = cut::parts(line, b':').collect();
-        let [found, _, uid, gid, _, home, ..] = fields[..] else { return None };
-        let uid = number(uid)?;
+        let mut fields = cut::parts(line, b':');
+        let found = fields.next()?;
+        let uid = number(fields.nth(1)?)?;
+        let (gid, home) = (fields.next()?, fields.nth(1)?);
         let matches = found == name || Some(uid) == wanted;
         matches.then(|| Some(User { uid, gid: number(gid)?, home: home.to_owned() }))?
     })

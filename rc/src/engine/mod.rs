@@ -164,6 +164,11 @@ pub struct Engine {
     known: Option<Head>,
 }
 
+/// So many values that are not known.
+fn unset(count: usize) -> Vec<Option<String>> {
+    (0..count).map(|_| None).collect()
+}
+
 impl Engine {
     /// An engine in which nothing is wanted and nothing is so.
     #[must_use]
@@ -178,8 +183,8 @@ impl Engine {
             not_before: Instant::default(),
             restart: false,
             last_exit: None,
-            values: vec![None; node.outputs().len()],
-            bound: vec![None; node.reads().len()],
+            values: unset(node.outputs().len()),
+            bound: unset(node.reads().len()),
             rebound: false,
             revision: 0,
             seen: vec![0; node.edges().len()],
