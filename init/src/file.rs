@@ -95,7 +95,9 @@ pub fn names(path: &Path) -> Result<Vec<String>, Errno> {
     let fd = open(path, DIRECTORY, Mode::empty())?;
     let mut names = Vec::new();
     each_name(fd, &mut |name| {
-        names.extend(core::str::from_utf8(name).map(str::to_owned));
+        if let Ok(name) = core::str::from_utf8(name) {
+            names.push(name.to_owned());
+        }
     })?;
     names.sort_unstable();
     Ok(names)

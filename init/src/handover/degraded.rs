@@ -73,5 +73,11 @@ pub fn end_children() {
 fn children() -> Vec<Pid> {
     let own = std::process::id();
     let list = text(&format!("/proc/{own}/task/{own}/children"), MAX_LIST);
-    list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(decimal::number(pid)?)).collect()
+    let mut found = Vec::new();
+    for pid in list.split_ascii_whitespace() {
+        if let Some(pid) = decimal::number(pid).and_then(Pid::from_raw) {
+            found.push(pid);
+        }
+    }
+    found
 }

@@ -228,7 +228,13 @@ fn is_below(point: &str, directory: &str) -> bool {
 /// In the order in which they were mounted, proc(5) on mountinfo.
 fn mount_points() -> Vec<String> {
     let table = text("/proc/self/mountinfo", MAX_TABLE);
-    cut::lines(&table).filter_map(|line| cut::parts(line, b' ').nth(4)).map(unescape).collect()
+    let mut points = Vec::new();
+    for line in cut::lines(&table) {
+        if let Some(point) = cut::parts(line, b' ').nth(4) {
+            points.push(unescape(point));
+        }
+    }
+    points
 }
 
 /// Blanks and backslashes are octal in mountinfo.

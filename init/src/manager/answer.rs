@@ -293,8 +293,10 @@ impl Manager {
             let mut outputs = node.outputs().enumerate();
             let at = outputs.find(|(_, output)| output.key == key && !output.fixed);
             let Some((position, output)) = at else {
-                let own = node.outputs().filter(|output| !output.fixed);
-                let keys: Vec<String> = own.map(|output| output.key.to_owned()).collect();
+                let mut keys = Vec::new();
+                for output in node.outputs().filter(|output| !output.fixed) {
+                    keys.push(output.key.to_owned());
+                }
                 return Err(format!(
                     "{name} declares no output {key} of its own; it declares: {}",
                     keys.join(", ")

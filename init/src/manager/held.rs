@@ -57,7 +57,11 @@ impl Held {
 
     /// Those of a service, for the next program.
     pub fn record(&self, id: ServiceId) -> Vec<(String, bool, i32)> {
-        self.of(id).map(|one| (one.name.clone(), one.is_stored, one.fd.as_raw_fd())).collect()
+        let mut all = Vec::new();
+        for one in self.of(id) {
+            all.push((one.name.clone(), one.is_stored, one.fd.as_raw_fd()));
+        }
+        all
     }
 
     fn of(&self, id: ServiceId) -> impl Iterator<Item = &One> {
@@ -66,7 +70,11 @@ impl Held {
 
     /// The descriptors of a service.
     pub fn fds(&self, id: ServiceId) -> Vec<BorrowedFd<'_>> {
-        self.of(id).map(|one| one.fd.as_fd()).collect()
+        let mut all = Vec::new();
+        for one in self.of(id) {
+            all.push(one.fd.as_fd());
+        }
+        all
     }
 
     /// Their names, separated by colons; empty if there is none.

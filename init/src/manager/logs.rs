@@ -183,8 +183,11 @@ impl Logs {
         console: Option<BorrowedFd<'_>>,
         copy: bool,
     ) -> Option<String> {
-        let mut keep: Vec<_> = self.pipes.iter().flatten().map(|p| p.read.as_raw_fd()).collect();
-        keep.extend([self.own.read.as_raw_fd(), self.map.as_raw_fd(), self.spool.as_raw_fd()]);
+        let mut keep =
+            vec![self.own.read.as_raw_fd(), self.map.as_raw_fd(), self.spool.as_raw_fd()];
+        for pipe in self.pipes.iter().flatten() {
+            keep.push(pipe.read.as_raw_fd());
+        }
         let mut argv = self.arguments.clone();
         if let Some(console) = console.filter(|_| copy) {
             keep.push(console.as_raw_fd());

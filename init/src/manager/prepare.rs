@@ -117,10 +117,13 @@ pub fn prepare(
         env.words.set(key, &[&expand_for(text, run, engine)?]).map_err(|HasZero| zero())?;
     }
     // jamb has raised its own soft limit to the hard one; a service gets what there was.
-    let raised = (nofile.0 != nofile.1).then_some((SystemResource::Nofile, nofile.0, nofile.1));
-    let mut limits: Vec<_> = raised.into_iter().collect();
-    limits
-        .extend(exec.limits.iter().map(|limit| (resource(limit.resource), limit.soft, limit.hard)));
+    let mut limits = Vec::new();
+    if nofile.0 != nofile.1 {
+        limits.push((SystemResource::Nofile, nofile.0, nofile.1));
+    }
+    for limit in &exec.limits {
+        limits.push((resource(limit.resource), limit.soft, limit.hard));
+    }
     Ok(Prepared {
         programs,
         argv,

@@ -52,7 +52,10 @@ pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
 fn rest(legacy: &Legacy<'_>) -> Option<(Vec<Action>, VecDeque<Event>)> {
     let mut todo = Vec::new();
     let waited: Vec<Sequel> = state::read(legacy, QUEUE)?;
-    let mut queue: VecDeque<Event> = waited.into_iter().map(Event::from).collect();
+    let mut queue = VecDeque::new();
+    for sequel in waited {
+        queue.push_back(Event::from(sequel));
+    }
     for (key, bytes) in &legacy.trail {
         if *key == JOURNAL {
             let journal: Journal = supervisor::coder::decode(bytes)?;
@@ -91,9 +94,12 @@ impl Vault {
         let ledger = Ledger::new(space, &header.counts, state::keys(services));
         let vault = Self::new(header, kept, ledger, database.into_raw_fd());
         let single = [fixed.database, fixed.control, fixed.map, fixed.spool];
-        let pairs = fixed.pipes.iter().flatten().chain([&fixed.own]);
-        for fd in single.into_iter().chain(pairs.flat_map(|&(read, write)| [read, write])) {
+        for fd in single {
             vault.keep(fd, true);
+        }
+        for &(read, write) in fixed.pipes.iter().flatten().chain([&fixed.own]) {
+            vault.keep(read, true);
+            vault.keep(write, true);
         }
         Ok(vault)
     }

@@ -60,27 +60,25 @@ impl Manager {
     pub(super) fn figures(&self) -> Vec<Figure> {
         let expected = self.peaks.fixed + self.passing_descriptors();
         let deadlines = 64 + 2 * self.database.len();
-        let figure = |name: &str, value: u64, bound: Option<u64>| Figure {
-            name: name.to_owned(),
-            value,
-            bound,
+        let mut figures = Vec::new();
+        let mut tell = |name: &str, value: u64, bound: Option<u64>| {
+            figures.push(Figure { name: name.to_owned(), value, bound });
         };
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        vec![
-            figure("descriptors", count(open_descriptors()), Some(count(expected))),
-            figure("memory-kib", resident().unwrap_or(0), None),
-            figure("memory-peak-kib", kib("status", "VmHWM:").unwrap_or(0), None),
-            figure("clients-peak", count(self.peaks.clients), Some(count(super::control::PLACES))),
-            figure("queue-peak", count(self.peaks.queue), None),
-            figure("deadlines-peak", count(self.peaks.deadlines), Some(count(deadlines))),
-            figure("full-turns", self.peaks.full_turns, None),
-            figure("stale-events", self.engine.stale_events(), None),
-            figure("lines-dropped", self.report.dropped_ever(), None),
-            figure("collector-starts", self.logs.collector().0.into(), None),
-            figure("reexecs", self.vault.header.reexecs.load(Relaxed).into(), None),
-            figure("crashes", self.vault.header.crashes.load(Relaxed).into(), None),
-            figure("defects", self.engine.bugs(), Some(0)),
-        ]
+        tell("descriptors", count(open_descriptors()), Some(count(expected)));
+        tell("memory-kib", resident().unwrap_or(0), None);
+        tell("memory-peak-kib", kib("status", "VmHWM:").unwrap_or(0), None);
+        tell("clients-peak", count(self.peaks.clients), Some(count(super::control::PLACES)));
+        tell("queue-peak", count(self.peaks.queue), None);
+        tell("deadlines-peak", count(self.peaks.deadlines), Some(count(deadlines)));
+        tell("full-turns", self.peaks.full_turns, None);
+        tell("stale-events", self.engine.stale_events(), None);
+        tell("lines-dropped", self.report.dropped_ever(), None);
+        tell("collector-starts", self.logs.collector().0.into(), None);
+        tell("reexecs", self.vault.header.reexecs.load(Relaxed).into(), None);
+        tell("crashes", self.vault.header.crashes.load(Relaxed).into(), None);
+        tell("defects", self.engine.bugs(), Some(0));
+        figures
     }
 }
 

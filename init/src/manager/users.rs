@@ -92,11 +92,17 @@ fn find_group(listed: &str, name: &str) -> Result<u32, String> {
 
 fn groups_of(listed: &str, user: &str) -> Vec<u32> {
     let one = |line: &str| {
-        let mut fields = cut::parts(line, b':').skip(2);
-        let gid = number(fields.next()?)?;
+        let mut fields = cut::parts(line, b':');
+        let gid = number(fields.nth(2)?)?;
         cut::parts(fields.next()?, b',').any(|member| member == user).then_some(gid)
     };
-    cut::lines(listed).filter_map(one).collect()
+    let mut numbers = Vec::new();
+    for line in cut::lines(listed) {
+        if let Some(gid) = one(line) {
+            numbers.push(gid);
+        }
+    }
+    numbers
 }
 
 #[cfg(test)]

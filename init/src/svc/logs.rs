@@ -53,10 +53,12 @@ pub fn tail(directory: &Path, name: &str, lines: usize) -> Vec<String> {
     }
     let marks = [format!("{name}: "), format!("{OWN_NAME}: jamb: {name}: ")];
     let text = String::from_utf8_lossy(&text);
-    let is_about = |line: &&str| {
+    let mut about = Vec::new();
+    for line in cut::lines(&text) {
         let rest = cut::first(line, b' ').map_or("", |(_, rest)| rest);
-        marks.iter().any(|mark| rest.starts_with(mark.as_str()))
-    };
-    let about: Vec<&str> = cut::lines(&text).filter(is_about).collect();
-    about[about.len().saturating_sub(lines)..].iter().map(|&line| line.to_owned()).collect()
+        if marks.iter().any(|mark| rest.starts_with(mark.as_str())) {
+            about.push(line.to_owned());
+        }
+    }
+    about.split_off(about.len().saturating_sub(lines))
 }

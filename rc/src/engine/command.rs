@@ -59,12 +59,13 @@ impl Engine {
             }
         }
         // Alternatives are given a new chance, too, but what was stopped by command stays down.
-        let mut pardoned = vec![false; self.dynamic.len()];
+        let mut reached = vec![false; self.dynamic.len()];
         let relations = [Relation::Needs, Relation::Member, Relation::Alternative];
-        self.reach(id, &relations, &mut pardoned);
-        let pardoned: Vec<usize> = (0..pardoned.len()).filter(|index| pardoned[*index]).collect();
-        for &index in &pardoned {
+        self.reach(id, &relations, &mut reached);
+        let mut pardoned = Vec::new();
+        for (index, _) in reached.iter().enumerate().filter(|(_, reached)| **reached) {
             self.pardon(now, id_of(index), out);
+            pardoned.push(index);
         }
         self.make_way(&seen);
         self.dynamic[id.index()].ask = Ask::Up;

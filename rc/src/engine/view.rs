@@ -157,12 +157,15 @@ impl Engine {
         if !self.tallies[id.index()].can_gather() || asleep {
             // A bundle of all its members does not wait for who is dormant, unless all are.
             let skips = !asleep && node.kind() == NodeKind::Bundle(ReadyWhen::All);
-            let missing =
-                |to: &ServiceId| !(self.is_ready(*to) || skips && self.dynamic[to.index()].dormant);
-            let members = node.members().map(|edge| edge.to);
-            found.extend(members.filter(missing).map(Blocker::Service));
+            for edge in node.members() {
+                if !(self.is_ready(edge.to) || skips && self.dynamic[edge.to.index()].dormant) {
+                    found.push(Blocker::Service(edge.to));
+                }
+            }
         }
-        found.extend(node.alternatives().map(|(_, to)| Blocker::Service(to)));
+        for (_, to) in node.alternatives() {
+            found.push(Blocker::Service(to));
+        }
     }
 
     /// The graph that the engine works on.

@@ -308,8 +308,8 @@ impl Drop for Blocked {
 /// By the system call itself, as libc refuses the two or three signals that it keeps for threads; whoever
 /// started us may have left them ignored all the same.
 fn not_at_default() -> Vec<c_int> {
-    let mut signals: Vec<c_int> = (1..=libc::SIGRTMAX()).collect();
-    signals.retain(|&signal| {
+    let mut signals = Vec::new();
+    for signal in 1..=libc::SIGRTMAX() {
         let (mut action, set_size) = zero_action();
         let nothing = ptr::null::<u8>();
         // SAFETY: it writes a kernel sigaction, for which there is room, and changes nothing.
@@ -317,8 +317,10 @@ fn not_at_default() -> Vec<c_int> {
             libc::syscall(libc::SYS_rt_sigaction, signal, nothing, action.as_mut_ptr(), set_size)
         };
         let is_default = result == 0 && action == zero_action().0;
-        !(is_default || CRASHES.contains(&signal) && is_caught(signal))
-    });
+        if !(is_default || CRASHES.contains(&signal) && is_caught(signal)) {
+            signals.push(signal);
+        }
+    }
     signals
 }
 
