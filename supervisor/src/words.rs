@@ -9,13 +9,16 @@ pub struct HasZero;
 
 /// A list of texts.
 #[derive(Clone, Default, Debug)]
-pub struct Words(Vec<u8>);
+pub struct Words {
+    bytes: Vec<u8>,
+    has_zero: bool,
+}
 
 impl Words {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { bytes: Vec::new(), has_zero: false }
     }
 
     /// The list of these texts.
@@ -25,48 +28,48 @@ impl Words {
     pub fn of(texts: &[&str]) -> Result<Self, HasZero> {
         let mut words = Self::new();
         for text in texts {
-            words.push(&[text])?;
+            words.push(&[text]);
         }
-        Ok(words)
+        if words.has_zero { Err(HasZero) } else { Ok(words) }
+    }
+
+    /// Whether a text with a zero byte was to be appended, and left out.
+    #[must_use]
+    pub const fn has_zero(&self) -> bool {
+        self.has_zero
     }
 
     /// Appends one text, which is made of these parts.
-    ///
-    /// # Errors
-    /// One of them has a zero byte; then nothing was appended.
-    pub fn push(&mut self, parts: &[&str]) -> Result<(), HasZero> {
-        let start = self.0.len();
+    pub fn push(&mut self, parts: &[&str]) {
+        let start = self.bytes.len();
         for part in parts {
-            self.0.extend_from_slice(part.as_bytes());
+            self.bytes.extend_from_slice(part.as_bytes());
         }
-        self.end(start)
+        self.end(start);
     }
 
     /// Appends `KEY=VALUE`; the value is made of these parts.
-    ///
-    /// # Errors
-    /// One of them has a zero byte; then nothing was appended.
-    pub fn set(&mut self, key: &str, parts: &[&str]) -> Result<(), HasZero> {
-        let start = self.0.len();
+    pub fn set(&mut self, key: &str, parts: &[&str]) {
+        let start = self.bytes.len();
         for part in [key, "="].iter().chain(parts) {
-            self.0.extend_from_slice(part.as_bytes());
+            self.bytes.extend_from_slice(part.as_bytes());
         }
-        self.end(start)
+        self.end(start);
     }
 
-    fn end(&mut self, start: usize) -> Result<(), HasZero> {
-        if self.0.get(start..).is_some_and(|text| text.contains(&0)) {
-            self.0.truncate(start);
-            return Err(HasZero);
+    fn end(&mut self, start: usize) {
+        if self.bytes.get(start..).is_some_and(|text| text.contains(&0)) {
+            self.bytes.truncate(start);
+            self.has_zero = true;
+            return;
         }
-        self.0.push(0);
-        Ok(())
+        self.bytes.push(0);
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     /// The first of them; an empty one if there is none.
@@ -77,7 +80,7 @@ impl Words {
 
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &CStr> {
-        let mut rest = self.0.as_slice();
+        let mut rest = self.bytes.as_slice();
         core::iter::from_fn(move || {
             let text = CStr::from_bytes_until_nul(rest).ok()?;
             rest = rest.get(text.count_bytes() + 1..)?;
@@ -104,9 +107,11 @@ mod tests {
     #[test]
     fn texts_stand_one_behind_the_other() {
         let mut words = Words::of(&["sh", "", "-c"]).unwrap();
-        words.set("A", &["b", "", "c"]).unwrap();
-        assert_eq!(words.set("A", &["\0"]), Err(HasZero));
-        assert_eq!(words.push(&["x", "y\0z"]), Err(HasZero));
+        words.set("A", &["b", "", "c"]);
+        assert!(!words.has_zero());
+        words.set("A", &["\0"]);
+        assert!(words.has_zero());
+        assert!(Words::of(&["a", "y\0z"]).is_err());
         let list: Vec<&CStr> = words.iter().collect();
         assert_eq!(list, [c"sh", c"", c"-c", c"A=bc"]);
         assert_eq!(words.first(), c"sh");

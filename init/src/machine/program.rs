@@ -34,7 +34,7 @@ pub fn start(
     // What cannot be a program's path is not found.
     let words = |texts| Words::of(texts).unwrap_or_default();
     let mut env = words(&["HOME=/", "TERM=linux"]);
-    env.push(&["PATH=", PATH]).ok();
+    env.push(&["PATH=", PATH]);
     let spec = Spec {
         programs: &words(programs),
         argv: &words(&[name]),

@@ -191,8 +191,8 @@ impl Logs {
         let mut argv = self.arguments.clone();
         if let Some(console) = console.filter(|_| copy) {
             keep.push(console.as_raw_fd());
-            argv.push(&["--console-fd"]).ok();
-            argv.push(&[&console.as_raw_fd().to_string()]).ok();
+            argv.push(&["--console-fd"]);
+            argv.push(&[&console.as_raw_fd().to_string()]);
         }
         // Not the writing end of a pipe that it reads: it could never see the end of it.
         let stderr = console.unwrap_or(resources.nothing.as_fd());

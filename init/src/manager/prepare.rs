@@ -11,13 +11,7 @@ use rc::{
 };
 use rustix::process::Resource as SystemResource;
 use std::ffi::CString;
-use supervisor::{
-    cut,
-    exit::Exit,
-    spawn::Identity,
-    time::Millis,
-    words::{HasZero, Words},
-};
+use supervisor::{cut, exit::Exit, spawn::Identity, time::Millis, words::Words};
 
 /// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,16 +72,19 @@ pub fn prepare(
     let command = command(record, run.role, starts).ok_or("it has no such program")?;
     let mut argv = Words::new();
     for text in &command.argv {
-        push(&mut argv, &[&expand_for(text, run, engine)?])?;
+        argv.push(&[&expand_for(text, run, engine)?]);
+    }
+    if argv.has_zero() {
+        return Err(zero());
     }
     let program = argv.first().to_str().unwrap_or_default();
     if program.is_empty() {
         return Err("its program's name is empty".to_owned());
     }
-    let programs = candidates(program, &paths.search)?;
+    let programs = candidates(program, &paths.search);
     if run.role == Role::Finish {
         for argument in finish_arguments(engine, run, name) {
-            push(&mut argv, &[&argument])?;
+            argv.push(&[&argument]);
         }
     }
     let exec = &record.exec;
@@ -101,20 +98,23 @@ pub fn prepare(
         _ => Channel::None,
     };
     let mut env = Environment { words: Words::new(), own: &exec.env };
-    env.tell(name, run, paths, channel)?;
+    env.tell(name, run, paths, channel);
     let watchdog = node.watchdog().filter(|_| channel == Channel::Socket);
     if let Some(Millis(ms)) = watchdog {
-        env.set("WATCHDOG_USEC", &[&(u64::from(ms) * 1000).to_string()])?;
+        env.set("WATCHDOG_USEC", &[&(u64::from(ms) * 1000).to_string()]);
     }
     if let (count @ 1.., names) = held {
-        env.set("LISTEN_FDS", &[&count.to_string()])?;
-        env.set("LISTEN_FDNAMES", &[&names])?;
+        env.set("LISTEN_FDS", &[&count.to_string()]);
+        env.set("LISTEN_FDNAMES", &[&names]);
     }
     if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
-        env.set("HOME", &[home])?;
+        env.set("HOME", &[home]);
     }
     for (key, text) in &exec.env {
-        env.words.set(key, &[&expand_for(text, run, engine)?]).map_err(|HasZero| zero())?;
+        env.words.set(key, &[&expand_for(text, run, engine)?]);
+    }
+    if [&programs, &argv, &env.words].iter().any(|words| words.has_zero()) {
+        return Err(zero());
     }
     // jamb has raised its own soft limit to the hard one; a service gets what there was.
     let mut limits = Vec::new();
@@ -193,51 +193,38 @@ struct Environment<'a> {
 }
 
 impl Environment<'_> {
-    /// Sets a key to a value of these parts, unless the definition does; an error is for people.
-    fn set(&mut self, key: &str, value: &[&str]) -> Result<(), String> {
-        if self.own.iter().any(|(own, _)| own == key) {
-            return Ok(());
+    /// Sets a key to a value of these parts, unless the definition does.
+    fn set(&mut self, key: &str, value: &[&str]) {
+        if !self.own.iter().any(|(own, _)| own == key) {
+            self.words.set(key, value);
         }
-        self.words.set(key, value).map_err(|HasZero| zero())
     }
 
     /// What every process is told.
-    fn tell(
-        &mut self,
-        name: &str,
-        run: Incarnation,
-        paths: &Paths,
-        channel: Channel,
-    ) -> Result<(), String> {
-        self.set("PATH", &[&paths.search])?;
-        self.set("JAMB_SERVICE", &[name])?;
-        self.set("JAMB_GENERATION", &[&run.generation.to_string()])?;
-        self.set("JAMB_OUTPUTS", &[&paths.staging.to_string_lossy(), "/", name])?;
-        self.set("JAMB_STATE_DIR", &[&paths.state.to_string_lossy(), "/", name])?;
-        self.set("JAMB_RUN_DIR", &[&paths.run.to_string_lossy()])?;
+    fn tell(&mut self, name: &str, run: Incarnation, paths: &Paths, channel: Channel) {
+        self.set("PATH", &[&paths.search]);
+        self.set("JAMB_SERVICE", &[name]);
+        self.set("JAMB_GENERATION", &[&run.generation.to_string()]);
+        self.set("JAMB_OUTPUTS", &[&paths.staging.to_string_lossy(), "/", name]);
+        self.set("JAMB_STATE_DIR", &[&paths.state.to_string_lossy(), "/", name]);
+        self.set("JAMB_RUN_DIR", &[&paths.run.to_string_lossy()]);
         if channel == Channel::Socket {
-            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0).to_string_lossy()])?;
+            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0).to_string_lossy()]);
         }
-        Ok(())
     }
 }
 
 /// Where a program may be: itself if it has a slash, else in each directory of the search path.
-fn candidates(program: &str, search: &str) -> Result<Words, String> {
+fn candidates(program: &str, search: &str) -> Words {
     let mut programs = Words::new();
     if program.as_bytes().contains(&b'/') {
-        push(&mut programs, &[program])?;
-        return Ok(programs);
+        programs.push(&[program]);
+        return programs;
     }
     for directory in cut::parts(search, b':').filter(|directory| directory.starts_with('/')) {
-        push(&mut programs, &[directory, "/", program])?;
+        programs.push(&[directory, "/", program]);
     }
-    Ok(programs)
-}
-
-/// Appends a text; an error is for people.
-fn push(to: &mut Words, parts: &[&str]) -> Result<(), String> {
-    to.push(parts).map_err(|HasZero| zero())
+    programs
 }
 
 /// A text for the kernel; an error is for people.
