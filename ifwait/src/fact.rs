@@ -179,8 +179,11 @@ fn link(message: &Message<'_>) -> Option<Fact> {
             IFLA_IFNAME => name = Some(Name::from_attribute(value)),
             IFLA_OPERSTATE => operstate = u8_at(value, 0).map(OperState),
             IFLA_PROP_LIST => {
-                let alternatives = attributes(value).filter(|(kind, _)| *kind == IFLA_ALT_IFNAME);
-                altnames.extend(alternatives.map(|(_, value)| Name::from_attribute(value)));
+                for (kind, value) in attributes(value) {
+                    if kind == IFLA_ALT_IFNAME {
+                        altnames.push(Name::from_attribute(value));
+                    }
+                }
             }
             _ => {}
         }

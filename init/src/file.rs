@@ -123,7 +123,12 @@ pub fn empty(directory: BorrowedFd<'_>) {
 fn empty_below(directory: BorrowedFd<'_>, device: Option<u64>, depth: usize) {
     let mut inside = Vec::new();
     // What cannot be read stays.
-    each_name(directory, &mut |name| inside.extend(CString::new(name))).ok();
+    let mut take = |name: &[u8]| {
+        if let Ok(name) = CString::new(name) {
+            inside.push(name);
+        }
+    };
+    each_name(directory, &mut take).ok();
     for name in inside {
         if unlinkat(directory, &*name, AtFlags::empty()).is_err() {
             remove_below(directory, &name, device, depth + 1);

@@ -75,8 +75,9 @@ fn processes() -> Vec<i32> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     if let Ok(directory) = supervisor::file::open(Path::new("/proc"), flags, Mode::empty()) {
         let mut take = |name: &[u8]| {
-            if found.len() < PROCESSES {
-                found.extend(core::str::from_utf8(name).ok().and_then(decimal::number::<i32>));
+            let number = core::str::from_utf8(name).ok().and_then(decimal::number::<i32>);
+            if let (Some(number), true) = (number, found.len() < PROCESSES) {
+                found.push(number);
             }
         };
         supervisor::file::each_name(directory, &mut take).ok();

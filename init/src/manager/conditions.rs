@@ -292,7 +292,9 @@ impl Conditions {
     pub fn watch_pidfiles<'a>(&mut self, files: impl Iterator<Item = &'a String>) {
         let had = self.paths.len() > self.path_conditions;
         self.paths.truncate(self.path_conditions);
-        self.paths.extend(files.map(|path| Watched::new(path.clone(), true)));
+        for path in files {
+            self.paths.push(Watched::new(path.clone(), true));
+        }
         if had || self.paths.len() > self.path_conditions {
             // Without a watcher it has to be made.
             self.paths_are = State::Busy;

@@ -20,7 +20,9 @@ impl Manager {
             if items.len() == PAGE {
                 return Reply::Status { items, next: Some(id.0) };
             }
-            items.extend(self.item(id));
+            if let Some(item) = self.item(id) {
+                items.push(item);
+            }
         }
         Reply::Status { items, next: None }
     }

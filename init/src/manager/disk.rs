@@ -84,7 +84,9 @@ pub fn sweep(outputs: &Path) {
     let names = names(outputs).unwrap_or_default();
     let mut used = Vec::new();
     for name in names.iter().filter(|name| !name.starts_with('.')) {
-        used.extend(read_link(&outputs.join(name)));
+        if let Ok(leads_to) = read_link(&outputs.join(name)) {
+            used.push(leads_to);
+        }
     }
     for name in names.iter().filter(|name| name.starts_with('.')) {
         let path = outputs.join(name);

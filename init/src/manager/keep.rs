@@ -125,7 +125,9 @@ impl Manager {
     fn new_sequels(&mut self) -> Vec<Sequel> {
         let mut sequels = Vec::new();
         while let Some(event) = self.queue.get(self.vault.queued) {
-            sequels.extend(Sequel::of(event));
+            if let Some(sequel) = Sequel::of(event) {
+                sequels.push(sequel);
+            }
             self.vault.queued += 1;
         }
         sequels

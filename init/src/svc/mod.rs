@@ -181,7 +181,7 @@ pub fn main(call: Call) -> i32 {
     let name = words.remove(0);
     let found = COMMANDS.iter().find(|command| name == command.name);
     let Some(command) = found else {
-        let known: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        let known: Vec<String> = COMMANDS.iter().map(|command| command.name.to_owned()).collect();
         let text = format!("no command {name}; there are: ");
         return Failure::Usage(text + &known.join(" ")).report();
     };

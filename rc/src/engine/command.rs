@@ -78,9 +78,11 @@ impl Engine {
         let mut open = vec![id];
         while let Some(next) = open.pop() {
             if !core::mem::replace(&mut seen[next.index()], true) {
-                let edges = self.graph.node(next).edges();
-                let edges = edges.filter(|edge| relations.contains(&edge.relation));
-                open.extend(edges.map(|edge| edge.to));
+                for edge in self.graph.node(next).edges() {
+                    if relations.contains(&edge.relation) {
+                        open.push(edge.to);
+                    }
+                }
             }
         }
     }
