@@ -1,5 +1,5 @@
 //! A board file: its `[machine]` table says which machine to emulate. (Its `[board]` table is for the
-//! service definitions and is read by jambc.)
+//! service definitions and is read by jambc; only the modules in it are for the image as well.)
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -85,8 +85,6 @@ pub struct Machine {
     pub arch: Arch,
     /// Debian's package that depends on the newest kernel of its kind.
     pub kernel: String,
-    /// Modules that the machine's hardware needs, for every image.
-    pub modules: Vec<String>,
     /// QEMU options: machine, processor.
     pub qemu: Vec<String>,
     /// QEMU's name of the network card.
@@ -108,11 +106,19 @@ pub struct Board {
     pub file: PathBuf,
     /// What to emulate.
     pub machine: Machine,
+    /// Modules that the machine's hardware needs: they are in every image, and jambc has them loaded.
+    pub modules: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Document {
+    board: Values,
     machine: Machine,
+}
+
+#[derive(Deserialize)]
+struct Values {
+    modules: Vec<String>,
 }
 
 impl Board {
@@ -132,7 +138,7 @@ impl Board {
         let document: Document =
             toml::from_str(&text).with_context(|| format!("in {}", file.display()))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, file, machine: document.machine })
+        Ok(Self { name, file, machine: document.machine, modules: document.board.modules })
     }
 }
 

@@ -204,13 +204,13 @@ impl<'p> Builder<'p> {
         Ok(())
     }
 
-    /// The board's modules and these, what they need, `modules.dep`, and `/etc/modules` in loading
-    /// order.
+    /// The board's modules and these, what they need, `modules.dep`, `modules.builtin`, and
+    /// `/etc/modules` in loading order.
     ///
     /// # Errors
     /// The kernel has no such module.
     pub fn modules(&mut self, more: &[String]) -> Result<()> {
-        let wanted: Vec<String> = self.board.machine.modules.iter().chain(more).cloned().collect();
+        let wanted: Vec<String> = self.board.modules.iter().chain(more).cloned().collect();
         let order: Vec<Module> = self.kernel.modules.in_order(&wanted)?;
         let directory = format!("/lib/modules/{}", self.kernel.version);
         let part = "kernel modules";
@@ -220,6 +220,8 @@ impl<'p> Builder<'p> {
         }
         let dep = Node::Bytes(dep_file(&order).into_bytes());
         self.tree.add(&format!("{directory}/modules.dep"), dep, 0o644, part)?;
+        let builtin = Node::Host(self.kernel.modules.builtin_file());
+        self.tree.add(&format!("{directory}/modules.builtin"), builtin, 0o644, part)?;
         let names: String = order.iter().map(|module| format!("{}\n", module.name)).collect();
         self.tree.add("/etc/modules", Node::Bytes(names.into_bytes()), 0o644, part)
     }

@@ -11,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where depmod(8) and kmod look for what is built in.
+const BUILTIN: &str = "modules.builtin";
+
 /// One loadable module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Module {
@@ -53,10 +56,16 @@ impl Modules {
                 }
             }
         }
-        let builtin = fs::read_to_string(directory.join("modules.builtin"))
+        let builtin = fs::read_to_string(directory.join(BUILTIN))
             .with_context(|| format!("in {}", directory.display()))?;
         let builtin = builtin.lines().map(|line| name_of(Path::new(line))).collect();
         Ok(Self { directory: directory.to_owned(), files, builtin })
+    }
+
+    /// `modules.builtin`, which names what the kernel has without a file.
+    #[must_use]
+    pub fn builtin_file(&self) -> PathBuf {
+        self.directory.join(BUILTIN)
     }
 
     /// The wanted modules and those that they need, each after what it needs. What is built into the

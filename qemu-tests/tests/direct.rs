@@ -34,8 +34,9 @@ struct Starter {
 impl Starter {
     fn new() -> Self {
         let places = Places::find().unwrap();
-        let board = Board::load(&places.root, "qemu-x86_64").unwrap();
+        let mut board = Board::load(&places.root, "qemu-x86_64").unwrap();
         let folder = places.root.join("qemu-tests/machines/direct");
+        board.file = folder.join("boards/uml.toml");
         let mut recipe = Recipe::new(&places, board, Some(folder));
         recipe.name = NAME.to_owned();
         // One module has no module of the kernel that the checks know.

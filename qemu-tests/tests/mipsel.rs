@@ -19,7 +19,7 @@ use wan::LIMIT;
 /// Slower than the PC, and started with the peers beside it.
 const BOOT: Duration = Duration::from_secs(120);
 
-const NEUTRAL: &str = "loopback";
+const NEUTRAL: &str = "console";
 
 #[test]
 fn a_small_router_boots_and_follows_its_line() {

@@ -88,11 +88,10 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
 const NEEDS_LINE: [&str; 4] = ["default", "default-route", "resolv-conf", "wan"];
 
 /// Who must be down before whom.
-const BEFORE: [(&str, &str); 6] = [
+const BEFORE: [(&str, &str); 5] = [
     ("dnsmasq", "dnsmasq-conf"),
     ("dnsmasq", "lan"),
     ("lan", "link-lan"),
-    ("link-lan", "modules"),
     ("dropbear-mgmt", "mgmt"),
     ("ip-forward", "nftables"),
 ];
