@@ -35,21 +35,26 @@ fn defects() -> impl Iterator<Item = &'static Defect> {
     all.into_iter().flatten()
 }
 
+/// What the simulation is compiled of.
+const CRATES: [&str; 3] = ["supervisor", "supervisor/derive", "rc"];
+
 /// Copies the two crates that the engine is made of into an own workspace.
 fn copy_workspace(to: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
     let begin = manifest.find("members = [").expect("members");
     let end = begin + manifest[begin..].find(']').expect("the end of members") + 1;
-    let manifest =
-        format!("{}members = [\"supervisor\", \"rc\"]{}", &manifest[..begin], &manifest[end..]);
+    let members = format!("members = {CRATES:?}");
+    let manifest = manifest[..begin].to_owned() + &members + &manifest[end..];
     fs::create_dir_all(to).expect("a directory");
     fs::write(to.join("Cargo.toml"), manifest).expect("Cargo.toml");
     fs::copy(root.join("Cargo.lock"), to.join("Cargo.lock")).expect("Cargo.lock");
-    for folder in ["supervisor/src", "rc/src", "rc/tests", "rc/benches"] {
+    for folder in ["rc/tests", "rc/benches"] {
         copy_folder(&root.join(folder), &to.join(folder));
     }
-    for name in ["supervisor", "rc"] {
+    for name in CRATES {
+        let source = Path::new(name).join("src");
+        copy_folder(&root.join(&source), &to.join(&source));
         let file = Path::new(name).join("Cargo.toml");
         fs::copy(root.join(&file), to.join(&file)).expect("a manifest");
     }
