@@ -1,7 +1,16 @@
 //! A machine whose kernel is a process of the host: Debian's user-mode Linux. It has the drivers of its disks and
 //! ext4 built in, which the kernels of Debian's other packages do not, so it mounts a root without an initramfs.
 
-use crate::{board::Arch, debian::Archive, machine, places::Places, serial::Serial};
+use crate::{
+    board::Arch,
+    cpio,
+    debian::Archive,
+    machine,
+    modules::Modules,
+    places::Places,
+    serial::Serial,
+    tree::{Node, Tree},
+};
 use anyhow::{Context as _, Result, bail};
 use std::{
     fs::{self, File},
@@ -18,7 +27,12 @@ pub struct Kernel {
     program: PathBuf,
     /// As `uname -r` prints it.
     pub version: String,
+    /// Where its modules are.
+    modules: PathBuf,
 }
+
+/// What the kernel executes to load a module that it misses, `/proc/sys/kernel/modprobe`: all of `/modules`.
+const LOADS_ALL: &str = "#!/bin/busybox sh\nexec /bin/busybox insmod /modules/*\n";
 
 impl Kernel {
     /// Gets it out of Debian's package.
@@ -33,8 +47,31 @@ impl Kernel {
         // One directory, named for the version.
         let modules = package.directory.join("usr/lib/uml/modules");
         let first = fs::read_dir(&modules).ok().and_then(|mut all| all.next()?.ok());
-        let version = first.context("user-mode-linux has no modules")?.file_name();
-        Ok(Self { program, version: version.to_string_lossy().into_owned() })
+        let first = first.context("user-mode-linux has no modules")?;
+        let version = first.file_name().to_string_lossy().into_owned();
+        Ok(Self { program, version, modules: first.path() })
+    }
+
+    /// An initramfs with this module, which needs no other, and who loads it when the kernel asks, but without a
+    /// program that could be the first process: the kernel goes on to mount its root itself, and can mount what
+    /// that module is for.
+    ///
+    /// # Errors
+    /// There is no such module, or no static BusyBox.
+    pub fn helper(&self, places: &Places, module: &str) -> Result<Vec<u8>> {
+        const PART: &str = "helper";
+        let packages = Archive::new(places, Arch::X86_64);
+        let packages = packages.with_dependencies(&["busybox-static".to_owned()])?;
+        let (_, busybox) = packages.find("/usr/bin/busybox").context("there is no busybox")?;
+        let mut tree = Tree::default();
+        tree.add_host("/bin/busybox", &busybox, PART)?;
+        let script = Node::Bytes(LOADS_ALL.as_bytes().to_vec());
+        tree.add("/sbin/modprobe", script, 0o755, PART)?;
+        for module in Modules::of(&self.modules)?.in_order(&[module.to_owned()])? {
+            tree.add_host(&format!("/modules/{}.ko", module.name), &module.file, PART)?;
+        }
+        tree.add_merged_links()?;
+        cpio::archive(&tree)
     }
 }
 

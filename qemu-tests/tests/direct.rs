@@ -1,4 +1,5 @@
-//! A root that the kernel mounts itself, without an initramfs: an ext4, read-only and not.
+//! A root that the kernel mounts itself, with no program of an initramfs before: an ext4, read-only and not, and a
+//! squashfs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -29,6 +30,9 @@ struct Starter {
     bench: Bench,
     kernel: Kernel,
     disk: PathBuf,
+    /// The same as a squashfs, and what the kernel needs to mount that.
+    squashfs: PathBuf,
+    helper: PathBuf,
 }
 
 impl Starter {
@@ -53,13 +57,22 @@ impl Starter {
         builder.tree.add(DATABASE, Node::Bytes(database), 0o644, "services.db").unwrap();
         let disk = places.images.join(NAME).join("ext4");
         disk::ext4(Some(&builder.tree), &disk, 32, "root", UUID).unwrap();
-        Self { bench: Bench::for_test(&places, NAME).unwrap(), kernel, disk }
+        let squashfs = disk.with_file_name("squashfs");
+        disk::squashfs(&builder.tree, &squashfs).unwrap();
+        let helper = disk.with_file_name("helper");
+        fs::write(&helper, kernel.helper(&places, "squashfs").unwrap()).unwrap();
+        let bench = Bench::for_test(&places, NAME).unwrap();
+        Self { bench, kernel, disk, squashfs, helper }
     }
 
     fn start(&self, words: &str) -> Uml {
-        let words = format!("root=/dev/ubda rootfstype=ext4 {words}");
-        let (sockets, log) = (self.bench.sockets(), self.bench.log("direct"));
-        Uml::start(&self.kernel, &self.disk, &words, sockets, &log).unwrap()
+        self.start_on(&self.disk, "direct", &format!("rootfstype=ext4 {words}"))
+    }
+
+    fn start_on(&self, disk: &Path, name: &str, words: &str) -> Uml {
+        let words = format!("root=/dev/ubda {words}");
+        let (sockets, log) = (self.bench.sockets(), self.bench.log(name));
+        Uml::start(&self.kernel, disk, &words, sockets, &log).unwrap()
     }
 }
 
@@ -186,11 +199,26 @@ fn replaced(starter: &Starter) {
     assert_clean(&starter.disk);
 }
 
+/// The file system of most routers with little flash, which cannot be written to at all.
+fn squashed(starter: &Starter) {
+    let words = format!("rootfstype=squashfs ro initrd={}", starter.helper.display());
+    let mut machine = starter.start_on(&starter.squashfs, "squashfs", &words);
+    machine.console.wait_for("Run /sbin/init as init process", LIMIT).unwrap();
+    wait_ready(&mut machine);
+    shell(&mut machine, "grep ' / ' /proc/mounts", "/dev/root / squashfs ro");
+    shell(&mut machine, "svc restart daemon && echo again=$((40+2))", "again=42");
+    shell(&mut machine, "kill -SEGV 1; svc version", "1 crashes survived");
+    shell(&mut machine, "reboot", "shutdown: rebooting");
+    wait_ready(&mut machine);
+    power_off(machine);
+}
+
 #[test]
-fn an_ext4_that_the_kernel_mounts() {
+fn a_root_that_the_kernel_mounts() {
     let starter = Starter::new();
     read_only(&starter);
     written_to(&starter);
     replaced(&starter);
     crashing(&starter);
+    squashed(&starter);
 }
