@@ -14,7 +14,7 @@ use crate::file::put;
 use core::{
     cell::UnsafeCell,
     ffi::{CStr, c_char, c_int, c_void},
-    mem::{MaybeUninit, offset_of},
+    mem::MaybeUninit,
     ptr,
     sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed},
 };
@@ -153,11 +153,11 @@ pub fn noted(pair: &[AtomicU32; 2]) -> u64 {
 /// Where in a ucontext_t the kernel puts the address of the instruction, and how many bytes that has.
 #[cfg(target_arch = "x86_64")]
 const PLACE: (usize, usize) =
-    (offset_of!(libc::ucontext_t, uc_mcontext.gregs) + 8 * libc::REG_RIP as usize, 8);
+    (core::mem::offset_of!(libc::ucontext_t, uc_mcontext.gregs) + 8 * libc::REG_RIP as usize, 8);
 #[cfg(target_arch = "aarch64")]
-const PLACE: (usize, usize) = (offset_of!(libc::ucontext_t, uc_mcontext.pc), 8);
+const PLACE: (usize, usize) = (core::mem::offset_of!(libc::ucontext_t, uc_mcontext.pc), 8);
 #[cfg(target_arch = "arm")]
-const PLACE: (usize, usize) = (offset_of!(libc::ucontext_t, uc_mcontext.arm_pc), 4);
+const PLACE: (usize, usize) = (core::mem::offset_of!(libc::ucontext_t, uc_mcontext.arm_pc), 4);
 /// libc has no type for it. `arch/mips/include/uapi/asm/{ucontext,sigcontext}.h` of the kernel, by the ABI that is
 /// called o32: registers have 64 bits all the same.
 #[cfg(target_arch = "mips")]
