@@ -1,5 +1,6 @@
 //! A machine whose kernel is a process of the host: Debian's user-mode Linux. It has the drivers of its disks and
-//! ext4 built in, which the kernels of Debian's other packages do not, so it mounts a root without an initramfs.
+//! ext4 built in, which the kernels of Debian's other packages do not, so it mounts a root itself; for what it has
+//! as a module there is [`Kernel::helper`].
 
 use crate::{
     board::Arch,

@@ -38,7 +38,7 @@ fn defects() -> impl Iterator<Item = &'static Defect> {
 /// What the simulation is compiled of.
 const CRATES: [&str; 3] = ["supervisor", "supervisor/derive", "rc"];
 
-/// Copies the two crates that the engine is made of into an own workspace.
+/// Copies these crates into a workspace of their own.
 fn copy_workspace(to: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml");
