@@ -172,10 +172,18 @@ impl Stream {
             let numbers = rotated_numbers(&self.dir)?;
             let newest = numbers.iter().copied().max().unwrap_or(0);
             let floor = self.settle_floor(&numbers, newest);
-            let Some(number) = numbers.into_iter().filter(|number| *number > floor).min() else {
+            if numbers.iter().all(|number| *number <= floor) {
                 return Ok(current
                     .filter(|(_, found)| Some(*found) != here)
                     .map(|(fd, id)| File { fd, id, floor: floor.max(newest) }));
+            }
+            // A listing may lack a file that was rotated while it was made, and have one that was rotated
+            // after that, readdir(3). What is before any that it has was there before the next listing.
+            let numbers = rotated_numbers(&self.dir)?;
+            let newest = numbers.iter().copied().max().unwrap_or(0);
+            let floor = self.settle_floor(&numbers, newest);
+            let Some(number) = numbers.into_iter().filter(|number| *number > floor).min() else {
+                continue;
             };
             if let Some((fd, id)) = optional(&self.dir.join(rotated_name(number)))? {
                 return Ok(Some(File { fd, id, floor: number }));
