@@ -48,7 +48,8 @@ fn busy(dir: &Path) -> Vec<Def> {
     rendered = rendered.edge("source", Relation::Needs, OnChange::Render);
     vec![
         script("steady", &note(&format!("echo >&3; {count}"))).ready(Ready::Fd(3)),
-        script("ready-fd", &note(&format!("echo READY=1 >&3; {wait}"))).ready(Ready::Fd(3)),
+        script("ready-fd", &note(&format!("echo READY=1 >&3; exec 3>&-; {wait}")))
+            .ready(Ready::Fd(3)),
         script("says", &note(&format!("{JAMB} notify STATUS=well READY=1; {wait}")))
             .ready(Ready::Notify),
         script("source", &note(&format!("{JAMB} output v=$$; {wait}")))
@@ -140,6 +141,9 @@ fn crash_at(point: &str, way: &str) {
     let ends = matches!(point, "stop" | "over");
     if !ends {
         stir(&world, &dir);
+        // Whether it says the last word and closes the pipe in one turn of jamb's is up to the scheduler.
+        let again = (0..100).take_while(|_| point == "ear-last" && crashes(&world) == 0);
+        again.for_each(|_| drop(world.svc(&["restart", "ready-fd", "-t", world::LIMIT])));
         // The collector is replaced a little later.
         let crashed = (0..500).any(|_| crashes(&world) == 1);
         assert!(crashed, "it does not come by {point}");
@@ -169,6 +173,7 @@ fn crash_at(point: &str, way: &str) {
     let log = fs::read_to_string(dir.join("run/log/steady/current")).unwrap();
     let own = fs::read_to_string(dir.join("run/log/jamb/current")).unwrap();
     assert!(own.contains("jamb crashed (SIG"), "{point}: {own}");
+    assert!(!own.contains("not ready in time"), "{point}: what it said was lost: {own}");
     assert!(contiguous(&log) > 1, "{point}: {log}");
     // The collector may still be ending.
     fs::remove_dir_all(dir).ok();

@@ -154,7 +154,7 @@ impl System for Linux {
     fn create(&mut self, name: &str) -> Result<bool> {
         let path = self.path(name);
         let mode = Mode::from_raw_mode(0o755);
-        match make_directory(&path, mode) {
+        match make_directory(fs::CWD, &path, mode) {
             Err(Errno::NOENT) => make_directories(&path).map(|()| true),
             made => made,
         }

@@ -5,7 +5,7 @@
 //! It decides nothing and never waits, but for the file system.
 
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{AtFlags, CWD, Gid, Mode, OFlags, RawDir, Stat, Uid},
     io::Errno,
 };
@@ -106,21 +106,22 @@ pub fn working_directory() -> Result<PathBuf, Errno> {
     Ok(path)
 }
 
-/// chown(2), to a user and a group.
+/// chown(2), to a user and a group. A path that does not begin with a slash is one in `at`, as in all that
+/// take it.
 ///
 /// # Errors
 /// Those of chown(2).
-pub fn change_owner(path: &Path, (uid, gid): (u32, u32)) -> Result<(), Errno> {
+pub fn change_owner(at: BorrowedFd<'_>, path: &Path, (uid, gid): (u32, u32)) -> Result<(), Errno> {
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    rustix::fs::chownat(CWD, &*c_path(path)?, uid, gid, AtFlags::empty())
+    rustix::fs::chownat(at, &*c_path(path)?, uid, gid, AtFlags::empty())
 }
 
 /// Makes a directory unless there is something; answers whether it is new.
 ///
 /// # Errors
 /// Those of mkdir(2), but for EEXIST.
-pub fn make_directory(path: &Path, mode: Mode) -> Result<bool, Errno> {
-    match rustix::fs::mkdirat(CWD, &*c_path(path)?, mode) {
+pub fn make_directory(at: BorrowedFd<'_>, path: &Path, mode: Mode) -> Result<bool, Errno> {
+    match rustix::fs::mkdirat(at, &*c_path(path)?, mode) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error),
@@ -133,11 +134,11 @@ pub fn make_directory(path: &Path, mode: Mode) -> Result<bool, Errno> {
 /// Those of mkdir(2), but for EEXIST.
 pub fn make_directories(path: &Path) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(0o755);
-    let mut made = make_directory(path, mode);
+    let mut made = make_directory(CWD, path, mode);
     if made == Err(Errno::NOENT) {
         // As deep as the path has components, which its caller wrote.
         make_directories(split(path).0)?;
-        made = make_directory(path, mode);
+        made = make_directory(CWD, path, mode);
     }
     made.map(drop)
 }
@@ -182,7 +183,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("jamb-path-{}", std::process::id()));
         make_directories(&dir.join("a/b")).unwrap();
         make_directories(&dir.join("a/b")).unwrap();
-        assert_eq!(make_directory(&dir.join("a"), Mode::RWXU), Ok(false));
+        assert_eq!(make_directory(CWD, &dir.join("a"), Mode::RWXU), Ok(false));
         std::fs::write(dir.join("a/file"), "").unwrap();
         assert_eq!(make_directories(&dir.join("a/file/d")), Err(Errno::NOTDIR));
         assert_eq!(unlink_if_there(&dir.join("a/file")), Ok(()));

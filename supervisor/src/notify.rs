@@ -12,7 +12,7 @@ use crate::{
 };
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{Mode, OFlags, chmod, fcntl_setfl},
+    fs::{CWD, Mode, OFlags, chmod, fcntl_setfl},
     io::{Errno, read},
     net::{
         AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with,
@@ -64,6 +64,8 @@ pub struct Heard {
     pub closed: bool,
     /// Bytes that this was; they are still in the pipe.
     pub bytes: usize,
+    /// There may be more in the pipe than that.
+    pub more: bool,
 }
 
 /// A pipe of one's own, through which one looks into others without taking anything out of them, tee(2).
@@ -114,7 +116,7 @@ pub fn hear_pipe(fd: impl AsFd, line: &mut Line, glass: &Glass) -> Heard {
             line.take(byte);
         }
     }
-    Heard { bytes: length, ..heard }
+    Heard { bytes: length, more: length == buffer.len(), ..heard }
 }
 
 /// Takes what was heard out of the pipe, for good.
@@ -145,7 +147,7 @@ pub fn socket(path: &Path, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> 
     bind(&fd, &SocketAddrUnix::new(&*name)?)?;
     chmod(&*name, Mode::RUSR | Mode::WUSR)?;
     if let Some(owner) = owner {
-        file::change_owner(path, owner)?;
+        file::change_owner(CWD, path, owner)?;
     }
     Ok(fd)
 }
@@ -313,7 +315,7 @@ mod tests {
         rustix::io::write(&theirs, b"\n").unwrap();
         drop(theirs);
         let end = hear_pipe(&ours, &mut line, &glass);
-        assert_eq!(end, Heard { ready: Some(false), bytes: 1, closed: false });
+        assert_eq!(end, Heard { ready: Some(false), bytes: 1, ..Heard::default() });
         take(&ours, end);
         for _ in 0..2 {
             let closed = Heard { closed: true, ..Heard::default() };

@@ -2,14 +2,17 @@
 //! the log; nothing here decides what follows from it.
 
 use super::{End, Manager, children::is_main, disk, isolate, keep::number, messages, prepare};
-use crate::handover::{area::spawning, point::point};
+use crate::{
+    file::remove_tree,
+    handover::{area::spawning, point::point},
+};
 use core::ffi::CStr;
 use rc::{
     engine::{Action, Event, Incarnation, Notice, Phase, Role},
     model::{Body, OnFailure, ServiceId},
     proto::{Ending, What},
 };
-use rustix::fd::AsFd;
+use rustix::{fd::AsFd, fs::CWD};
 use std::path::Path;
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
@@ -81,11 +84,11 @@ impl Manager {
             self.report.say(&name, &messages::not_started(*failure, &program));
         })?;
         if let Some(ear) = ear {
-            // Before there is a process that could speak: should this program end now, the next one hears it.
             self.listen(run, ear, String::new());
-            self.commit();
-            point("ear-open");
         }
+        // Before there is a process that could speak: should this program end now, the next one hears it. And
+        // before its pid is noted in place of the last one's, which may not be recorded yet.
+        self.commit();
         let output = self.logs.writer(run.service.index());
         let protected = self.resources.oom_protected;
         let score: Option<&CStr> = protected.then_some(prepare::NO_OOM_PROTECTION);
@@ -140,16 +143,17 @@ impl Manager {
 
     /// A service that cannot have its directories may still do its work, so it is started all the same.
     fn make_directories(&mut self, name: &str, owner: Option<(u32, u32)>, publishes: bool) {
-        let state = self.paths.state.join(name);
-        let made = disk::private_directory(&state, owner, false);
-        let staging = self.paths.staging.join(name);
-        let made = made.map_err(|error| (&state, error)).and_then(|()| {
-            if !publishes {
-                return Ok(());
-            }
-            disk::private_directory(&staging, owner, true).map_err(|error| (&staging, error))
-        });
-        if let Err((path, error)) = made {
+        let states = self.resources.states.as_fd();
+        let mut made = disk::private_directory(states, Path::new(name), owner);
+        let mut within = &self.paths.state;
+        if publishes && made.is_ok() {
+            within = &self.paths.staging;
+            let staging = within.join(name);
+            remove_tree(&staging);
+            made = disk::private_directory(CWD, &staging, owner);
+        }
+        if let Err(error) = made {
+            let path = within.join(name);
             let text = format!("cannot make {}: {error}; it is started without", path.display());
             self.report.say(name, &text);
         }

@@ -62,7 +62,7 @@ fn put(directory: &str, file: &str, text: &str) -> bool {
 }
 
 fn make(path: &str) -> bool {
-    make_directory(Path::new(path), Mode::from_raw_mode(0o755)).is_ok()
+    make_directory(CWD, Path::new(path), Mode::from_raw_mode(0o755)).is_ok()
 }
 
 fn remove(path: &str) -> Result<(), Errno> {

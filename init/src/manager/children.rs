@@ -154,7 +154,7 @@ impl Manager {
             {
                 // What it said last counts: a daemon may tell and fork at once. Its pid is still taken,
                 // so what it says can be told to be its own.
-                self.hear(live.run.service);
+                self.hear(live.run.service, false);
             }
             let is_passed_on = live.is_some_and(|live| self.passes_on(live.run, dead.exit));
             if let Some(live) = live

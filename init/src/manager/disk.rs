@@ -7,8 +7,8 @@ use crate::{
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::{
-    fd::OwnedFd,
-    fs::{FileType, Mode, OFlags, fchmod},
+    fd::{BorrowedFd, OwnedFd},
+    fs::{CWD, FileType, Mode, OFlags, fchmod},
     io::Errno,
 };
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub fn publish(
     let label = format!(".{name}.{number}");
     let fresh = outputs.join(&label);
     remove_tree(&fresh);
-    let made = make_directory(&fresh, Mode::from_raw_mode(0o755));
+    let made = make_directory(CWD, &fresh, Mode::from_raw_mode(0o755));
     made.map_err(|error| (fresh.clone(), error))?;
     for Value { key, value, secret } in values {
         let path = fresh.join(key);
@@ -130,13 +130,14 @@ pub fn remove(path: &Path) -> Result<(), Errno> {
     unlink_if_there(path)
 }
 
-/// A directory that belongs to a service alone. What is in it stays, unless it is to be `empty`.
-pub fn private_directory(path: &Path, owner: Option<(u32, u32)>, empty: bool) -> Result<(), Errno> {
-    if empty {
-        remove_tree(path);
-    }
-    make_directory(path, Mode::RWXU)?;
-    owner.map_or(Ok(()), |owner| change_owner(path, owner))
+/// A directory that belongs to a service alone, `path` in `at`. What is in it stays.
+pub fn private_directory(
+    at: BorrowedFd<'_>,
+    path: &Path,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Errno> {
+    make_directory(at, path, Mode::RWXU)?;
+    owner.map_or(Ok(()), |owner| change_owner(at, path, owner))
 }
 
 /// What a service's standard input is: nothing. Without `/dev/null`, a pipe that has ended.

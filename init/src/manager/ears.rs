@@ -117,9 +117,18 @@ impl Manager {
 
     /// Closes a service's ear.
     pub(super) fn stop_listening(&mut self, id: ServiceId) {
+        if let Some(listening) = self.without_ear(id) {
+            self.close(&listening);
+        }
+    }
+
+    /// A service's ear, which it no longer has by its record.
+    fn without_ear(&mut self, id: ServiceId) -> Option<Box<Listening>> {
         self.children.touch(id);
-        let slot = self.children.ears.0.get_mut(id.index());
-        let Some(listening) = slot.and_then(Option::take) else { return };
+        self.children.ears.0.get_mut(id.index())?.take()
+    }
+
+    fn close(&self, listening: &Listening) {
         let fd = listening.fd().as_raw_fd();
         // Closing it, which follows, takes it out of the poll's set as well: nobody else has it, as whoever is
         // between clone(2) and execve(2) is waited for.
@@ -129,8 +138,9 @@ impl Manager {
         }
     }
 
-    /// A service's ear has something. It is looked at first, and taken when what it led to is recorded.
-    pub(super) fn hear(&mut self, id: ServiceId) {
+    /// A service's ear has something. It is looked at first, and taken when what it led to is recorded. With
+    /// `is_last` there is nobody any more who could say more.
+    pub(super) fn hear(&mut self, id: ServiceId, is_last: bool) {
         let Some(run) = self.children.ears.get(id).map(|listening| listening.run) else { return };
         for _ in 0..TURN {
             // What was said before may have closed the ear.
@@ -149,6 +159,17 @@ impl Manager {
                     }
                     point("ear-heard");
                     self.children.touch(id);
+                    if is_last && !heard.more && heard.ready == Some(true) {
+                        // As most do: ready, and the pipe is closed, which says nothing more. One record has both.
+                        let ear = self.without_ear(id);
+                        point("ear-last");
+                        self.tell(Event::Ready(run));
+                        point("ear-told");
+                        if let Some(ear) = ear {
+                            self.close(&ear);
+                        }
+                        return;
+                    }
                     match heard.ready {
                         Some(true) => self.tell(Event::Ready(run)),
                         Some(false) => self.tell(Event::Unready(run)),

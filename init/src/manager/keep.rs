@@ -81,11 +81,6 @@ impl Vault {
         self.header.spawned.store(0, Relaxed);
         self.header.spawning.store(what, Relaxed);
     }
-
-    /// What was started is in the records.
-    pub fn has_spawned(&self) {
-        self.header.spawning.store(0, Relaxed);
-    }
 }
 
 impl Manager {
@@ -133,13 +128,15 @@ impl Manager {
         sequels
     }
 
-    /// One action of the journal is done.
-    pub(super) fn done(&mut self) {
+    /// One action of the journal is done. That a process was started needs no commit of its own, as its pid is
+    /// noted where the next program finds it: it goes with the next one, of the next start or of the next event.
+    pub(super) fn done(&mut self, has_noted: bool) {
         self.stage_done(true);
         point("done");
-        self.record();
-        self.vault.has_spawned();
-        self.vault.header.renamed.store(0, Relaxed);
+        if !has_noted {
+            self.record();
+            self.vault.header.renamed.store(0, Relaxed);
+        }
     }
 
     fn stage_done(&mut self, is_one: bool) {
@@ -184,6 +181,8 @@ impl Manager {
             let text = "the state has outgrown its memory; after a crash all services start anew";
             self.report.say("handover", text);
         }
+        // Whatever was started is in the records.
+        self.vault.header.spawning.store(0, Relaxed);
         point("committed");
     }
 

@@ -101,6 +101,8 @@ const DRAIN_STEP: Millis = Millis(10);
 pub struct Resources {
     /// The standard input of services.
     pub nothing: OwnedFd,
+    /// The directory of the services' state directories.
+    pub states: OwnedFd,
     /// The limit of open descriptors before jamb raised its own.
     pub nofile: (Option<u64>, Option<u64>),
     /// Whether jamb has protected itself from the out-of-memory killer.
@@ -256,7 +258,8 @@ impl Manager {
         // What every process gets, and what hands it over, should have low numbers; see there.
         let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
         let mut spawner = Spawner::new();
-        paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
+        let states =
+            paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
         let logs = Logs::new(&database, &paths.log, &graph.system, before)
             .map_err(|errno| cannot("make", "the log pipes", errno.into()))?;
         let own = logs.own_writer();
@@ -291,7 +294,7 @@ impl Manager {
             database,
             paths,
             report,
-            resources: Resources { nothing, nofile, oom_protected: setup.oom_protected },
+            resources: Resources { nothing, states, nofile, oom_protected: setup.oom_protected },
             spawner,
             logs,
             log_to_console: setup.log_to_console,
@@ -365,7 +368,7 @@ impl Manager {
             arm(&self.paths.run, false);
             point("poll");
             for event in &events {
-                self.turn_of(event.token());
+                self.turn_of(event.token(), event.is_read_closed());
             }
             self.take_signals();
             self.watch_conditions();
@@ -409,14 +412,14 @@ impl Manager {
         Some(Duration::from_millis(at.since_ms(self.clock.now())))
     }
 
-    fn turn_of(&mut self, token: Token) {
+    fn turn_of(&mut self, token: Token, is_closed: bool) {
         match token {
             SIGNAL => {}
             CONTROL => self.control.accept_later(),
             Token(number) if number < CLIENTS => self.conditions.is_readable(token),
             Token(number) if number >= CHANNELS => {
                 let index = u16::try_from(number - CHANNELS).unwrap_or(u16::MAX);
-                self.hear(ServiceId(index));
+                self.hear(ServiceId(index), is_closed);
             }
             Token(number) => self.control.is_readable(number - CLIENTS),
         }
@@ -486,7 +489,7 @@ impl Manager {
                 self.control.serve_again();
                 self.act(action);
                 if !matches!(action, Action::Notice(_)) {
-                    self.done();
+                    self.done(matches!(action, Action::Spawn(_)));
                 }
             }
             self.peaks.queued(self.queue.len());
@@ -522,7 +525,6 @@ impl Manager {
                 self.report.say("log", &problem);
             }
             self.commit();
-            self.vault.has_spawned();
         }
         if self.attend_at.is_some_and(|at| at <= now) {
             let attendant = self.attendant.as_mut();
@@ -530,7 +532,6 @@ impl Manager {
             self.attend_at =
                 attendant.and_then(|one| one.tend(now, &mut self.spawner, &mut self.report));
             self.commit();
-            self.vault.has_spawned();
         }
     }
 

@@ -1,7 +1,11 @@
 //! Where things are at run time: everything that jamb writes or listens on has its path here.
 
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, OFlags},
+};
 use std::path::{Path, PathBuf};
-use supervisor::file::make_directories;
+use supervisor::file::{make_directories, open};
 
 /// The programs that services may name without a slash are looked up here.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -57,15 +61,17 @@ impl Paths {
         self.run.join("notify").join(service.to_string())
     }
 
-    /// Makes all directories. Those that are there already keep their modes.
+    /// Makes all directories; answers that of the state directories. Those that are there already keep their
+    /// modes.
     ///
     /// # Errors
     /// The path that could not be made, and why.
-    pub fn make(&self) -> Result<(), (PathBuf, std::io::Error)> {
+    pub fn make(&self) -> Result<OwnedFd, (PathBuf, std::io::Error)> {
         let notify = self.run.join("notify");
         for dir in [&self.run, &notify, &self.outputs, &self.staging, &self.state, &self.log] {
             make_directories(dir).map_err(|error| (dir.clone(), error.into()))?;
         }
-        Ok(())
+        open(&self.state, OFlags::PATH, Mode::empty())
+            .map_err(|error| (self.state.clone(), error.into()))
     }
 }

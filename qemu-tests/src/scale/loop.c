@@ -95,17 +95,14 @@ static int respawn(char **program)
 static int kill_and_look(pid_t pid, const char *path)
 {
     struct timespec before, first;
-    int fifo = open(path, O_RDONLY | O_NONBLOCK);
-    if (fifo < 0 || fcntl(fifo, F_SETFL, O_RDONLY) < 0)
+    /* For writing, too, so that reading waits until the next one has written, fifo(7). */
+    int fifo = open(path, O_RDWR);
+    if (fifo < 0)
         fail(path);
     clock_gettime(CLOCK_MONOTONIC, &before);
     if (kill(pid, SIGKILL) < 0)
         fail("kill");
-    ssize_t length;
-    /* The end of nothing, until the next one opens it. */
-    while ((length = read(fifo, &first, sizeof first)) == 0)
-        ;
-    if (length != sizeof first)
+    if (read(fifo, &first, sizeof first) != sizeof first)
         fail("read");
     printf("%lld\n", (first.tv_sec - before.tv_sec) * 1000000000LL + first.tv_nsec - before.tv_nsec);
     return 0;

@@ -335,11 +335,22 @@ impl std::fmt::Display for Spread {
     }
 }
 
-/// Everybody in turns, so that a busy moment of the host hits all.
+/// A contestant beside jamb, or jamb itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside {
+    /// What it took.
+    pub took: Spread,
+    /// How much longer jamb took: the middle one of the ratios of each round, as a busy moment of the host hits
+    /// whole rounds.
+    pub ratio: f64,
+}
+
+/// Everybody in turns, so that a busy moment of the host hits all: wall-clock time, then processor time, of jamb,
+/// the loop, and the loop with sessions.
 ///
 /// # Errors
 /// One of them fails.
-pub fn side_by_side(stand: &Stand, load: &Load, rounds: usize) -> Result<[[Spread; 2]; 3]> {
+pub fn side_by_side(stand: &Stand, load: &Load, rounds: usize) -> Result<[[Beside; 3]; 2]> {
     let contestants = [Contestant::Jamb, Contestant::Loop, Contestant::Sessions];
     let mut took: [Vec<Took>; 3] = Default::default();
     // The first of each warms the page cache and does not count.
@@ -351,9 +362,19 @@ pub fn side_by_side(stand: &Stand, load: &Load, rounds: usize) -> Result<[[Sprea
             }
         }
     }
-    let spread = |times: &Vec<Took>| -> Result<[Spread; 2]> {
-        let wall = times.iter().map(|time| time.wall).collect();
-        Ok([Spread::of(wall)?, Spread::of(times.iter().map(|time| time.processor).collect())?])
+    let [jamb, bare, sessions] = took;
+    let beside = |times: &[Took], what: fn(&Took) -> Duration| -> Result<Beside> {
+        let mut ratios: Vec<f64> = jamb
+            .iter()
+            .zip(times)
+            .map(|(jamb, time)| what(jamb).as_secs_f64() / what(time).as_secs_f64())
+            .collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let ratio = *ratios.get(ratios.len() / 2).context("nothing was measured")?;
+        Ok(Beside { took: Spread::of(times.iter().map(what).collect())?, ratio })
     };
-    Ok([spread(&took[0])?, spread(&took[1])?, spread(&took[2])?])
+    let all = |what: fn(&Took) -> Duration| -> Result<[Beside; 3]> {
+        Ok([beside(&jamb, what)?, beside(&bare, what)?, beside(&sessions, what)?])
+    };
+    Ok([all(|took| took.wall)?, all(|took| took.processor)?])
 }
