@@ -7,7 +7,10 @@ use rustix::{
     fd::{FromRawFd, OwnedFd, RawFd},
     io::Errno,
 };
-use std::ffi::CString;
+use std::{
+    ffi::{CString, OsString},
+    os::unix::ffi::OsStringExt,
+};
 
 /// The arguments as the C runtime got them; what is not UTF-8 in them becomes U+FFFD.
 ///
@@ -21,6 +24,19 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<String> 
         argument.to_string_lossy().into_owned()
     };
     (0..count).map(one).collect()
+}
+
+/// The value of a variable of the environment, unless it is empty; getenv(3).
+pub fn variable(name: &CStr) -> Option<OsString> {
+    // SAFETY: jamb has one thread and never changes its environment, so what is found stays.
+    let value = unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if value.is_null() {
+            return None;
+        }
+        CStr::from_ptr(value)
+    };
+    Some(OsString::from_vec(value.to_bytes().to_vec())).filter(|value| !value.is_empty())
 }
 
 /// Occupies those of the descriptors 0 to 2 that are closed, so that nothing opened later gets a

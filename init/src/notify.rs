@@ -105,7 +105,7 @@ fn monotonic_usec() -> u64 {
 }
 
 fn send(message: &[u8]) -> Result<(), String> {
-    let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+    let name = crate::inherit::variable(c"NOTIFY_SOCKET");
     let name = name.ok_or("NOTIFY_SOCKET is not set: the service is not ready = \"notify\"")?;
     let cannot = |error: std::io::Error| format!("cannot tell {}: {error}", name.to_string_lossy());
     let address = match name.as_bytes() {

@@ -2,17 +2,15 @@
 
 use crate::{
     applet::{Call, asked_for_help},
-    exit, file,
+    exit, file, inherit,
     svc::{Connection, Error},
 };
+use core::ffi::CStr;
 use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request},
 };
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use supervisor::{
     cut, decimal,
     options::{Known, Line},
@@ -113,18 +111,19 @@ fn slot<'a>(values: &'a mut Values, key: &str) -> &'a mut Option<String> {
 }
 
 fn publish(mut change: Change) -> Result<(), (i32, String)> {
-    let variable = |name: &str| {
-        env::var(name).map_err(|_| {
+    let variable = |name: &CStr| {
+        inherit::variable(name).and_then(|value| value.into_string().ok()).ok_or_else(|| {
+            let name = name.to_string_lossy();
             (exit::SYSTEM, format!("{name} is not set: output is for the programs of a service"))
         })
     };
-    let service = variable("JAMB_SERVICE")?;
-    let generation = variable("JAMB_GENERATION")?;
+    let service = variable(c"JAMB_SERVICE")?;
+    let generation = variable(c"JAMB_GENERATION")?;
     let generation = decimal::number(&generation)
         .ok_or_else(|| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
     let mut staged = Vec::new();
     if change.commit {
-        staged = take_staged(Path::new(&variable("JAMB_OUTPUTS")?), &mut change.values)
+        staged = take_staged(Path::new(&variable(c"JAMB_OUTPUTS")?), &mut change.values)
             .map_err(|problem| (exit::SYSTEM, problem))?;
     }
     let request =
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn staged_files_are_published_and_arguments_win() {
-        let dir = env::temp_dir().join(format!("jamb-output-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("jamb-output-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("a"), "1\n").unwrap();
         fs::write(dir.join("b"), "x\ny\n").unwrap();

@@ -146,7 +146,7 @@ fn check(name: &str, options: &Options) -> Result<(), String> {
 
 /// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.
 fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
-    if std::env::var_os("JAMB_RUN_DIR").is_some() {
+    if crate::inherit::variable(c"JAMB_RUN_DIR").is_some() {
         exit::complain(name, &error.to_string());
         return exit::SYSTEM;
     }

@@ -6,7 +6,7 @@ mod world;
 
 use rc::model::System;
 use serde_json::Value;
-use world::{JAMB, World, oneshot, script};
+use world::{JAMB, World, bundle, oneshot, script};
 
 #[test]
 fn no_line_is_lost_or_doubled_when_the_collector_is_killed() {
@@ -30,7 +30,7 @@ fn no_line_is_lost_or_doubled_when_the_collector_is_killed() {
     let defs = vec![
         oneshot("flood", &code, None),
         script("quiet", "echo one; exec sleep 1000"),
-        world::bundle("default", &["quiet"]),
+        bundle("default", &["quiet"]),
     ];
     // Room for all of it: what is rotated away would be missing.
     let system = System { log_max_file: 16 << 20, log_max_total: 64 << 20, ..System::default() };
@@ -56,6 +56,9 @@ fn logs_are_merged_cut_and_named() {
     let world = World::start(vec![
         oneshot("first", "echo a; echo b >&2", None),
         oneshot("second", "printf 'no newline'", None).needs("first"),
+        oneshot("silent", "true", None),
+        bundle("group", &["first"]),
+        bundle("default", &["second", "silent", "group"]),
     ]);
     world.ready("default");
     while !world.log("second").contains("no newline") {
@@ -70,8 +73,12 @@ fn logs_are_merged_cut_and_named() {
     let last = world.ok(&["log", "-n", "1", "first"]);
     assert!(last.ends_with(" first: b\n") && last.lines().count() == 1, "{last}");
     assert_eq!(world.ok(&["log", "--since", "1h", "first"]).lines().count(), 2);
-    let unknown = world.svc(&["log", "nobody"]);
-    assert_eq!(unknown.status.code(), Some(3));
-    assert!(world::lossy(&unknown.stderr).contains("first"), "it says which logs there are");
+    assert_eq!(world.ok(&["log", "silent"]), "", "it said nothing, and that is no mistake");
+    assert!(!world.run().join("log/silent").exists(), "what is not needed takes no memory");
+    for name in ["nobody", "group"] {
+        let unknown = world.svc(&["log", name]);
+        assert_eq!(unknown.status.code(), Some(3), "{name}");
+        assert!(world::lossy(&unknown.stderr).contains("first"), "it says which logs there are");
+    }
     assert!(world.end().success());
 }

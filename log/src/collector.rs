@@ -55,6 +55,7 @@ impl<S: System> Collector<S> {
     pub fn new(mut sys: S, limits: Limits, names: &[String]) -> Self {
         let mut store = Store::new(limits);
         let mut sources = Vec::with_capacity(names.len());
+        // Without a listing, each is looked at.
         let left = sys.logs();
         // By name; two pipes may have one log.
         let mut known: Vec<(&str, usize)> = Vec::with_capacity(names.len());
@@ -62,10 +63,7 @@ impl<S: System> Collector<S> {
             let index = match known.binary_search_by_key(&name.as_str(), |one| one.0) {
                 Ok(at) => known[at].1,
                 Err(at) => {
-                    // The directory of a service that has nothing to say yet lets `svc log` tell it
-                    // from one that does not exist. A failure shows, and is reported, when there is a
-                    // line.
-                    let is_new = sys.create(name) == Ok(true);
+                    let is_new = left.as_ref().is_ok_and(|left| left.binary_search(name).is_err());
                     let index = store.push(&mut sys, name, is_new);
                     known.insert(at, (name, index));
                     index
@@ -73,7 +71,7 @@ impl<S: System> Collector<S> {
             };
             sources.push(index);
         }
-        for name in &left {
+        for name in left.iter().flatten() {
             if known.binary_search_by_key(&name.as_str(), |one| one.0).is_err() {
                 store.push(&mut sys, name, false);
             }

@@ -12,7 +12,7 @@ use rustix::io::{self, Errno};
 use rustix::pipe::{SpliceFlags, splice};
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
-use supervisor::file::{self, lstat, make_directories, make_directory};
+use supervisor::file::{self, lstat, make_directories};
 
 /// The machine.
 pub struct Linux {
@@ -130,8 +130,8 @@ impl System for Linux {
         io::retry_on_intr(|| fs::ftruncate(&self.spool, len))
     }
 
-    fn logs(&mut self) -> Vec<String> {
-        files::log_names(&self.dir).unwrap_or_default()
+    fn logs(&mut self) -> Result<Vec<String>> {
+        files::log_names(&self.dir)
     }
 
     fn list(&mut self, name: &str) -> Result<Listing> {
@@ -151,22 +151,13 @@ impl System for Linux {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &str) -> Result<bool> {
-        let path = self.path(name);
-        let mode = Mode::from_raw_mode(0o755);
-        match make_directory(fs::CWD, &path, mode) {
-            Err(Errno::NOENT) => make_directories(&path).map(|()| true),
-            made => made,
-        }
-    }
-
     fn open(&mut self, name: &str) -> Result<(OwnedFd, u64)> {
         let path = self.file(name, Which::Current);
         let open =
             || open_regular(&path, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o640));
         let (file, stat) = match open() {
             Err(Errno::NOENT) => {
-                self.create(name)?;
+                make_directories(&self.path(name))?;
                 open()?
             }
             other => other?,

@@ -4,7 +4,7 @@
 
 use crate::error::Error;
 use crate::files::log_names;
-use crate::names::{nearest_first, valid_name};
+use crate::names::nearest_first;
 use crate::since::Since;
 use crate::stream::{Partial, Stream};
 use rustix::fs::inotify;
@@ -25,6 +25,8 @@ const EVENT_BUFFER: usize = 2048;
 pub struct LogOptions {
     /// The services; empty for all, including those that appear later when following.
     pub names: Vec<String>,
+    /// Which of these may have nothing yet, so that asking for them is no mistake.
+    pub silent: Vec<String>,
     /// Only so many last lines of what is there already; `None` for all of it.
     pub lines: Option<usize>,
     /// Go on with what comes, until the output is closed. Lines are then shown when they are complete.
@@ -86,7 +88,8 @@ impl Reader<'_> {
             if !events.is_buffer_empty() {
                 continue;
             }
-            if self.options.names.is_empty() {
+            let names = &self.options.names;
+            if names.is_empty() || self.streams.len() < names.len() {
                 self.find_logs()?;
             }
             self.streams.iter_mut().for_each(Stream::wake);
@@ -99,17 +102,16 @@ impl Reader<'_> {
     fn find_logs(&mut self) -> Result<(), Error> {
         let mut known = log_names(self.dir)
             .map_err(|error| Error::Read { path: self.dir.into(), reason: error.into() })?;
-        let mut wanted = self.options.names.clone();
-        for name in &wanted {
-            if !valid_name(name) || !known.contains(name) {
-                nearest_first(name, &mut known);
-                return Err(Error::Unknown { name: name.clone(), known });
-            }
-        }
-        if wanted.is_empty() {
-            wanted = known;
-        }
+        let named = &self.options.names;
+        let wanted = if named.is_empty() { known.clone() } else { named.clone() };
         for name in wanted {
+            if !known.contains(&name) {
+                if self.options.silent.contains(&name) {
+                    continue;
+                }
+                nearest_first(&name, &mut known);
+                return Err(Error::Unknown { name, known });
+            }
             if !self.streams.iter().any(|stream| stream.name == name) {
                 let stream = Stream::new(self.dir, &name);
                 self.watch(stream.dir())?;

@@ -181,10 +181,10 @@ impl System for Sim {
         Ok(())
     }
 
-    fn logs(&mut self) -> Vec<String> {
+    fn logs(&mut self) -> Result<Vec<String>> {
         let mut names: Vec<_> = self.world().files.keys().map(|(name, _)| name.clone()).collect();
         names.dedup();
-        names
+        Ok(names)
     }
 
     fn list(&mut self, name: &str) -> Result<Listing> {
@@ -202,12 +202,6 @@ impl System for Sim {
             }
         }
         Ok(listing)
-    }
-
-    fn create(&mut self, name: &str) -> Result<bool> {
-        let mut world = self.world();
-        world.call()?;
-        Ok(!world.files.keys().any(|(log, _)| log == name))
     }
 
     fn open(&mut self, name: &str) -> Result<(Inode, u64)> {

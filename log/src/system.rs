@@ -67,12 +67,10 @@ pub trait System {
     /// Makes the spool exactly this long.
     fn spool_truncate(&mut self, len: u64) -> Result<()>;
 
-    /// Names of all logs that exist, services or not.
-    fn logs(&mut self) -> Vec<String>;
+    /// Names of all logs that exist, services or not, sorted.
+    fn logs(&mut self) -> Result<Vec<String>>;
     /// What there is of a log. One that does not exist has nothing.
     fn list(&mut self, name: &str) -> Result<Listing>;
-    /// Creates the directory of a log unless there is one; answers whether it is new.
-    fn create(&mut self, name: &str) -> Result<bool>;
     /// Opens `current`, creating it and its directory; answers also its length.
     fn open(&mut self, name: &str) -> Result<(Self::File, u64)>;
     /// Reads from a log until `buf` is full or the file ends.

@@ -38,7 +38,8 @@ fn collector_process() {
 fn reader_process() {
     let args = std::env::var(ARGS).unwrap();
     let (dir, name) = args.split_once(' ').unwrap();
-    let options = LogOptions { names: vec![name.to_owned()], follow: true, ..Default::default() };
+    let names = vec![name.to_owned()];
+    let options = LogOptions { silent: names.clone(), names, follow: true, ..Default::default() };
     // Standard output has the test harness's own text.
     log_main(Path::new(dir), &options, &mut std::io::stderr()).unwrap();
 }
@@ -293,7 +294,8 @@ struct Follower(Child, BufReader<std::process::ChildStderr>);
 
 impl Follower {
     fn new(keeper: &Keeper, name: &str) -> Follower {
-        fs::create_dir_all(keeper.dir.join(name)).unwrap();
+        // That of the log is made by its first line.
+        fs::create_dir_all(&keeper.dir).unwrap();
         let args = format!("{} {name}", keeper.dir.display());
         let mut child = start("reader_process", &args, Stdio::piped());
         let lines = BufReader::new(child.stderr.take().unwrap());

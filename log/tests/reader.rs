@@ -125,6 +125,16 @@ fn an_unknown_name_lists_what_there_is() {
 }
 
 #[test]
+fn a_service_without_a_line_yet_has_an_empty_log() {
+    let dir = Dir::new("silent");
+    dir.file("lan/current", &[(1, "up\n")]);
+    let mut options = LogOptions { names: vec!["wan".into(), "lan".into()], ..Default::default() };
+    assert!(log_main(&dir.0, &options, &mut Vec::new()).is_err());
+    options.silent = vec!["wan".into()];
+    assert_eq!(dir.texts(&options), ["up"]);
+}
+
+#[test]
 fn a_missing_directory_is_an_error() {
     let options = LogOptions::default();
     let path = PathBuf::from("/nonexistent/jamb");

@@ -37,7 +37,7 @@ impl Paths {
 
     /// Those of `jamb supervise`: everything below `dir`, except logs if told so.
     pub fn of_directory(dir: &Path, log: Option<PathBuf>) -> Self {
-        let search = std::env::var("PATH").ok().filter(|path| !path.is_empty());
+        let search = crate::inherit::variable(c"PATH").and_then(|path| path.into_string().ok());
         let log = log.unwrap_or_else(|| dir.join("log"));
         let mut paths = Self::below(dir, &dir.join("services"), log);
         paths.search = search.unwrap_or_else(|| PATH.to_owned());

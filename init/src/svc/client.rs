@@ -3,7 +3,7 @@
 use rc::proto::{self, Reply, Request};
 use rustix::io::Errno;
 use std::{
-    env, fmt,
+    fmt,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -63,8 +63,8 @@ pub struct Connection {
 
 /// The run directory of the jamb that is spoken to.
 pub fn run_dir() -> PathBuf {
-    let named = env::var_os("JAMB_RUN_DIR").filter(|dir| !dir.is_empty());
-    named.map_or_else(|| PathBuf::from("/run/jamb"), PathBuf::from)
+    crate::inherit::variable(c"JAMB_RUN_DIR")
+        .map_or_else(|| PathBuf::from("/run/jamb"), PathBuf::from)
 }
 
 impl Connection {

@@ -3,6 +3,7 @@
 use super::{Connection, Failure, args::Args, query, run_dir};
 use crate::{exit, manager::OWN_NAME};
 use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
+use rc::proto::Kind;
 use std::path::{Path, PathBuf};
 use supervisor::cut;
 
@@ -13,13 +14,15 @@ pub fn log(args: &Args) -> Result<i32, Failure> {
             Failure::Usage(format!("{text} is neither an age like 10m nor a time in RFC 3339"))
         })
     });
+    let (directory, silent) = places(&args.names);
     let options = LogOptions {
         names: args.names.clone(),
+        silent,
         lines: args.lines,
         follow: args.follow,
         since: since.transpose()?,
     };
-    match log_main(&directory(), &options, &mut exit::Stream::out()) {
+    match log_main(&directory, &options, &mut exit::Stream::out()) {
         Ok(()) => Ok(exit::OK),
         Err(Error::Unknown { name, known }) => {
             let known = if known.is_empty() { "no logs".to_owned() } else { known.join(" ") };
@@ -30,11 +33,23 @@ pub fn log(args: &Args) -> Result<i32, Failure> {
     }
 }
 
-/// Where the logs are, also when nobody answers: they are wanted most then.
-fn directory() -> PathBuf {
-    let told = Connection::open().map_err(Failure::from);
-    let told = told.and_then(|mut connection| query::info(&mut connection));
-    told.map_or_else(|_| usual_directory(), |info| info.log_dir.into())
+/// Where the logs are, also when nobody answers: they are wanted most then. And who of `names` has one as soon
+/// as there is a line.
+fn places(names: &[String]) -> (PathBuf, Vec<String>) {
+    let (mut directory, mut silent) = (usual_directory(), Vec::new());
+    if let Ok(mut connection) = Connection::open() {
+        for name in names {
+            if let Ok(item) = query::one(&mut connection, name)
+                && matches!(item.kind, Kind::Longrun | Kind::Oneshot)
+            {
+                silent.push(item.name);
+            }
+        }
+        if let Ok(info) = query::info(&mut connection) {
+            directory = info.log_dir.into();
+        }
+    }
+    (directory, silent)
 }
 
 fn usual_directory() -> PathBuf {
@@ -46,7 +61,7 @@ fn usual_directory() -> PathBuf {
 /// they only illustrate.
 pub fn tail(directory: &Path, name: &str, lines: usize) -> Vec<String> {
     let names = vec![name.to_owned(), OWN_NAME.to_owned()];
-    let options = LogOptions { names, ..LogOptions::default() };
+    let options = LogOptions { silent: names.clone(), names, ..LogOptions::default() };
     let mut text = Vec::new();
     if log_main(directory, &options, &mut text).is_err() {
         return Vec::new();
