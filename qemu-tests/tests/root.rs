@@ -1,5 +1,5 @@
 //! A machine whose initramfs looks for its root: on a disk that appears late, with what can be written in
-//! memory, on a disk, or in flash; a read-only root; one that is not there.
+//! memory, on a disk, or in flash; a read-only root; one that is not there. And flash that the kernel mounts itself.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -235,6 +235,53 @@ fn a_squashfs_or_a_ubifs_in_a_volume_of_nand() {
     shell(&mut alone, "grep ' /run/jamb/lower ' /proc/mounts", "ubi0_0 .* ubifs ro");
     shell(&mut alone, "reboot", "shutdown: rebooting");
     alone.machine.wait_reset(LIMIT).unwrap();
+}
+
+/// Neither needs a first process in an initramfs: the kernel knows flash by the numbers of its devices and volumes.
+#[test]
+fn a_jffs2_or_a_ubifs_that_the_kernel_mounts_itself() {
+    let flash = Flash::new("test-root-kernel");
+    let folder = flash.places.root.join("qemu-tests/machines/root/helper");
+    let mut recipe = Recipe::new(&flash.places, flash.board.clone(), Some(folder));
+    recipe.name = format!("{}-helper", flash.name);
+    let mut builder = recipe.start(&flash.places).unwrap();
+    builder.tree.remove("/init").unwrap();
+    let image = builder.finish(&recipe.name).unwrap();
+    // As flash is when it is erased.
+    fs::write(flash.directory.join("flash"), vec![0xff; 32 << 20]).unwrap();
+    let mut options = Vec::new();
+    for (file, how) in [("disk", ",readonly=on"), ("flash", "")] {
+        options.extend(flash.drive(file, file, how));
+        options.extend(["-device".to_owned(), format!("virtio-blk-pci,drive={file}")]);
+    }
+    // The kernel says it when it has no first process from elsewhere.
+    let own = "dmesg | grep -c 'Run /sbin/init as init process'";
+    let cmdline = "root=mtd0 rootfstype=jffs2 rw";
+    let mut alone = flash.start(image.clone(), cmdline, options.clone());
+    wait_system(&mut alone);
+    shell(&mut alone, own, r"\n1\r");
+    shell(&mut alone, "grep ' / ' /proc/mounts", " / jffs2 rw");
+    shell(&mut alone, "kill -SEGV 1; svc version", "1 crashes survived");
+    shell(&mut alone, "echo kept >/kept; reboot -r 'into flash'", "shutdown: rebooting");
+    alone.machine.wait_reset(LIMIT).unwrap();
+    let before = "the run before ended in order: reboot, .*: into flash";
+    alone.machine.console.wait_for(before, LIMIT).unwrap();
+    wait_system(&mut alone);
+    shell(&mut alone, "cat /kept", r"\nkept\r");
+    shell(&mut alone, "poweroff", "shutdown: powering off");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
+    assert!(!alone.machine.console.text().contains("cannot unmount"));
+    drop(alone);
+
+    let mut alone = flash.start(image, "root=ubi0:rootfs rootfstype=ubifs rw", options);
+    wait_system(&mut alone);
+    shell(&mut alone, own, r"\n1\r");
+    shell(&mut alone, "grep ' / ' /proc/mounts", " / ubifs rw");
+    shell(&mut alone, "kill -SEGV 1; svc version", "1 crashes survived");
+    shell(&mut alone, "echo written >/file; cat /file", r"\nwritten\r");
+    shell(&mut alone, "poweroff", "shutdown: powering off");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
+    assert!(!alone.machine.console.text().contains("cannot unmount"));
 }
 
 /// A kernel that is loaded already is started after an orderly end, without the firmware; the reason is told by
