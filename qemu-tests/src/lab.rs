@@ -112,7 +112,7 @@ impl Bench {
 }
 
 impl Lab {
-    /// Starts both. `change` may change how the router and its peers are started.
+    /// Starts both, which boot at the same time. `change` may change how they are started.
     ///
     /// # Errors
     /// A machine cannot be started, or the peers do not come up.
@@ -127,10 +127,23 @@ impl Lab {
         let (mut router, mut peers) = bench.plans(places, board, image, port)?;
         change(&mut router, &mut peers);
         let at = |machine: &str| bench.sockets().join(machine);
-        // Started one after the other, but they boot at the same time.
         let peers = peers.start(&at("p"), &bench.log("peers"))?;
         let router = router.start(&at("r"), &bench.log("router"))?;
         let peers = Peers::new(peers)?;
+        let ssh = Ssh::new(places, port, bench.sockets())?;
+        Ok(Self { ssh, router, peers, _bench: bench })
+    }
+
+    /// Starts the router when its provider is there, as in a house: it need not ask twice for an address.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_last(places: &Places, bench: Bench, board: &Board, image: Image) -> Result<Self> {
+        let port = free_port()?;
+        let (router, peers) = bench.plans(places, board, image, port)?;
+        let at = |machine: &str| bench.sockets().join(machine);
+        let peers = Peers::new(peers.start(&at("p"), &bench.log("peers"))?)?;
+        let router = router.start(&at("r"), &bench.log("router"))?;
         let ssh = Ssh::new(places, port, bench.sockets())?;
         Ok(Self { ssh, router, peers, _bench: bench })
     }

@@ -74,7 +74,7 @@ fn show(places: &Places, name: &str) -> Result<Shown> {
     let image = recipe.build(places)?;
     let boot = || -> Result<(Lab, (u64, u64))> {
         let bench = Bench::for_test(places, &recipe.name)?;
-        let mut lab = Lab::start(places, bench, &board, image.clone(), |_, _| {})?;
+        let mut lab = Lab::start_last(places, bench, &board, image.clone())?;
         let time = wait_ready(&mut lab)?;
         Ok((lab, time))
     };

@@ -248,6 +248,29 @@ fn files_are_changed_in_place_and_links_stay() {
 }
 
 #[test]
+fn what_ships_is_in_the_one_form() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut folders = vec!["boards/common".to_owned(), "boards/templates".to_owned()];
+    for entry in fs::read_dir(root.join("boards/routers")).unwrap() {
+        folders.push(format!("boards/routers/{}", entry.unwrap().file_name().display()));
+    }
+    for entry in fs::read_dir(root.join("qemu-tests/machines")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let file = format!("qemu-tests/machines/{}/services.toml", name.display());
+        if root.join(&file).is_file() {
+            folders.push(file);
+        }
+    }
+    assert!(folders.len() > 8);
+    let folders = folders.iter().map(|folder| root.join(folder));
+    let words: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
+    let mut arguments = vec!["fmt", "--check"];
+    arguments.extend(words.iter().map(String::as_str));
+    let check = Tree::empty().jambc(&arguments);
+    assert_eq!((check.status.code(), text(&check.stdout).as_str()), (Some(0), ""));
+}
+
+#[test]
 fn what_cannot_be_formatted_is_named_and_left() {
     let tree = Tree::of("[service.a]\nkind = \n");
     tree.write("services/b.toml", "b=1\n");
