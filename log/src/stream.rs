@@ -169,7 +169,7 @@ impl Stream {
         for _ in 0..ATTEMPTS {
             // In this order: if `current` is rotated between the two, it is in the listing.
             let current = optional(&path)?;
-            let numbers = rotated_numbers(&self.dir)?;
+            let numbers = self.listing()?;
             let newest = numbers.iter().copied().max().unwrap_or(0);
             let floor = self.settle_floor(&numbers, newest);
             if numbers.iter().all(|number| *number <= floor) {
@@ -179,7 +179,7 @@ impl Stream {
             }
             // A listing may lack a file that was rotated while it was made, and have one that was rotated
             // after that, readdir(3). What is before any that it has was there before the next listing.
-            let numbers = rotated_numbers(&self.dir)?;
+            let numbers = self.listing()?;
             let newest = numbers.iter().copied().max().unwrap_or(0);
             let floor = self.settle_floor(&numbers, newest);
             let Some(number) = numbers.into_iter().filter(|number| *number > floor).min() else {
@@ -191,6 +191,16 @@ impl Stream {
             // It was deleted meanwhile; so look again.
         }
         Err(Errno::AGAIN)
+    }
+
+    /// The numbers of the rotated files.
+    fn listing(&self) -> Result<Vec<u32>, Errno> {
+        #[cfg_attr(not(test), expect(unused_mut, reason = "only tests know what a listing lacks"))]
+        let mut numbers = rotated_numbers(&self.dir)?;
+        #[cfg(test)]
+        numbers
+            .retain(|number| tests::LACKS.get() != Some(*number) || tests::LACKS.take().is_none());
+        Ok(numbers)
     }
 
     /// Up to which number the rotated files are older than what comes next.
@@ -311,6 +321,26 @@ mod tests {
         log.append("i\n");
         assert_eq!(rest(&mut stream, Partial::Keep), "g\n|h\n|i\n|");
         assert_eq!(rest(&mut stream, Partial::Keep), "");
+    }
+
+    thread_local! {
+        /// The next listing that would have this one does not.
+        pub static LACKS: core::cell::Cell<Option<u32>> = const { core::cell::Cell::new(None) };
+    }
+
+    #[test]
+    fn a_listing_that_lacks_a_file_skips_none() {
+        let log = Log::new("lacks");
+        log.append("a\n");
+        let mut stream = log.stream();
+        assert_eq!(rest(&mut stream, Partial::Keep), "a\n|");
+        for (number, text) in [(1, "b\n"), (2, "c\n"), (3, "d\n")] {
+            log.rotate(number);
+            log.append(text);
+        }
+        LACKS.set(Some(2));
+        assert_eq!(rest(&mut stream, Partial::Keep), "b\n|c\n|d\n|");
+        assert_eq!(LACKS.get(), None);
     }
 
     #[test]
