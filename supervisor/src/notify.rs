@@ -24,6 +24,8 @@ use std::path::Path;
 
 /// The longest datagram that is understood, in bytes. A longer one is cut.
 const MAX_DATAGRAM: usize = 2048;
+/// The most that is heard of a pipe at once, in bytes.
+pub const MAX_HEARD: usize = MAX_DATAGRAM;
 /// The longest status text that is kept, in bytes.
 pub const MAX_STATUS: usize = 120;
 /// The line that takes readiness back on a pipe.
@@ -62,10 +64,8 @@ pub struct Heard {
     pub ready: Option<bool>,
     /// The other side was closed: nothing more will come.
     pub closed: bool,
-    /// Bytes that this was; they are still in the pipe.
+    /// Bytes that this was, which are still in the pipe: all that it had, if fewer than [`MAX_HEARD`].
     pub bytes: usize,
-    /// There may be more in the pipe than that.
-    pub more: bool,
 }
 
 /// A pipe of one's own, through which one looks into others without taking anything out of them, tee(2).
@@ -98,7 +98,7 @@ impl Glass {
 /// newline, whatever came before it on the line; the line `READY=0` takes that back.
 pub fn hear_pipe(fd: impl AsFd, line: &mut Line, glass: &Glass) -> Heard {
     let mut heard = Heard::default();
-    let mut buffer = [0; MAX_DATAGRAM];
+    let mut buffer = [0; MAX_HEARD];
     let length = loop {
         match glass.look(&fd, &mut buffer) {
             Err(Errno::INTR) => {}
@@ -116,12 +116,12 @@ pub fn hear_pipe(fd: impl AsFd, line: &mut Line, glass: &Glass) -> Heard {
             line.take(byte);
         }
     }
-    Heard { bytes: length, more: length == buffer.len(), ..heard }
+    Heard { bytes: length, ..heard }
 }
 
 /// Takes what was heard out of the pipe, for good.
 pub fn take(fd: impl AsFd, heard: Heard) {
-    let mut buffer = [0; MAX_DATAGRAM];
+    let mut buffer = [0; MAX_HEARD];
     let mut left = heard.bytes.min(buffer.len());
     while left > 0 {
         match read(&fd, &mut buffer[..left]) {

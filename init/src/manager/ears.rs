@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use supervisor::{
     datagram::Sender,
-    notify::{Beat, Line, Message, drop_datagram, hear_pipe, hear_socket, take},
+    notify::{Beat, Line, MAX_HEARD, Message, drop_datagram, hear_pipe, hear_socket, take},
 };
 
 /// Messages of one service in one turn.
@@ -159,7 +159,7 @@ impl Manager {
                     }
                     point("ear-heard");
                     self.children.touch(id);
-                    if is_last && !heard.more && heard.ready == Some(true) {
+                    if is_last && heard.bytes < MAX_HEARD && heard.ready == Some(true) {
                         // As most do: ready, and the pipe is closed, which says nothing more. One record has both.
                         let ear = self.without_ear(id);
                         point("ear-last");

@@ -66,8 +66,10 @@ impl Manager {
         };
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         tell("descriptors", count(open_descriptors()), Some(count(expected)));
-        tell("memory-kib", resident().unwrap_or(0), None);
-        tell("memory-peak-kib", kib("status", "VmHWM:").unwrap_or(0), None);
+        let memory = resident().unwrap_or(0);
+        tell("memory-kib", memory, None);
+        // The kernel's own figure lags behind by some pages.
+        tell("memory-peak-kib", kib("status", "VmHWM:").unwrap_or(0).max(memory), None);
         tell("clients-peak", count(self.peaks.clients), Some(count(super::control::PLACES)));
         tell("queue-peak", count(self.peaks.queue), None);
         tell("deadlines-peak", count(self.peaks.deadlines), Some(count(deadlines)));
