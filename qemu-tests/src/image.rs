@@ -15,11 +15,7 @@ use crate::{
     tree::{Node, Tree},
 };
 use anyhow::{Context as _, Result, bail};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 /// Where the database is in the image.
 pub const DATABASE: &str = "/etc/jamb/services.db";
@@ -110,7 +106,7 @@ impl Recipe {
         }
         builder.busybox(&spec.busybox)?;
         builder.modules(&spec.modules)?;
-        builder.content(&spec, &self.content)?;
+        builder.content(&spec)?;
         Ok(builder)
     }
 }
@@ -226,7 +222,7 @@ impl<'p> Builder<'p> {
         self.tree.add("/etc/modules", Node::Bytes(names.into_bytes()), 0o644, part)
     }
 
-    fn content(&mut self, spec: &Spec, folder: &Path) -> Result<()> {
+    fn content(&mut self, spec: &Spec) -> Result<()> {
         const PART: &str = "configuration";
         for (path, mode) in &spec.directories {
             self.tree.add(path, Node::Directory, mode.0, "directories")?;
@@ -235,8 +231,7 @@ impl<'p> Builder<'p> {
             let bytes = match (&file.text, &file.from) {
                 (Some(text), None) => text.clone().into_bytes(),
                 (None, Some(from)) => {
-                    let from = folder.join(from);
-                    fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?
+                    fs::read(from).with_context(|| format!("cannot read {}", from.display()))?
                 }
                 _ => bail!("the file {path} of the image needs either `text` or `from`"),
             };

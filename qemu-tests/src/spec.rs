@@ -11,10 +11,15 @@ use std::{
 /// The name of the file in a folder of service definitions.
 pub const FILE: &str = "image.toml";
 
+/// How deep files include each other.
+const MOST_INCLUDED: usize = 8;
+
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Spec {
+    /// Other such files, from this one's folder. What they have is there as well, unless this one says otherwise.
+    pub include: Vec<PathBuf>,
     /// Debian packages to take files from; their dependencies are looked into as well.
     pub packages: Vec<String>,
     /// Programs of these packages, with the libraries that they need.
@@ -61,7 +66,7 @@ impl TryFrom<String> for Mode {
 pub struct File {
     /// Its text.
     pub text: Option<String>,
-    /// Or a file beside `image.toml`.
+    /// Or a file, from the folder of the one that names it.
     pub from: Option<PathBuf>,
     /// Its permission bits; 0644 if not given.
     pub mode: Option<Mode>,
@@ -89,10 +94,47 @@ impl Spec {
     /// # Errors
     /// It cannot be read or is not as described.
     pub fn load(folder: &Path) -> Result<Self> {
-        let path = folder.join(FILE);
+        Self::load_file(&folder.join(FILE), MOST_INCLUDED)
+    }
+
+    /// The same of one file, which includes others at most so deep.
+    fn load_file(path: &Path, depth: usize) -> Result<Self> {
         let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut own: Self =
+            toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for from in own.files.values_mut().filter_map(|file| file.from.as_mut()) {
+            *from = folder.join(&*from);
+        }
+        let mut all = Self::default();
+        for other in &own.include {
+            let depth = depth.checked_sub(1);
+            let depth = depth.with_context(|| format!("{} includes itself", path.display()))?;
+            all.add(Self::load_file(&folder.join(other), depth)?);
+        }
+        all.add(own);
+        Ok(all)
+    }
+
+    /// Adds what another has, which goes first where both say something.
+    fn add(&mut self, other: Self) {
+        self.packages.extend(other.packages);
+        self.binaries.extend(other.binaries);
+        self.busybox.extend(other.busybox);
+        self.modules.extend(other.modules);
+        self.directories.extend(other.directories);
+        self.files.extend(other.files);
+        self.symlinks.extend(other.symlinks);
+        self.users.extend(other.users);
+        self.groups.extend(other.groups);
+        for (own, other) in
+            [(&mut self.ssh_user, other.ssh_user), (&mut self.ssh_host_key, other.ssh_host_key)]
+        {
+            if !other.is_empty() {
+                *own = other;
+            }
+        }
     }
 
     /// The text of `/etc/passwd`.
@@ -138,6 +180,31 @@ mod tests {
         assert_eq!(spec.passwd(), want);
         assert_eq!(spec.group(), "tty:x:5:\n");
         assert!(spec.shadow().starts_with("nobody:*:"));
+    }
+
+    #[test]
+    fn what_is_included_is_there_unless_the_file_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir(folder.path().join("common")).unwrap();
+        write(
+            "common/a.toml",
+            "packages = ['a']\nssh-user = 'one'\ngroups = { x = 1, y = 2 }\n[files.'/a']\nfrom = 'a'\n",
+        );
+        write(
+            FILE,
+            "include = ['common/a.toml']\npackages = ['b']\nssh-user = 'two'\ngroups.y = 3\n",
+        );
+        let spec = Spec::load(folder.path()).unwrap();
+        assert_eq!((spec.packages, spec.ssh_user), (vec!["a".into(), "b".into()], "two".into()));
+        assert_eq!(spec.groups, [("x".into(), 1), ("y".into(), 3)].into());
+        assert_eq!(spec.files["/a"].from, Some(folder.path().join("common/a")));
+        write("common/a.toml", "include = ['../image.toml']\n");
+        let endless = Spec::load(folder.path()).unwrap_err();
+        assert!(endless.to_string().contains("includes itself"), "{endless}");
+        write("common/a.toml", "packags = []\n");
+        let wrong = Spec::load(folder.path()).unwrap_err();
+        assert!(format!("{wrong:#}").contains("common/a.toml"), "{wrong:#}");
     }
 
     #[test]
