@@ -9,7 +9,11 @@ use rc::{
     Signal,
     model::{Fact, OnChange, Ready, Relation},
 };
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 use world::{Def, JAMB, World, bundle, file, longrun, oneshot, script};
 
 #[test]
@@ -121,6 +125,23 @@ fn stir(world: &World, dir: &Path) {
     retry(&["start", "reader", "rendered", "-t", world::LIMIT]);
 }
 
+/// How often each was started.
+fn generations(world: &World) -> Vec<(&'static str, u64)> {
+    let names = ["steady", "ready-fd", "says", "source", "reader", "gated", "once"];
+    names.map(|name| (name, world.status(name)["generation"].as_u64().unwrap())).to_vec()
+}
+
+/// No start made two processes.
+fn assert_ran_once(state: &Path, starts: &[(&str, u64)], when: &str) {
+    for (name, generation) in starts {
+        let text = fs::read_to_string(state.join(name).join("starts")).unwrap_or_default();
+        // A oneshot is stopped once in each generation.
+        let want = generation * if *name == "once" { 2 } else { 1 };
+        // One that was stopped at once may not have come to it.
+        assert!(text.lines().count() as u64 <= want, "{when}: {name} ran too often:\n{text}");
+    }
+}
+
 /// A crash at one place, in one way.
 fn crash_at(point: &str, way: &str) {
     let dir = world::scratch();
@@ -150,11 +171,7 @@ fn crash_at(point: &str, way: &str) {
     }
     assert_eq!(world.pid("steady"), pid, "{point}");
     world.ok(&["wait", "default", "ready", "-t", world::LIMIT]);
-    let mut starts = Vec::new();
-    for name in ["steady", "ready-fd", "says", "source", "reader", "gated", "once"] {
-        let generation = world.status(name)["generation"].as_u64().unwrap();
-        starts.push((name, generation));
-    }
+    let starts = generations(&world);
     let rendered = world::content(&dir.join("rendered"));
     let value = world.ok(&["outputs", "source", "v"]);
     assert_eq!(rendered, format!("value {}", value.trim()), "{point}");
@@ -163,13 +180,7 @@ fn crash_at(point: &str, way: &str) {
     let state = world.run().join("services/state");
     let end = world.end_keeping();
     assert_eq!(end.code(), Some(0), "{point}");
-    for (name, generation) in starts {
-        let text = fs::read_to_string(state.join(name).join("starts")).unwrap_or_default();
-        // A oneshot is stopped once in each generation.
-        let want = generation * if name == "once" { 2 } else { 1 };
-        // One that was stopped at once may not have come to it.
-        assert!(text.lines().count() as u64 <= want, "{point}: {name} ran too often:\n{text}");
-    }
+    assert_ran_once(&state, &starts, point);
     let log = fs::read_to_string(dir.join("run/log/steady/current")).unwrap();
     let own = fs::read_to_string(dir.join("run/log/jamb/current")).unwrap();
     assert!(own.contains("jamb crashed (SIG"), "{point}: {own}");
@@ -185,6 +196,55 @@ fn it_goes_on_from_a_crash_anywhere() {
         println!("{point}");
         crash_at(point, ["abort", "segv", "ill", "overflow"][number % 4]);
     }
+}
+
+/// Crashes while services die and are restarted, at moments that only chance knows.
+fn crash_at_any_moment(seed: u32) {
+    let mut random = seed;
+    let mut pick = |below: u32| {
+        // Numerical Recipes' generator; its upper bits are the better ones.
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 16) % below
+    };
+    let dir = world::scratch();
+    let mut defs = busy(&dir);
+    let all: Vec<&'static str> = defs.iter().map(|def| def.name).collect();
+    defs.push(bundle("default", &all));
+    let world = World::start_in(dir, &world::database(defs), |_| {});
+    world.ready("default");
+    world.until_logged("steady", "line 2");
+    // One more within a minute would be a loop.
+    for count in 1..=4 {
+        let mut commands = Vec::new();
+        for _ in 0..4 {
+            let name = ["ready-fd", "says", "source", "reader", "once"][pick(5) as usize];
+            match world.status(name)["pid"].as_i64() {
+                Some(pid) if pick(2) == 0 => world::kill(pid, "KILL"),
+                _ => commands.push(world.command(&["restart", name]).spawn().unwrap()),
+            }
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(pick(10_000))));
+        world::kill(i64::from(world.child.id()), ["SEGV", "ABRT", "ILL", "BUS"][pick(4) as usize]);
+        // Their connections may have been cut.
+        for mut command in commands {
+            command.wait().unwrap();
+        }
+        let again = (0..1000).any(|_| crashes(&world) == count);
+        assert!(again, "seed {seed}: crash {count} was not survived");
+        world.ok(&["wait", "default", "ready", "-t", world::LIMIT]);
+    }
+    let starts = generations(&world);
+    assert_ran_once(&world.run().join("services/state"), &starts, &format!("seed {seed}"));
+    assert!(contiguous(&world.log("steady")) > 1, "seed {seed}");
+    assert!(!world.log("jamb").contains("not ready in time"), "seed {seed}");
+    assert_eq!(world.end().code(), Some(0), "seed {seed}");
+}
+
+/// `HANDOVER_SEEDS` says how many; the gate has time for a few.
+#[test]
+fn it_goes_on_from_a_crash_at_any_moment() {
+    let seeds = std::env::var("HANDOVER_SEEDS").map_or(20, |text| text.parse().unwrap());
+    (1..=seeds).for_each(crash_at_any_moment);
 }
 
 /// The binary under test under another name: `NAME.next` writes the format after this one.

@@ -122,12 +122,13 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether asking twice is the same as asking once.
+    /// Whether asking twice is the same as asking once: who does not know whether it was done asks again.
     #[must_use]
-    pub const fn changes_nothing(&self) -> bool {
+    pub const fn may_be_repeated(&self) -> bool {
         matches!(
             self,
             Self::Info
+                | Self::Publish { .. }
                 | Self::Status { .. }
                 | Self::Service { .. }
                 | Self::Wait { .. }

@@ -93,7 +93,7 @@ impl Connection {
         let until = within.map(|within| Instant::now() + within);
         for _ in 1..TRIES {
             match self.ask_once(&mut request, until) {
-                Err(error) if error.is_end() && request.changes_nothing() => *self = Self::open()?,
+                Err(error) if error.is_end() && request.may_be_repeated() => *self = Self::open()?,
                 reply => return reply,
             }
         }
