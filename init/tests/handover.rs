@@ -226,6 +226,7 @@ fn crash_at_any_moment(seed: u32) {
                 }
             }
         }
+        // No event to wait for: this is the chance.
         std::thread::sleep(Duration::from_micros(u64::from(pick(10_000))));
         world::kill(i64::from(world.child.id()), ["SEGV", "ABRT", "ILL", "BUS"][pick(4) as usize]);
         // Their connections may have been cut.

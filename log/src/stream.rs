@@ -195,11 +195,9 @@ impl Stream {
 
     /// The numbers of the rotated files.
     fn listing(&self) -> Result<Vec<u32>, Errno> {
-        #[cfg_attr(not(test), expect(unused_mut, reason = "only tests know what a listing lacks"))]
-        let mut numbers = rotated_numbers(&self.dir)?;
+        let numbers = rotated_numbers(&self.dir)?;
         #[cfg(test)]
-        numbers
-            .retain(|number| tests::LACKS.get() != Some(*number) || tests::LACKS.take().is_none());
+        let numbers = tests::incomplete(numbers);
         Ok(numbers)
     }
 
@@ -325,7 +323,12 @@ mod tests {
 
     thread_local! {
         /// The next listing that would have this one does not.
-        pub static LACKS: core::cell::Cell<Option<u32>> = const { core::cell::Cell::new(None) };
+        static LACKS: core::cell::Cell<Option<u32>> = const { core::cell::Cell::new(None) };
+    }
+
+    pub fn incomplete(mut numbers: Vec<u32>) -> Vec<u32> {
+        numbers.retain(|number| LACKS.get() != Some(*number) || LACKS.take().is_none());
+        numbers
     }
 
     #[test]

@@ -126,12 +126,7 @@ impl Lab {
         let port = free_port()?;
         let (mut router, mut peers) = bench.plans(places, board, image, port)?;
         change(&mut router, &mut peers);
-        let at = |machine: &str| bench.sockets().join(machine);
-        let peers = peers.start(&at("p"), &bench.log("peers"))?;
-        let router = router.start(&at("r"), &bench.log("router"))?;
-        let peers = Peers::new(peers)?;
-        let ssh = Ssh::new(places, port, bench.sockets())?;
-        Ok(Self { ssh, router, peers, _bench: bench })
+        Self::launch(places, bench, port, (router, peers), false)
     }
 
     /// Starts the router when its provider is there, as in a house: it need not ask twice for an address.
@@ -140,10 +135,26 @@ impl Lab {
     /// As [`Self::start`].
     pub fn start_last(places: &Places, bench: Bench, board: &Board, image: Image) -> Result<Self> {
         let port = free_port()?;
-        let (router, peers) = bench.plans(places, board, image, port)?;
+        let plans = bench.plans(places, board, image, port)?;
+        Self::launch(places, bench, port, plans, true)
+    }
+
+    fn launch(
+        places: &Places,
+        bench: Bench,
+        port: u16,
+        (router, peers): (Plan, Plan),
+        is_last: bool,
+    ) -> Result<Self> {
         let at = |machine: &str| bench.sockets().join(machine);
-        let peers = Peers::new(peers.start(&at("p"), &bench.log("peers"))?)?;
-        let router = router.start(&at("r"), &bench.log("router"))?;
+        let peers = peers.start(&at("p"), &bench.log("peers"))?;
+        let router = || router.start(&at("r"), &bench.log("router"));
+        let (peers, router) = if is_last {
+            (Peers::new(peers)?, router()?)
+        } else {
+            let router = router()?;
+            (Peers::new(peers)?, router)
+        };
         let ssh = Ssh::new(places, port, bench.sockets())?;
         Ok(Self { ssh, router, peers, _bench: bench })
     }

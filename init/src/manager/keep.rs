@@ -4,7 +4,7 @@
 //! | what | when it counts | if the program ends before | and after |
 //! |---|---|---|---|
 //! | an event | with its actions, in one commit | it is as if it never was: a death or a message is found again, a client asks again | its actions are done |
-//! | an action | with what it led to, in one commit | it is done again; a process that was made already is found by its pid | the next one is done |
+//! | an action | with what it led to, in one commit; a start, with the next one | it is done again; a process that was made already is found by its pid | the next one is done |
 //! | taking a death or message off the kernel | after the commit of its event | it is found again, and changes nothing | – |
 
 use super::{Guard, Manager};
