@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     exit,
     handover::{self, Handover},
-    manager::{Manager, Paths, Report, Setup, Wish},
+    manager::{Manager, Paths, Report, Setup, Wish, below},
 };
 use core::ffi::c_int;
 use rc::{db::Database, engine::Graph, model::MAX_SERVICES, proto::Ending};
@@ -14,7 +14,7 @@ use rustix::{
     fs::{Mode, OFlags, open},
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use supervisor::{
     file::working_directory,
     options::{Known, Line},
@@ -57,9 +57,9 @@ const OPTIONS: &[Known] = &[
 
 #[derive(Default)]
 struct Options {
-    db: Option<PathBuf>,
-    run_dir: Option<PathBuf>,
-    log_dir: Option<PathBuf>,
+    db: Option<String>,
+    run_dir: Option<String>,
+    log_dir: Option<String>,
     target: Option<String>,
     verbose: bool,
 }
@@ -105,9 +105,9 @@ fn parse(args: Vec<String>) -> Result<Options, String> {
     let mut line = Line::new(args, OPTIONS);
     while let Some((mark, value)) = line.take()? {
         match mark {
-            b'D' => options.db = Some(value.into()),
-            b'R' => options.run_dir = Some(value.into()),
-            b'L' => options.log_dir = Some(value.into()),
+            b'D' => options.db = Some(value),
+            b'R' => options.run_dir = Some(value),
+            b'L' => options.log_dir = Some(value),
             b'T' => options.target = Some(value),
             b'V' => options.verbose = true,
             // It was looked at before.
@@ -119,8 +119,8 @@ fn parse(args: Vec<String>) -> Result<Options, String> {
 }
 
 fn supervise(
-    db: &Path,
-    run_dir: &Path,
+    db: &str,
+    run_dir: &str,
     options: Options,
     line: Vec<String>,
     handover: Option<Handover>,
@@ -129,7 +129,7 @@ fn supervise(
         return end_degraded(why);
     }
     let (clock, loaded) = match &handover {
-        None => (Clock::new(), load(db)?),
+        None => (Clock::new(), load(Path::new(db))?),
         Some(handover) => (handover.clock(), handover.database()?),
     };
     let (database, graph, stored) = loaded;
@@ -138,13 +138,13 @@ fn supervise(
         None => graph.system.target,
     };
     // Services are told these paths, and they may be anywhere.
-    let absolute = |path: &Path| {
-        if path.as_os_str().as_encoded_bytes().starts_with(b"/") {
+    let absolute = |path: &str| {
+        if path.starts_with('/') {
             return Ok(path.to_owned());
         }
-        let here = working_directory();
-        here.map(|here| here.join(path))
-            .map_err(|error| format!("cannot use {}: {error}", path.display()))
+        let here = working_directory().map_err(|error| format!("cannot use {path}: {error}"))?;
+        let here = here.to_str().ok_or("the working directory is not UTF-8; name it otherwise")?;
+        Ok::<_, String>(below(here, path))
     };
     // A daemon that forks becomes a child of ours, as it would of PID 1. Without it such services cannot be
     // followed, which is told when they start; before Linux 3.4 there is no such thing.

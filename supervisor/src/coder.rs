@@ -2,7 +2,8 @@
 //! survives a hand-over.
 //!
 //! The format is postcard's: numbers of more than a byte with seven bits in each, the lowest first, lists and
-//! texts behind their length, enums by the number of the variant, fields one after another. Every type says
+//! texts behind their length, enums by the number of the variant, fields one after another. (An enum has at
+//! most 128 variants, whose number is a byte; postcard would also take the same number in more.) Every type says
 //! once what it is made of ([`Coded`], which is derived), and one function both writes and reads it, where it
 //! lies: that is a call for each field in the device binary, and the two ways cannot differ.
 //!
@@ -81,30 +82,34 @@ impl Coder<'_> {
         0
     }
 
-    /// Seven bits a byte, the lowest first; the top bit says that more follow. `most` is the largest
-    /// value of the type, which also says how many bytes there can be.
-    fn number(&mut self, value: u64, most: u64) -> u64 {
-        if !self.reads {
-            let mut left = value;
-            while left > 0x7f {
-                self.written.push(left.to_le_bytes()[0] | 0x80);
-                left >>= 7;
-            }
-            self.written.push(left.to_le_bytes()[0]);
-            return value;
+    /// Seven bits a byte, the lowest first; the top bit says that more follow. The type has so many
+    /// bits, which also says how many bytes there can be.
+    fn number(&mut self, value: u64, bits: u32) -> u64 {
+        if self.reads {
+            return self.read_number(bits);
         }
+        let mut left = value;
+        while left > 0x7f {
+            self.written.push(left.to_le_bytes()[0] | 0x80);
+            left >>= 7;
+        }
+        self.written.push(left.to_le_bytes()[0]);
+        value
+    }
+
+    fn read_number(&mut self, bits: u32) -> u64 {
         let mut read = 0u64;
-        for shift in (0..64 - most.leading_zeros()).step_by(7) {
+        for shift in (0..bits).step_by(7) {
             let byte = self.byte(0);
-            let bits = u64::from(byte & 0x7f);
-            let shifted = bits << shift;
+            let seven = u64::from(byte & 0x7f);
+            let shifted = seven << shift;
             // Bits that do not fit would be lost.
-            if shifted >> shift != bits {
+            if shifted >> shift != seven {
                 break;
             }
             read |= shifted;
             if byte & 0x80 == 0 {
-                if read <= most {
+                if read.checked_shr(bits).unwrap_or(0) == 0 {
                     return read;
                 }
                 break;
@@ -115,7 +120,12 @@ impl Coder<'_> {
     }
 
     fn unsigned(&mut self, value: u32) -> u32 {
-        u32::try_from(self.number(u64::from(value), u64::from(u32::MAX))).unwrap_or(0)
+        // Most numbers are small, and most of what is ever written is numbers.
+        if !self.reads && value <= 0x7f {
+            self.written.push(value.to_le_bytes()[0]);
+            return value;
+        }
+        u32::try_from(self.number(u64::from(value), u32::BITS)).unwrap_or(0)
     }
 
     /// The number of bytes or elements that follow; more than there are bytes left cannot be.
@@ -128,9 +138,9 @@ impl Coder<'_> {
         count
     }
 
-    /// The number of a variant, of which there are so many.
+    /// The number of a variant, of which there are so many, at most 128.
     pub fn choice(&mut self, number: u32, of: u32) -> u32 {
-        let choice = self.unsigned(number);
+        let choice = u32::from(self.byte(number.to_le_bytes()[0]));
         if choice < of {
             return choice;
         }
@@ -165,11 +175,11 @@ primitive! {
     bool, false, |value, coder| *value = coder.choice(u32::from(*value), 2) == 1;
     u8, 0, |value, coder| *value = coder.byte(*value);
     u16, 0, |value, coder| {
-        let number = coder.number(u64::from(*value), u64::from(u16::MAX));
+        let number = coder.number(u64::from(*value), u16::BITS);
         *value = u16::try_from(number).unwrap_or(0);
     };
     u32, 0, |value, coder| *value = coder.unsigned(*value);
-    u64, 0, |value, coder| *value = coder.number(*value, u64::MAX);
+    u64, 0, |value, coder| *value = coder.number(*value, u64::BITS);
     // Zigzag: the sign is the lowest bit.
     i32, 0, |value, coder| {
         let number = coder.unsigned((*value << 1 ^ *value >> 31).cast_unsigned());

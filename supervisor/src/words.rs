@@ -11,6 +11,8 @@ pub struct HasZero;
 #[derive(Clone, Default, Debug)]
 pub struct Words {
     bytes: Vec<u8>,
+    /// How many there are.
+    count: usize,
     has_zero: bool,
 }
 
@@ -18,7 +20,15 @@ impl Words {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), has_zero: false }
+        Self { bytes: Vec::new(), count: 0, has_zero: false }
+    }
+
+    /// An empty list with room for so many bytes.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        let mut words = Self::new();
+        words.bytes.reserve(bytes);
+        words
     }
 
     /// The list of these texts.
@@ -64,6 +74,7 @@ impl Words {
             return;
         }
         self.bytes.push(0);
+        self.count += 1;
     }
 
     /// Whether there is none.
@@ -91,7 +102,7 @@ impl Words {
     /// Where each of them begins, and null at the end; good for as long as the list is not changed.
     #[must_use]
     pub fn pointers(&self) -> Vec<*const c_char> {
-        let mut pointers = Vec::new();
+        let mut pointers = Vec::with_capacity(self.count + 1);
         for text in self.iter() {
             pointers.push(text.as_ptr());
         }

@@ -47,8 +47,8 @@ fn check(args: &[String]) -> Result<(), String> {
     }
     engine(graph, &legacy)?;
     shell(&legacy)?;
-    for id in database.ids() {
-        let known: Option<state::Service> = state::read(&legacy, state::of_service(id));
+    for key in database.ids().map(state::of_service).filter(|key| legacy.has(*key)) {
+        let known: Option<state::Service> = state::read(&legacy, key);
         known.ok_or(super::DAMAGED)?;
     }
     Ok(())

@@ -192,8 +192,8 @@ impl Ledger {
 /// Appends the heading of an entry; answers where it begins.
 fn begin(to: &mut Vec<u8>, key: Key) -> usize {
     let at = to.len();
-    to.extend_from_slice(&key.to_ne_bytes());
-    to.extend_from_slice(&[0; 4]);
+    let [a, b, c, d] = key.to_ne_bytes();
+    to.extend_from_slice(&[a, b, c, d, 0, 0, 0, 0]);
     at
 }
 
@@ -251,6 +251,11 @@ impl<'a> Legacy<'a> {
             at += length;
         }
         Some(found)
+    }
+
+    /// Whether there is a record of a kind.
+    pub fn has(&self, key: Key) -> bool {
+        !self.get(key).is_empty()
     }
 
     /// The latest record of a kind; empty if there is none.

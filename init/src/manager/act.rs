@@ -1,7 +1,9 @@
 //! Does what the engine says, one action after the other. Every failure becomes an event or a line in
 //! the log; nothing here decides what follows from it.
 
-use super::{End, Manager, children::is_main, disk, isolate, keep::number, messages, prepare};
+use super::{
+    End, Manager, children::is_main, disk, isolate, keep::number, messages, paths::below, prepare,
+};
 use crate::{
     file::remove_tree,
     handover::{area::spawning, point::point},
@@ -40,7 +42,7 @@ impl Manager {
             Action::Remove(id) => self.remove(id),
             Action::Publish(id) => self.publish(id),
             Action::Withdraw(id) => {
-                disk::withdraw(&self.paths.outputs, self.database.name(id));
+                disk::withdraw(Path::new(&self.paths.outputs), self.database.name(id));
                 point("withdrawn");
                 self.feed.push(self.clock.now(), self.database.name(id), What::Outputs(Vec::new()));
             }
@@ -148,13 +150,12 @@ impl Manager {
         let mut within = &self.paths.state;
         if publishes && made.is_ok() {
             within = &self.paths.staging;
-            let staging = within.join(name);
-            remove_tree(&staging);
-            made = disk::private_directory(CWD, &staging, owner);
+            let staging = below(within, name);
+            remove_tree(Path::new(&staging));
+            made = disk::private_directory(CWD, Path::new(&staging), owner);
         }
         if let Err(error) = made {
-            let path = within.join(name);
-            let text = format!("cannot make {}: {error}; it is started without", path.display());
+            let text = format!("cannot make {within}/{name}: {error}; it is started without");
             self.report.say(name, &text);
         }
     }
@@ -235,7 +236,7 @@ impl Manager {
         self.publications += 1;
         point("publish");
         if let Err((path, error)) =
-            disk::publish(&self.paths.outputs, name, self.publications, &values)
+            disk::publish(Path::new(&self.paths.outputs), name, self.publications, &values)
         {
             let text = format!(
                 "cannot write {}: {error}; references see the new values, files the old",
@@ -248,18 +249,20 @@ impl Manager {
     }
 
     /// Notes when a service first got somewhere.
-    fn milestone(&mut self, id: ServiceId, to: Phase) {
+    pub(super) fn milestone(&mut self, id: ServiceId, to: Phase) {
         let now = u32::try_from(self.clock.now().ms).unwrap_or(u32::MAX);
         let Some(found) = self.milestones.get_mut(id.index()) else { return };
-        self.children.touch(id);
-        found.wanted.get_or_insert(now);
-        match to {
-            Phase::Starting => drop(found.started.get_or_insert(now)),
-            Phase::Ready if found.ready.is_none() => {
-                found.ready = Some(now);
-                self.ever_ready = self.ever_ready.saturating_add(1);
-            }
-            _ => {}
+        let is_first = note(&mut found.wanted, now);
+        let is_news = match to {
+            Phase::Starting => note(&mut found.started, now),
+            Phase::Ready => note(&mut found.ready, now),
+            _ => false,
+        };
+        if is_first || is_news {
+            self.children.touch(id);
+        }
+        if is_news && to == Phase::Ready {
+            self.ever_ready = self.ever_ready.saturating_add(1);
         }
     }
 
@@ -277,11 +280,14 @@ impl Manager {
                 self.milestone(service, to);
                 // A restart only passes through: what counts is where it is by now.
                 let is_over = |phase| matches!(phase, Phase::Down | Phase::Failed);
-                if is_over(to) && self.engine.view(service).is_some_and(|view| is_over(view.phase))
-                {
+                let view = match to {
+                    // Of these there is nothing to say, and there are the most of them.
+                    Phase::Starting | Phase::Ready if !self.report.verbose => return,
+                    _ => self.engine.view(service),
+                };
+                if is_over(to) && view.is_some_and(|view| is_over(view.phase)) {
                     self.let_go(service);
                 }
-                let view = self.engine.view(service);
                 let cause = view.filter(|_| to == Phase::Stopping).and_then(|view| view.cause);
                 if let Some(text) = cause.and_then(messages::cause) {
                     self.report.say(&name, text);
@@ -304,4 +310,12 @@ impl Manager {
             }
         }
     }
+}
+
+/// Notes when something was for the first time; whether it is now.
+#[inline(never)]
+fn note(first: &mut Option<u32>, now: u32) -> bool {
+    let is_news = first.is_none();
+    first.get_or_insert(now);
+    is_news
 }

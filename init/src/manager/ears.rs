@@ -9,7 +9,7 @@ use rc::{
     model::ServiceId,
 };
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use supervisor::{
     datagram::Sender,
     notify::{Beat, Line, MAX_HEARD, Message, drop_datagram, hear_pipe, hear_socket, take},
@@ -23,7 +23,7 @@ pub enum Ear {
     /// Our end of its pipe, and the line that it is in the middle of.
     Pipe(OwnedFd, Line),
     /// Its socket, the socket's path and the user who may send to it.
-    Socket(OwnedFd, PathBuf, u32),
+    Socket(OwnedFd, String, u32),
 }
 
 /// A service's ear, whose it is, and what it said for people.
@@ -134,7 +134,7 @@ impl Manager {
         // between clone(2) and execve(2) is waited for.
         self.vault.keep(fd, false);
         if let Ear::Socket(_, path, _) = &listening.ear {
-            disk::remove(path).ok();
+            disk::remove(Path::new(path)).ok();
         }
     }
 
@@ -288,7 +288,7 @@ impl Manager {
             }
             Channel::Socket => {
                 let path = self.paths.notify(run.service.0);
-                let fd = supervisor::notify::socket(&path, owner)?;
+                let fd = supervisor::notify::socket(Path::new(&path), owner)?;
                 Ok((Some(Ear::Socket(fd, path, owner.map_or(0, |(uid, _)| uid))), None))
             }
         }

@@ -17,7 +17,7 @@ use crate::handover::{
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rc::{
-    engine::{Action, Event},
+    engine::{Action, Event, Notice},
     model::ServiceId,
 };
 use rustix::{fd::RawFd, process::Pid};
@@ -99,9 +99,17 @@ impl Manager {
             self.stage_queue();
             journal.has_waited = false;
         }
-        let is_news = |action: &&Action| !matches!(action, Action::Notice(_));
-        for action in actions.iter().filter(is_news) {
-            journal.actions.push(*action);
+        for action in actions {
+            match *action {
+                // With nothing before it in the journal, what it notes goes with the event.
+                Action::Notice(Notice::Changed { service, to, .. })
+                    if journal.actions.is_empty() =>
+                {
+                    self.milestone(service, to);
+                }
+                Action::Notice(_) => {}
+                action => journal.actions.push(action),
+            }
         }
         if journal.has_waited || !journal.actions.is_empty() {
             self.vault.stage(JOURNAL, journal);
@@ -170,7 +178,7 @@ impl Manager {
             self.vault.stage(state::of_service(id), record);
         }
         let glance = self.glance();
-        if glance.is_none() || glance != self.vault.glance {
+        if !is_same(glance.as_ref(), self.vault.glance.as_ref()) {
             self.vault.glance = glance;
             let bytes = self.vault.ledger.open(state::SHELL);
             self.vault.ledger.close(self.shell_record(bytes));
@@ -237,6 +245,12 @@ impl Manager {
         next::append(&mut bytes, self.next_count);
         bytes
     }
+}
+
+/// Whether both are there and say the same. (To compare them as a whole, libc would look at each byte.)
+fn is_same(one: Option<&Glance>, other: Option<&Glance>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    one.iter().zip(other).all(|(one, other)| one == other)
 }
 
 /// A pid as a plain number.

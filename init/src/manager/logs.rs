@@ -20,7 +20,6 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
-use std::path::Path;
 use supervisor::{
     backoff::Backoff,
     spawn::{Isolation, Spawner, Spec, Terminal},
@@ -71,7 +70,7 @@ impl Logs {
     /// what is to be taken over is not there.
     pub fn new(
         database: &Database,
-        dir: &Path,
+        dir: &str,
         system: &System,
         before: Option<&Fixed>,
     ) -> Result<Self, Errno> {
@@ -103,7 +102,7 @@ impl Logs {
             "--spool-fd",
             &spool.as_raw_fd().to_string(),
             "--dir",
-            &dir.to_string_lossy(),
+            dir,
             "--max-file",
             &system.log_max_file.to_string(),
             "--max-total",

@@ -35,7 +35,7 @@ mod watch;
 
 pub use guard::Guard;
 pub use logs::OWN_NAME;
-pub use paths::{PATH, Paths};
+pub use paths::{PATH, Paths, below};
 pub use prepare::NO_OOM_PROTECTION;
 pub use report::Report;
 pub use users::account;
@@ -74,7 +74,7 @@ use rustix::{
 };
 use selfcheck::Peaks;
 use signals::Signals;
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, path::Path, time::Duration};
 use supervisor::{
     notify::Glass,
     spawn::Spawner,
@@ -258,16 +258,16 @@ impl Manager {
         // What every process gets, and what hands it over, should have low numbers; see there.
         let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
         let mut spawner = Spawner::new();
-        let states =
-            paths.make().map_err(|(path, error)| cannot("make", &path.to_string_lossy(), error))?;
+        let states = paths.make().map_err(|(path, error)| cannot("make", &path, error))?;
         let logs = Logs::new(&database, &paths.log, &graph.system, before)
             .map_err(|errno| cannot("make", "the log pipes", errno.into()))?;
         let own = logs.own_writer();
         report.set_log(own.map_err(|errno| cannot("make", "the log pipes", errno.into()))?);
         let glass = Glass::new().map_err(|errno| cannot("make", "a pipe", errno.into()))?;
         let poll = Poll::new().map_err(|error| cannot("make", "the poll", error))?;
-        let control = Control::open(&paths.control, &poll, before.map(|fixed| fixed.control))
-            .map_err(|error| cannot("listen on", &paths.control.to_string_lossy(), error))?;
+        let control =
+            Control::open(Path::new(&paths.control), &poll, before.map(|fixed| fixed.control))
+                .map_err(|error| cannot("listen on", &paths.control, error))?;
         let fixed = Fixed {
             services: u16::try_from(database.len()).unwrap_or(u16::MAX),
             database: number(&setup.stored),
@@ -365,7 +365,7 @@ impl Manager {
                 self.report.say("loop", &format!("cannot poll: {error}; it goes on"));
             }
             self.more = false;
-            arm(&self.paths.run, false);
+            arm(Path::new(&self.paths.run), false);
             point("poll");
             for event in &events {
                 self.turn_of(event.token(), event.is_read_closed());

@@ -4,27 +4,27 @@ use rustix::{
     fd::OwnedFd,
     fs::{Mode, OFlags},
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use supervisor::file::{make_directories, open};
 
 /// The programs that services may name without a slash are looked up here.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The run-time directories.
+/// The run-time directories. Texts, as services and clients are told them.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The control socket.
-    pub control: PathBuf,
+    pub control: String,
     /// The directory of the control and notification sockets.
-    pub run: PathBuf,
+    pub run: String,
     /// Outputs, one directory a service.
-    pub outputs: PathBuf,
+    pub outputs: String,
     /// Where services prepare outputs before they commit them.
-    pub staging: PathBuf,
+    pub staging: String,
     /// What services keep over restarts.
-    pub state: PathBuf,
+    pub state: String,
     /// Logs.
-    pub log: PathBuf,
+    pub log: String,
     /// The search path of services.
     pub search: String,
 }
@@ -32,33 +32,33 @@ pub struct Paths {
 impl Paths {
     /// Those of a machine: everything below `/run`.
     pub fn of_machine() -> Self {
-        Self::below(Path::new("/run/jamb"), Path::new("/run/services"), PathBuf::from("/run/log"))
+        Self::below("/run/jamb", "/run/services", "/run/log".to_owned())
     }
 
     /// Those of `jamb supervise`: everything below `dir`, except logs if told so.
-    pub fn of_directory(dir: &Path, log: Option<PathBuf>) -> Self {
+    pub fn of_directory(dir: &str, log: Option<String>) -> Self {
         let search = crate::inherit::variable(c"PATH").and_then(|path| path.into_string().ok());
-        let log = log.unwrap_or_else(|| dir.join("log"));
-        let mut paths = Self::below(dir, &dir.join("services"), log);
+        let log = log.unwrap_or_else(|| below(dir, "log"));
+        let mut paths = Self::below(dir, &below(dir, "services"), log);
         paths.search = search.unwrap_or_else(|| PATH.to_owned());
         paths
     }
 
-    fn below(run: &Path, services: &Path, log: PathBuf) -> Self {
+    fn below(run: &str, services: &str, log: String) -> Self {
         Self {
-            control: run.join("control"),
+            control: below(run, "control"),
             run: run.to_owned(),
-            outputs: services.join("outputs"),
-            staging: services.join("staging"),
-            state: services.join("state"),
+            outputs: below(services, "outputs"),
+            staging: below(services, "staging"),
+            state: below(services, "state"),
             log,
             search: PATH.to_owned(),
         }
     }
 
     /// The notification socket of a service. A number keeps it within the 107 bytes of unix(7).
-    pub fn notify(&self, service: u16) -> PathBuf {
-        self.run.join("notify").join(service.to_string())
+    pub fn notify(&self, service: u16) -> String {
+        below(&self.run, &format!("notify/{service}"))
     }
 
     /// Makes all directories; answers that of the state directories. Those that are there already keep their
@@ -66,12 +66,17 @@ impl Paths {
     ///
     /// # Errors
     /// The path that could not be made, and why.
-    pub fn make(&self) -> Result<OwnedFd, (PathBuf, std::io::Error)> {
-        let notify = self.run.join("notify");
+    pub fn make(&self) -> Result<OwnedFd, (String, std::io::Error)> {
+        let notify = below(&self.run, "notify");
         for dir in [&self.run, &notify, &self.outputs, &self.staging, &self.state, &self.log] {
-            make_directories(dir).map_err(|error| (dir.clone(), error.into()))?;
+            make_directories(Path::new(dir)).map_err(|error| (dir.clone(), error.into()))?;
         }
-        open(&self.state, OFlags::PATH, Mode::empty())
+        open(Path::new(&self.state), OFlags::PATH, Mode::empty())
             .map_err(|error| (self.state.clone(), error.into()))
     }
+}
+
+/// What is so named in a directory.
+pub fn below(directory: &str, name: &str) -> String {
+    [directory, "/", name].concat()
 }

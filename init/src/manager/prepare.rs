@@ -97,7 +97,7 @@ pub fn prepare(
         NodeKind::Longrun(Ready::Notify) if run.role == Role::Run => Channel::Socket,
         _ => Channel::None,
     };
-    let mut env = Environment { words: Words::new(), own: &exec.env };
+    let mut env = Environment { words: Words::with_room(ENVIRONMENT), own: &exec.env };
     env.tell(name, run, paths, channel);
     let watchdog = node.watchdog().filter(|_| channel == Channel::Socket);
     if let Some(Millis(ms)) = watchdog {
@@ -186,6 +186,9 @@ fn finish_arguments(engine: &Engine, run: Incarnation, name: &str) -> [String; 3
     [code.to_string(), signal.to_string(), name.to_owned()]
 }
 
+/// Bytes of a usual environment.
+const ENVIRONMENT: usize = 512;
+
 /// An environment to be, and what the definition says of it itself, which comes last and alone.
 struct Environment<'a> {
     words: Words,
@@ -205,11 +208,11 @@ impl Environment<'_> {
         self.set("PATH", &[&paths.search]);
         self.set("JAMB_SERVICE", &[name]);
         self.set("JAMB_GENERATION", &[&run.generation.to_string()]);
-        self.set("JAMB_OUTPUTS", &[&paths.staging.to_string_lossy(), "/", name]);
-        self.set("JAMB_STATE_DIR", &[&paths.state.to_string_lossy(), "/", name]);
-        self.set("JAMB_RUN_DIR", &[&paths.run.to_string_lossy()]);
+        self.set("JAMB_OUTPUTS", &[&paths.staging, "/", name]);
+        self.set("JAMB_STATE_DIR", &[&paths.state, "/", name]);
+        self.set("JAMB_RUN_DIR", &[&paths.run]);
         if channel == Channel::Socket {
-            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0).to_string_lossy()]);
+            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0)]);
         }
     }
 }

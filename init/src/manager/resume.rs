@@ -30,7 +30,7 @@ use rustix::{
     io::Errno,
     process::Pid,
 };
-use std::{collections::VecDeque, os::fd::IntoRawFd};
+use std::{collections::VecDeque, os::fd::IntoRawFd, path::Path};
 
 const DAMAGED: &str = "the state of the program before is damaged";
 
@@ -108,16 +108,18 @@ impl Vault {
 impl Manager {
     /// Takes over what belongs to the services, and what was being started.
     pub(super) fn take_over(&mut self, handover: &Handover) -> Result<(), String> {
-        arm(&self.paths.run, true);
+        arm(Path::new(&self.paths.run), true);
         point("take-over");
         let legacy = handover.legacy()?;
         let (shell, count) = handover::shell(&legacy)?;
         self.take_shell(shell);
         self.next_count = count.wrapping_add(1);
         for id in self.database.ids() {
-            let service: state::Service =
-                state::read(&legacy, state::of_service(id)).ok_or(DAMAGED)?;
-            self.take_service(id, service);
+            let key = state::of_service(id);
+            // Of one that has none nothing is known yet.
+            if legacy.has(key) {
+                self.take_service(id, state::read(&legacy, key).ok_or(DAMAGED)?);
+            }
         }
         self.take_child(handover);
         let (from, to) = (handover.header(), self.vault.header);
@@ -147,6 +149,7 @@ impl Manager {
     }
 
     fn take_service(&mut self, service: ServiceId, known: state::Service) {
+        self.children.touch(service);
         for (role, generation, pid, group) in known.live {
             if let (Some(pid), Some(group)) = (Pid::from_raw(pid), Pid::from_raw(group)) {
                 self.children.born(pid, group, Incarnation { service, generation, role });
@@ -199,12 +202,9 @@ impl Manager {
         }
     }
 
-    /// Records everything for the first time. From then on the next program goes on from here.
+    /// Records for the first time what is not as it is at first. From then on the next program goes on from here.
     pub(super) fn keep_all(&mut self, fixed: &Fixed, line: &[String]) {
         self.vault.stage(state::FIXED, fixed.clone());
-        for id in self.database.ids() {
-            self.children.touch(id);
-        }
         if let Some(fd) = self.guard.as_ref().and_then(super::Guard::fd) {
             self.vault.keep(fd, true);
         }
@@ -232,7 +232,7 @@ impl Manager {
             self.report.say("handover", &text);
         }
         handover.finish(self.vault.kept());
-        super::disk::sweep(&self.paths.outputs);
+        super::disk::sweep(Path::new(&self.paths.outputs));
         self.children.reap_later();
         self.watch_pidfiles();
         self.is_telling = true;

@@ -12,12 +12,9 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Records of which nobody has a copy.
+    /// Records as they are at first, of which nobody needs a copy.
     pub(super) fn new(all: Vec<Dynamic>) -> Self {
-        let mut touched = Set::new(all.len());
-        for number in 0..all.len() {
-            touched.insert(number);
-        }
+        let touched = Set::new(all.len());
         Self { all, touched }
     }
 

@@ -9,7 +9,7 @@ use crate::model::ServiceId;
 use supervisor::coder::{Coded, decode, encode};
 
 /// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
-pub const SAVED: u8 = 4;
+pub const SAVED: u8 = 5;
 
 /// What is saved is damaged, or of another database or version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Head {
 }
 
 impl Engine {
-    /// A service whose record may have changed since it was last answered here; at first all have.
+    /// A service whose record may have changed since it was last answered here, or since the engine was made.
     pub fn next_touched(&mut self) -> Option<ServiceId> {
         self.dynamic.next_touched().map(id_of)
     }
@@ -67,7 +67,7 @@ impl Engine {
 
     /// An engine that goes on where the one that was saved stood. The graph has to be of the same
     /// database, and time has to go on, too. `record` appends what [`Self::save_record`] wrote to an empty
-    /// buffer.
+    /// buffer, or nothing: a service that was never touched is as it is at first.
     ///
     /// # Errors
     /// If the bytes are damaged or do not fit the graph.
@@ -82,6 +82,9 @@ impl Engine {
         for index in 0..engine.dynamic.len() {
             bytes.clear();
             record(id_of(index), &mut bytes);
+            if bytes.is_empty() {
+                continue;
+            }
             let saved: Option<Dynamic> = decode(&bytes);
             let fresh = &mut engine.dynamic[index];
             *fresh = saved.filter(|saved| saved.has_shape_of(fresh)).ok_or(RestoreError)?;

@@ -7,7 +7,10 @@ use rc::engine::{Engine, Graph, RestoreError};
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Kept {
     head: Vec<u8>,
+    /// Empty if it was never touched.
     records: Vec<Vec<u8>>,
+    /// What those are that were never touched.
+    fresh: Vec<Vec<u8>>,
 }
 
 impl Kept {
@@ -15,12 +18,15 @@ impl Kept {
     pub fn whole(engine: &mut Engine) -> Self {
         let services = 0..engine.graph().len();
         let records = services.map(|at| engine.save_record(id(at), Vec::new())).collect();
-        Self { head: engine.save_head(Vec::new()), records }
+        Self { head: engine.save_head(Vec::new()), records, fresh: Vec::new() }
     }
 
     /// Takes over what was touched.
     pub fn follow(&mut self, engine: &mut Engine) {
-        self.records.resize(engine.graph().len(), Vec::new());
+        if self.records.is_empty() {
+            self.fresh = Self::whole(&mut Engine::new(engine.graph().clone())).records;
+            self.records.resize(self.fresh.len(), Vec::new());
+        }
         if engine.head_was_touched() {
             self.head.clear();
             self.head = engine.save_head(core::mem::take(&mut self.head));
@@ -41,7 +47,7 @@ impl Kept {
             && self.records.iter().enumerate().all(|(at, record)| {
                 scratch.clear();
                 *scratch = engine.save_record(id(at), core::mem::take(scratch));
-                scratch == record
+                scratch == if record.is_empty() { &self.fresh[at] } else { record }
             })
     }
 

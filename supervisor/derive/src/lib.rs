@@ -132,6 +132,9 @@ fn of_enum(name: &str, body: &Group) -> String {
         }
     }
     let count = variants.len();
+    if count > 128 {
+        return "compile_error!(\"the number of a variant is one byte\");".to_owned();
+    }
     let is_plain = variants.iter().all(|(_, fields)| fields.is_empty());
     let (mut numbers, mut blanks, mut codes, mut told) =
         <(String, String, String, String)>::default();
