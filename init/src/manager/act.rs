@@ -14,10 +14,15 @@ use rc::{
     model::{Body, OnFailure, ServiceId},
     proto::{Ending, What},
 };
-use rustix::{fd::AsFd, fs::CWD};
+use rustix::{
+    fd::{AsFd, BorrowedFd},
+    fs::{CWD, Mode},
+    io::Errno,
+};
 use std::path::Path;
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
+    file::{change_owner, make_directory},
     reap,
     signal::Signal,
     spawn::{Isolation, Spec, Terminal},
@@ -75,11 +80,9 @@ impl Manager {
         let owner = prepared.identity.as_ref().map(|identity| (identity.uid, identity.gid));
         // What a service prepares to publish must outlive its checks.
         let fresh = matches!(run.role, Role::Run | Role::Up);
-        self.make_directories(&name, owner, prepared.publishes && fresh);
+        self.own_directories(&name, owner, prepared.publishes && fresh);
         self.remove_pidfile(run);
-        let at = |step| {
-            move |error: rustix::io::Errno| SpawnFailure { step, errno: error.raw_os_error() }
-        };
+        let at = |step| move |error: Errno| SpawnFailure { step, errno: error.raw_os_error() };
         let channel = self.make_channel(run, prepared.channel, owner);
         let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors)).inspect_err(|failure| {
             let program = prepared.argv.first().to_string_lossy();
@@ -110,7 +113,7 @@ impl Manager {
             programs: &prepared.programs,
             argv: &prepared.argv,
             env: &prepared.env,
-            cwd: &prepared.cwd,
+            cwd: prepared.cwd.as_deref().unwrap_or(c"/"),
             umask: prepared.umask,
             limits: &prepared.limits,
             identity: prepared.identity.as_ref(),
@@ -143,20 +146,37 @@ impl Manager {
         Ok(())
     }
 
-    /// A service that cannot have its directories may still do its work, so it is started all the same.
-    fn make_directories(&mut self, name: &str, owner: Option<(u32, u32)>, publishes: bool) {
-        let states = self.resources.states.as_fd();
-        let mut made = disk::private_directory(states, Path::new(name), owner);
+    /// Makes the state directories of all that are about to be started, one after the other: each takes half
+    /// of the time that it would between two starts. A service that cannot have its directories may still do
+    /// its work, so it is started all the same.
+    pub(super) fn make_state_directories(&mut self) {
+        for action in &self.todo {
+            let Action::Spawn(run) = action else { continue };
+            let name = self.database.name(run.service);
+            if let Err(error) =
+                make_directory(self.resources.states.as_fd(), Path::new(name), Mode::RWXU)
+            {
+                self.report.say(name, &without(&self.paths.state, name, error));
+            }
+        }
+    }
+
+    /// The state directory becomes its user's, and what it stages is emptied.
+    fn own_directories(&mut self, name: &str, owner: Option<(u32, u32)>, publishes: bool) {
+        let own = |at: BorrowedFd<'_>, path: &str| {
+            owner.map_or(Ok(()), |owner| change_owner(at, Path::new(path), owner))
+        };
         let mut within = &self.paths.state;
-        if publishes && made.is_ok() {
+        let mut done = own(self.resources.states.as_fd(), name);
+        if publishes && done.is_ok() {
             within = &self.paths.staging;
             let staging = below(within, name);
             remove_tree(Path::new(&staging));
-            made = disk::private_directory(CWD, Path::new(&staging), owner);
+            done = make_directory(CWD, Path::new(&staging), Mode::RWXU)
+                .and_then(|_| own(CWD, &staging));
         }
-        if let Err(error) = made {
-            let text = format!("cannot make {within}/{name}: {error}; it is started without");
-            self.report.say(name, &text);
+        if let Err(error) = done {
+            self.report.say(name, &without(within, name, error));
         }
     }
 
@@ -273,8 +293,9 @@ impl Manager {
             Notice::Exited { incarnation, .. } => Some(incarnation.service),
             Notice::Settled { .. } => None,
         };
-        let name = subject.map_or("", |id| self.database.name(id)).to_owned();
-        self.feed.push(now, &name, What::Engine(notice));
+        let name = subject.map_or("", |id| self.database.name(id));
+        self.feed.push(now, name, What::Engine(notice));
+        let name = name.to_owned();
         match notice {
             Notice::Changed { service, from, to } => {
                 self.milestone(service, to);
@@ -310,6 +331,11 @@ impl Manager {
             }
         }
     }
+}
+
+#[cold]
+fn without(within: &str, name: &str, error: Errno) -> String {
+    format!("cannot make {within}/{name}: {error}; it is started without")
 }
 
 /// Notes when something was for the first time; whether it is now.

@@ -7,13 +7,13 @@ use crate::{
 };
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::{
-    fd::{BorrowedFd, OwnedFd},
+    fd::OwnedFd,
     fs::{CWD, FileType, Mode, OFlags, fchmod},
     io::Errno,
 };
 use std::path::{Path, PathBuf};
 use supervisor::file::{
-    change_owner, lstat, make_directories, make_directory, open, read_link, rename, split, symlink,
+    lstat, make_directories, make_directory, open, read_link, rename, split, symlink,
     unlink_if_there,
 };
 
@@ -128,16 +128,6 @@ pub fn render(path: &Path, content: &[u8], mode: u32, renamed: &AtomicU32) -> Re
 /// Removes a rendered file.
 pub fn remove(path: &Path) -> Result<(), Errno> {
     unlink_if_there(path)
-}
-
-/// A directory that belongs to a service alone, `path` in `at`. What is in it stays.
-pub fn private_directory(
-    at: BorrowedFd<'_>,
-    path: &Path,
-    owner: Option<(u32, u32)>,
-) -> Result<(), Errno> {
-    make_directory(at, path, Mode::RWXU)?;
-    owner.map_or(Ok(()), |owner| change_owner(at, path, owner))
 }
 
 /// What a service's standard input is: nothing. Without `/dev/null`, a pipe that has ended.

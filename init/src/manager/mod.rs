@@ -484,6 +484,7 @@ impl Manager {
         // Whether nothing happened since the last record.
         let mut is_recorded = self.todo.is_empty();
         loop {
+            self.make_state_directories();
             while let Some(action) = self.todo.pop() {
                 // Somebody may be waiting for just this.
                 self.control.serve_again();

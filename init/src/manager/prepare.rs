@@ -33,8 +33,8 @@ pub struct Prepared {
     pub argv: Words,
     /// The environment.
     pub env: Words,
-    /// The working directory.
-    pub cwd: CString,
+    /// The working directory, if it is another than the root.
+    pub cwd: Option<CString>,
     /// The file mode creation mask.
     pub umask: u32,
     /// Resource limits.
@@ -68,27 +68,10 @@ pub fn prepare(
     nofile: (Option<u64>, Option<u64>),
     held: (usize, String),
 ) -> Result<Prepared, String> {
-    let starts = engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
+    let starts = matches!(run.role, Role::Check(_))
+        && engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
     let command = command(record, run.role, starts).ok_or("it has no such program")?;
-    let mut argv = Words::new();
-    for text in &command.argv {
-        argv.push(&[&expand_for(text, run, engine)?]);
-    }
-    if argv.has_zero() {
-        return Err(zero());
-    }
-    let program = argv.first().to_str().unwrap_or_default();
-    if program.is_empty() {
-        return Err("its program's name is empty".to_owned());
-    }
-    let programs = candidates(program, &paths.search);
-    if run.role == Role::Finish {
-        for argument in finish_arguments(engine, run, name) {
-            argv.push(&[&argument]);
-        }
-    }
     let exec = &record.exec;
-    let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
     let node = engine.graph().node(run.service);
     let channel = match node.kind() {
         NodeKind::Longrun(Ready::Fd(number)) if run.role == Role::Run => {
@@ -97,9 +80,42 @@ pub fn prepare(
         NodeKind::Longrun(Ready::Notify) if run.role == Role::Run => Channel::Socket,
         _ => Channel::None,
     };
-    let mut env = Environment { words: Words::with_room(ENVIRONMENT), own: &exec.env };
-    env.tell(name, run, paths, channel);
     let watchdog = node.watchdog().filter(|_| channel == Channel::Socket);
+    // What fails below has this one thing to drop.
+    let mut all = Prepared {
+        programs: Words::new(),
+        argv: Words::new(),
+        env: Words::with_room(ENVIRONMENT),
+        cwd: None,
+        umask: exec.umask.map_or(0o022, u32::from),
+        limits: Vec::new(),
+        identity: None,
+        tty: None,
+        isolation: None,
+        cgroup: cgroups::wanted(record).copied(),
+        channel,
+        publishes: node.outputs().any(|output| !output.fixed),
+        tells_pid: watchdog.is_some(),
+    };
+    for text in &command.argv {
+        all.argv.push(&[&expand_for(text, run, engine)?]);
+    }
+    if all.argv.has_zero() {
+        return Err(zero());
+    }
+    let program = all.argv.first().to_str().unwrap_or_default();
+    if program.is_empty() {
+        return Err("its program's name is empty".to_owned());
+    }
+    candidates(&mut all.programs, program, &paths.search);
+    if run.role == Role::Finish {
+        for argument in finish_arguments(engine, run, name) {
+            all.argv.push(&[&argument]);
+        }
+    }
+    let account = users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
+    let mut env = Environment { words: &mut all.env, own: &exec.env };
+    env.tell(name, run, paths, channel);
     if let Some(Millis(ms)) = watchdog {
         env.set("WATCHDOG_USEC", &[&(u64::from(ms) * 1000).to_string()]);
     }
@@ -107,41 +123,35 @@ pub fn prepare(
         env.set("LISTEN_FDS", &[&count.to_string()]);
         env.set("LISTEN_FDNAMES", &[&names]);
     }
-    if let Some(home) = account.as_ref().and_then(|account| account.home.as_ref()) {
-        env.set("HOME", &[home]);
+    if let Some(account) = account {
+        if let Some(home) = &account.home {
+            env.set("HOME", &[home]);
+        }
+        all.identity = Some(account.identity);
     }
     for (key, text) in &exec.env {
-        env.words.set(key, &[&expand_for(text, run, engine)?]);
+        all.env.set(key, &[&expand_for(text, run, engine)?]);
     }
-    if [&programs, &argv, &env.words].iter().any(|words| words.has_zero()) {
+    if [&all.programs, &all.argv, &all.env].iter().any(|words| words.has_zero()) {
         return Err(zero());
     }
     // jamb has raised its own soft limit to the hard one; a service gets what there was.
-    let mut limits = Vec::new();
     if nofile.0 != nofile.1 {
-        limits.push((SystemResource::Nofile, nofile.0, nofile.1));
+        all.limits.push((SystemResource::Nofile, nofile.0, nofile.1));
     }
     for limit in &exec.limits {
-        limits.push((resource(limit.resource), limit.soft, limit.hard));
+        all.limits.push((resource(limit.resource), limit.soft, limit.hard));
     }
-    Ok(Prepared {
-        programs,
-        argv,
-        env: env.words,
-        cwd: c_string(exec.cwd.clone().unwrap_or_else(|| "/".to_owned()))?,
-        umask: exec.umask.map_or(0o022, u32::from),
-        limits,
-        identity: account.map(|account| account.identity),
-        tty: match &record.body {
-            Body::Longrun { tty, .. } if run.role == Role::Run => tty.clone(),
-            _ => None,
-        },
-        isolation: exec.isolation.as_deref().map(Isolated::new).transpose()?,
-        cgroup: cgroups::wanted(record).copied(),
-        channel,
-        publishes: node.outputs().any(|output| !output.fixed),
-        tells_pid: watchdog.is_some(),
-    })
+    if let Some(cwd) = &exec.cwd {
+        all.cwd = Some(c_string(cwd.clone())?);
+    }
+    if let (Body::Longrun { tty, .. }, Role::Run) = (&record.body, run.role) {
+        all.tty.clone_from(tty);
+    }
+    if let Some(isolation) = &exec.isolation {
+        all.isolation = Some(Isolated::new(isolation)?);
+    }
+    Ok(all)
 }
 
 fn command(record: &Record, role: Role, starts: bool) -> Option<&Command> {
@@ -191,7 +201,7 @@ const ENVIRONMENT: usize = 512;
 
 /// An environment to be, and what the definition says of it itself, which comes last and alone.
 struct Environment<'a> {
-    words: Words,
+    words: &'a mut Words,
     own: &'a [(String, Text)],
 }
 
@@ -218,16 +228,13 @@ impl Environment<'_> {
 }
 
 /// Where a program may be: itself if it has a slash, else in each directory of the search path.
-fn candidates(program: &str, search: &str) -> Words {
-    let mut programs = Words::new();
+fn candidates(programs: &mut Words, program: &str, search: &str) {
     if program.as_bytes().contains(&b'/') {
-        programs.push(&[program]);
-        return programs;
+        return programs.push(&[program]);
     }
     for directory in cut::parts(search, b':').filter(|directory| directory.starts_with('/')) {
         programs.push(&[directory, "/", program]);
     }
-    programs
 }
 
 /// A text for the kernel; an error is for people.
