@@ -83,6 +83,29 @@ fn too_few_descriptors_are_told() {
     fs::remove_dir_all(dir).ok();
 }
 
+/// Who cannot have its directories is started all the same, and whoever reads the log knows.
+#[test]
+fn a_service_without_its_directories_is_started() {
+    let services = vec![
+        script("loud", "test -d $JAMB_STATE_DIR && echo has one; exec sleep 1000"),
+        script("wan", "exec sleep 1000").output("address", "ip"),
+    ];
+    let world = World::start(services);
+    world.ready("loud");
+    world.until_logged("loud", "has one");
+    let run = world.run().join("services");
+    for (name, place) in [("loud", "state"), ("wan", "staging")] {
+        let place = run.join(place);
+        fs::remove_dir_all(&place).unwrap();
+        world.ok(&["restart", name, "--no-wait"]);
+        let text = format!("{name}: cannot make {}/{name}: ", place.display());
+        world.until_logged("jamb", &text);
+        world.until_logged("jamb", "; it is started without");
+        assert!(world.pid(name) > 0);
+    }
+    assert!(world.end().success());
+}
+
 /// A full disk is the collector's trouble: services that write without end, and the manager, go on.
 #[test]
 fn a_full_disk_blocks_nobody() {
