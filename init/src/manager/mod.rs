@@ -414,7 +414,8 @@ impl Manager {
 
     fn turn_of(&mut self, token: Token, is_closed: bool) {
         match token {
-            SIGNAL => {}
+            // What is caught from now on is seen in this turn, or wakes the next.
+            SIGNAL => self.signals.quiet(),
             CONTROL => self.control.accept_later(),
             Token(number) if number < CLIENTS => self.conditions.is_readable(token),
             Token(number) if number >= CHANNELS => {
@@ -426,7 +427,6 @@ impl Manager {
     }
 
     fn take_signals(&mut self) {
-        self.signals.quiet();
         while let Some(signal) = crash::take_signal() {
             point("signal");
             match (self.meaning)(signal) {

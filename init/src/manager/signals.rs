@@ -38,7 +38,7 @@ impl Signals {
         Ok(Self { wake: Some(ManuallyDrop::new(wake)) })
     }
 
-    /// The poll is edge-triggered: the next byte is reported once all before it are read.
+    /// Takes what the handlers wrote. It only wakes; the signals themselves are flags.
     pub fn quiet(&mut self) {
         let mut bytes = [0; 64];
         let Some(wake) = &mut self.wake else { return };
