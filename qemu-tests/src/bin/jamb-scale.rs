@@ -14,7 +14,7 @@ const ROUNDS: usize = 21;
 /// Processes that are killed to see how soon the next one comes.
 const KILLS: usize = 21;
 
-/// What is measured: the shape, how many, and what the ratio is to be at most.
+/// What is measured: the shape, how many, and what the ratio of the times is to be at most.
 const RUNS: &[(Shape, usize, Option<f64>)] = &[
     (Shape::Flat, 100, None),
     (Shape::Flat, 1000, Some(1.3)),
@@ -39,7 +39,7 @@ fn bench() -> Result<()> {
         "# Scale\n\n`jamb supervise` beside a C loop that only does vfork, execve and wait for the same \
          program (`qemu-tests/src/scale/loop.c`): from before the start to all being ready, with a \
          newline on a descriptor, and the processor time of the parent and the children in that. In \
-         turns; the middle of {ROUNDS}, and the extremes; of ratios, the middle one of each \
+         turns, each the first in turn, after a pause; the middle of {ROUNDS}, and the extremes; of ratios, the middle one of each \
          round's. A service has a session of its own, so the \
          loop is measured with setsid(2) as well: where the kernel groups sessions for the scheduler, \
          that alone is felt, most of all on a busy host.\n\n\
@@ -48,9 +48,10 @@ fn bench() -> Result<()> {
     );
     for &(shape, count, aim) in RUNS {
         let load = stand.load(shape, count)?;
-        let measured = side_by_side(&stand, &load, ROUNDS)?;
-        for (measured, what) in measured.into_iter().zip(["time", "processor"]) {
-            let row = row(shape, count, what, measured, aim);
+        let [time, processor] = side_by_side(&stand, &load, ROUNDS)?;
+        for row in
+            [row(shape, count, "time", time, aim), row(shape, count, "processor", processor, None)]
+        {
             eprintln!("{row}");
             writeln!(text, "{row}")?;
         }
