@@ -54,6 +54,7 @@ fn a_failover_turns_to_the_next_and_stays() {
     user.gone();
     // At once, and beside the first one, which tries again.
     let mut b = rig.run("b");
+    rig.events.exited("user", "run");
     let why = rig.world.ok(&["why", "wan"]);
     assert!(why.contains("- tries a, b\n"), "{why}");
     let a = rig.run("a");

@@ -450,6 +450,7 @@ fn a_permanent_failure_stops_for_good() {
         assert_eq!(status["generation"], 1);
         assert!(status["retry_ms"].is_null(), "{status}");
     }
+    rig.events.exited("dependent", "run");
     let why = rig.world.ok(&["why", "dependent"]);
     assert!(why.contains("for good: exit 43"), "{why}");
     // Another code is worth another attempt, and an end that was asked for is no failure.
