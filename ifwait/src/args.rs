@@ -7,7 +7,7 @@ use supervisor::options::{Known, Line};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-usage: ifwait [-v] [-t SECONDS] IFACE [PREDICATE]...
+usage: ifwait [-v] [-t TIME] IFACE [PREDICATE]...
 Wait until all predicates hold for the network interface IFACE.
 
   present    it exists
@@ -16,7 +16,7 @@ Wait until all predicates hold for the network interface IFACE.
   address    it has a usable address, not a link-local one; address4, address6
   route      a default route leaves through it; route4, route6
 
-  -t SECONDS     give up after this time, such as 0.5; 0: check once
+  -t TIME        give up after so many seconds; also 45s, 2m; 0: check once
   -v             print the interface's state, and again each time it changes
   -h, --help     print this
   -V, --version  print the version
@@ -30,7 +30,7 @@ const OPTIONS: &[Known] = &[
     Known::both(b'h', "help", ""),
     Known::both(b'V', "version", ""),
     Known::letter(b'v', ""),
-    Known::letter(b't', "a number of seconds"),
+    Known::letter(b't', "a time such as 5 or 2m"),
 ];
 
 /// A command line.
@@ -75,7 +75,7 @@ pub fn parse(args: Vec<String>) -> Result<Command, String> {
             b'h' => return Ok(Command::Help),
             b'V' => return Ok(Command::Version),
             b'v' => verbose = Some(Verbose),
-            b't' => timeout = Some(seconds(&word)?),
+            b't' => timeout = Some(span(&word)?),
             _ if ifname.is_none() => ifname = Some(valid_name(word)?),
             _ => match word.parse() {
                 Ok(predicate) => predicates.push(predicate),
@@ -105,9 +105,9 @@ fn valid_name(word: String) -> Result<String, String> {
     if valid { Ok(word) } else { Err(["no interface can be called ", &word].concat()) }
 }
 
-fn seconds(word: &str) -> Result<Duration, String> {
-    let wrong = || ["-t: ", word, " is not a number of seconds"].concat();
-    supervisor::decimal::seconds(word).ok_or_else(wrong)
+fn span(word: &str) -> Result<Duration, String> {
+    let wrong = || ["-t: ", word, " is not a time; 5, 0.5, 45s and 2m are"].concat();
+    supervisor::decimal::span(word).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -13,19 +13,8 @@ impl Since {
         if let Some((secs, nanos)) = parse(text) {
             return Some(Since(rfc3339(secs, nanos)));
         }
-        let unit = match text.as_bytes().last()? {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
-            _ => return None,
-        };
-        let digits = &text[..text.len() - 1];
-        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let age = supervisor::decimal::number::<i64>(digits)?.checked_mul(unit)?;
-        Some(Since(rfc3339(now.0.saturating_sub(age), now.1)))
+        let age = supervisor::decimal::with_unit(text)?;
+        Some(Since(rfc3339(now.0.saturating_sub_unsigned(age), now.1)))
     }
 
     /// Whether a line of time `stamp` is to be shown.

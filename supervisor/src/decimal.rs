@@ -39,9 +39,31 @@ pub fn signed(text: &str) -> Option<i64> {
     }
 }
 
-/// A span of time in decimal seconds: `5`, `0.5`, `.25`. What comes after nanoseconds does not count.
+/// A span of time in decimal seconds, `5`, `0.5`, `.25`, or with a unit: `45s`, `2m`, `1h`, `1d`. What comes after
+/// nanoseconds does not count.
 #[must_use]
-pub fn seconds(text: &str) -> Option<Duration> {
+pub fn span(text: &str) -> Option<Duration> {
+    with_unit(text).map_or_else(|| seconds(text), |seconds| Some(Duration::from_secs(seconds)))
+}
+
+/// The seconds of a number with a unit.
+#[must_use]
+pub fn with_unit(text: &str) -> Option<u64> {
+    let (unit, digits) = text.as_bytes().split_last()?;
+    let seconds = match unit {
+        b's' => 1,
+        b'm' => 60,
+        b'h' => 3600,
+        b'd' => 86_400,
+        _ => return None,
+    };
+    if !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    unsigned(&text[..digits.len()])?.checked_mul(seconds)
+}
+
+fn seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = cut::first(text, b'.').unwrap_or((text, ""));
     if whole.starts_with('+') || (whole.is_empty() && fraction.is_empty()) {
         return None;
@@ -118,12 +140,24 @@ mod tests {
             ("1.0000000019", 1_000_000_001),
             ("4294967295", 4_294_967_295_000_000_000),
         ] {
-            assert_eq!(seconds(text), Some(Duration::from_nanos(nanoseconds)), "{text}");
+            assert_eq!(span(text), Some(Duration::from_nanos(nanoseconds)), "{text}");
         }
         for text in
-            ["", ".", "-1", "+1", "1e3", "1.5.2", "1.+5", "5s", "inf", "4294967296", "0,5", "٣"]
+            ["", ".", "-1", "+1", "1e3", "1.5.2", "1.+5", "5w", "inf", "4294967296", "0,5", "٣"]
         {
-            assert_eq!(seconds(text), None, "{text}");
+            assert_eq!(span(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_may_have_a_unit() {
+        for (text, seconds) in
+            [("45s", 45), ("2m", 120), ("1h", 3600), ("1d", 86_400), ("4294967296s", 1 << 32)]
+        {
+            assert_eq!(span(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["s", "ms", "5ms", "5 s", "5ss", "-5s", "+5s", "1.5h", "99999999999999999d"] {
+            assert_eq!(span(text), None, "{text}");
         }
     }
 }

@@ -27,8 +27,8 @@ pub const FOLLOW: Known = Known::both(b'f', "follow", "");
 pub const LINES: Known = Known::both(b'n', "lines", "a number of lines");
 /// `--since WHEN`
 pub const SINCE: Known = Known::name(b'S', "since", "an age or a time");
-/// `-t SECONDS`
-pub const TIMEOUT: Known = Known::both(b't', "timeout", "a number of seconds");
+/// `-t TIME`
+pub const TIMEOUT: Known = Known::both(b't', "timeout", "a time such as 5 or 2m");
 /// `-n`
 pub const NO_WAIT: Known = Known { mark: b'N', letter: Some(b'n'), name: "no-wait", value: "" };
 /// `--all`
@@ -79,11 +79,10 @@ pub fn parse(command: &str, allowed: &Allowed, words: Vec<String>) -> Result<Opt
             }
             b'S' => args.since = Some(value),
             b't' => {
-                let span = decimal::seconds(&value);
-                args.timeout =
-                    Some(span.ok_or_else(|| {
-                        format!("{value} is no number of seconds; 5 and 0.5 are")
-                    })?);
+                let span = decimal::span(&value);
+                args.timeout = Some(
+                    span.ok_or_else(|| format!("{value} is no time; 5, 0.5, 45s and 2m are"))?,
+                );
             }
             b'N' => args.no_wait = true,
             b'A' => args.all = true,
@@ -133,9 +132,9 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (words, problem) in [
             (&["a", "--nope"][..], "cmd: unknown option --nope"),
-            (&["a", "-t"], "cmd: -t needs a number of seconds"),
-            (&["a", "-t", "-1"], "-1 is no number of seconds; 5 and 0.5 are"),
-            (&["a", "-t", "1e3"], "1e3 is no number of seconds; 5 and 0.5 are"),
+            (&["a", "-t"], "cmd: -t needs a time such as 5 or 2m"),
+            (&["a", "-t", "-1"], "-1 is no time; 5, 0.5, 45s and 2m are"),
+            (&["a", "-t", "1e3"], "1e3 is no time; 5, 0.5, 45s and 2m are"),
             (&["a", "--json=1"], "cmd: --json takes no value"),
             (&["a", "-n", "x"], "x is no number of lines"),
             (&[], "cmd needs more: 0 of 1"),

@@ -51,7 +51,7 @@ usage: svc COMMAND [OPTION]… [NAME]…
   reexec                  execute jamb anew; services go on
   upgrade PATH            the same with another version, if it can take over
 
-  -t, --timeout SECONDS   give up after this time (exit code 2)
+  -t, --timeout TIME      give up after 5 or 0.5 seconds, 45s, 2m, … (exit code 2)
   -n, --no-wait           do not wait for the result
   -n, --lines LINES       of log: only so many last lines
   -f, --follow            of log and outputs: go on until interrupted
