@@ -210,9 +210,11 @@ pub fn in_detail(item: &Item) -> String {
     if let Some(selected) = &item.selected {
         row("uses", selected);
     }
+    if item.reloading {
+        row("now", "reloading");
+    }
     if !item.status.is_empty() {
-        let reloading = if item.reloading { " (reloading)" } else { "" };
-        row("says", &format!("{}{reloading}", item.status));
+        row("says", &item.status);
     }
     for Condition { text, holds, now } in &item.conditions {
         let holds = if *holds { "holds" } else { "does not hold" };

@@ -195,6 +195,8 @@ fn an_exit_while_reloading_restarts() {
     child.tell("notify RELOADING=1");
     child.tell("barrier");
     assert_eq!(rig.world.status("daemon")["reloading"], true);
+    let told = rig.world.ok(&["status", "daemon"]);
+    assert!(told.contains("  now         reloading\n"), "{told}");
     child.exit(0);
     let mut child = rig.run("daemon");
     assert_eq!(rig.world.status("daemon")["reloading"], false);
