@@ -3,6 +3,7 @@
 
 use super::{
     End, Manager, children::is_main, disk, isolate, keep::number, messages, paths::below, prepare,
+    prepare::Prepared,
 };
 use crate::{
     file::remove_tree,
@@ -18,6 +19,7 @@ use rustix::{
     fd::{AsFd, BorrowedFd},
     fs::{CWD, Mode},
     io::Errno,
+    process::Pid,
 };
 use std::path::Path;
 use supervisor::{
@@ -77,17 +79,37 @@ impl Manager {
             self.report.say(&name, &format!("cannot be started: {problem}"));
             unprepared
         })?;
+        let pid = self.start(run, &name, &prepared).inspect_err(|failure| {
+            let program = prepared.argv.first().to_string_lossy();
+            let subject = match &prepared.tty {
+                Some(path) if failure.step == SpawnStep::Terminal => path,
+                _ => &*program,
+            };
+            self.report.say(&name, &messages::not_started(*failure, subject));
+            // A child that failed before execve is dead by now and has to be released.
+            self.children.reap_later();
+        })?;
+        self.children.born(pid, pid, run);
+        let number = number(pid).unsigned_abs();
+        self.feed.push(self.clock.now(), &name, What::Spawned { pid: number, role: run.role });
+        Ok(())
+    }
+
+    /// Starts what is prepared.
+    fn start(
+        &mut self,
+        run: Incarnation,
+        name: &str,
+        prepared: &Prepared,
+    ) -> Result<Pid, SpawnFailure> {
         let owner = prepared.identity.as_ref().map(|identity| (identity.uid, identity.gid));
         // What a service prepares to publish must outlive its checks.
         let fresh = matches!(run.role, Role::Run | Role::Up);
-        self.own_directories(&name, owner, prepared.publishes && fresh);
+        self.own_directories(name, owner, prepared.publishes && fresh);
         self.remove_pidfile(run);
         let at = |step| move |error: Errno| SpawnFailure { step, errno: error.raw_os_error() };
         let channel = self.make_channel(run, prepared.channel, owner);
-        let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors)).inspect_err(|failure| {
-            let program = prepared.argv.first().to_string_lossy();
-            self.report.say(&name, &messages::not_started(*failure, &program));
-        })?;
+        let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
         if let Some(ear) = ear {
             self.listen(run, ear, String::new());
         }
@@ -103,12 +125,9 @@ impl Manager {
         let main = self.children.pid(run.service).filter(|_| shares);
         let mounts = main.and_then(isolate::mounts);
         let tty = prepared.tty.as_deref().map(isolate::terminal).transpose();
-        let tty = tty.map_err(at(SpawnStep::Terminal)).inspect_err(|failure| {
-            let path = prepared.tty.as_deref().unwrap_or_default();
-            self.report.say(&name, &messages::not_started(*failure, path));
-        })?;
+        let tty = tty.map_err(at(SpawnStep::Terminal))?;
         let wanted = prepared.cgroup.as_ref();
-        let cgroup = wanted.and_then(|wanted| self.cgroups.enter(&name, wanted, &mut self.report));
+        let cgroup = wanted.and_then(|wanted| self.cgroups.enter(name, wanted, &mut self.report));
         let spec = Spec {
             programs: &prepared.programs,
             argv: &prepared.argv,
@@ -134,16 +153,7 @@ impl Manager {
         self.vault.will_spawn(spawning::SERVICE);
         let spawned = self.spawner.spawn(&spec);
         point("spawned");
-        let pid = spawned.inspect_err(|failure| {
-            let program = prepared.argv.first();
-            self.report.say(&name, &messages::not_started(*failure, &program.to_string_lossy()));
-            // A child that failed before execve is dead by now and has to be released.
-            self.children.reap_later();
-        })?;
-        self.children.born(pid, pid, run);
-        let number = number(pid).unsigned_abs();
-        self.feed.push(self.clock.now(), &name, What::Spawned { pid: number, role: run.role });
-        Ok(())
+        spawned
     }
 
     /// Makes the state directories of all that are about to be started, one after the other: each takes half
