@@ -373,8 +373,7 @@ fn another_version_that_does_not_answer_is_ended() {
     assert_eq!(world.end().code(), Some(0));
 }
 
-/// A new version that crashes while it takes over is followed by the one before; without one, jamb only reaps
-/// from then on, and ends in order.
+/// A new version that crashes while it takes over is followed by the one before.
 #[test]
 fn a_version_that_crashes_at_once_is_followed_by_the_one_before() {
     let world = World::start(two());
@@ -387,13 +386,31 @@ fn a_version_that_crashes_at_once_is_followed_by_the_one_before() {
     assert_eq!(world.pid("talks"), pid);
     // It is the one before: the next one would say so again.
     assert!(!world.log("jamb").contains("the next format"));
+    assert_eq!(world.end().code(), Some(0));
+}
 
-    fs::write(world.run().join("crash"), "take-over abort").unwrap();
-    world::kill(i64::from(world.child.id()), "SEGV");
-    let process = format!("/proc/{pid}");
-    assert!(Path::new(&process).exists(), "services go on");
-    assert_eq!(world.end().code(), Some(111));
-    assert!(!Path::new(&process).exists(), "and end with it");
+/// What follows a crash may crash as well while it takes over: another one takes over from the same memory. Then
+/// jamb only reaps, and ends in order.
+#[test]
+fn a_crash_while_taking_over_is_survived_once() {
+    for place in ["take-over", "taken"] {
+        let world = World::start(two());
+        world.ready("default");
+        let pid = world.pid("talks");
+        fs::write(world.run().join("crash"), format!("{place} segv")).unwrap();
+        world::kill(i64::from(world.child.id()), "SEGV");
+        while crashes(&world) < 2 {}
+        assert_eq!(world.pid("talks"), pid);
+        world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
+        assert_eq!(world.pid("talks"), pid);
+
+        fs::write(world.run().join("crash"), format!("{place} abort 2")).unwrap();
+        world::kill(i64::from(world.child.id()), "SEGV");
+        let process = format!("/proc/{pid}");
+        assert!(Path::new(&process).exists(), "services go on");
+        assert_eq!(world.end().code(), Some(111));
+        assert!(!Path::new(&process).exists(), "and end with it");
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub mod phase {
     pub const ENDING: u32 = 3;
     /// The same, but no other program could go on with it, and there may be a last act to wait for.
     pub const LAST: u32 = 4;
+    /// It reads what the one before left, and is the second to do so: the first crashed.
+    pub const AGAIN: u32 = 5;
 }
 
 /// What is being started outside of a journal, or [`SERVICE`] for the journal's next action.

@@ -203,14 +203,16 @@ fn after_crash(header: &'static Header) -> ! {
         phase::RUNNING if is_loop => header.phase.store(phase::DEGRADED, Relaxed),
         phase::RUNNING => {}
         // Its predecessor was ending the machine, as it crashed.
-        phase::RECOVERING if header.ending.load(Relaxed) != 0 => end(header),
+        phase::RECOVERING | phase::AGAIN if header.ending.load(Relaxed) != 0 => end(header),
         // A new version that cannot take over: the one before can.
         phase::RECOVERING if former >= 0 => {
             header.image.store(former, Relaxed);
             header.former.store(-1, Relaxed);
             header.phase.store(phase::RUNNING, Relaxed);
         }
-        phase::RECOVERING => header.phase.store(phase::DEGRADED, Relaxed),
+        // What it read is as it was, and what it lacked may be there by now.
+        phase::RECOVERING => header.phase.store(phase::AGAIN, Relaxed),
+        phase::AGAIN => header.phase.store(phase::DEGRADED, Relaxed),
         // The next program finds everything stopped, and goes on with the end.
         phase::ENDING if count == 0 => {}
         phase::ENDING | phase::LAST => end(header),

@@ -78,8 +78,9 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
         file::put(c"/dev/kmsg", OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes()).ok();
     }
     header.signal.store(0, Relaxed);
-    let is_degraded = header.phase.load(Relaxed) == phase::DEGRADED;
-    if !is_degraded {
+    let phase = header.phase.load(Relaxed);
+    let is_degraded = phase == phase::DEGRADED;
+    if !is_degraded && phase != phase::AGAIN {
         header.phase.store(phase::RECOVERING, Relaxed);
     }
     // A program that is executed by its descriptor is called by its number.
@@ -101,7 +102,7 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
         watchdog: None,
     };
     let problem = found.check().err();
-    let often = || "it crashed too often, or could not take over".to_owned();
+    let often = || "it crashed too often, or twice could not take over".to_owned();
     found.degraded = is_degraded.then(often).or(problem);
     if found.degraded.is_some() {
         header.phase.store(phase::DEGRADED, Relaxed);

@@ -40,7 +40,7 @@ pub const POINTS: &[&str] = &[
 
 /// The places that a program comes by before its first turn.
 #[cfg(feature = "crash-points")]
-const FIRST: &[&str] = &["take-over", "recover"];
+const FIRST: &[&str] = &["take-over", "taken", "recover"];
 
 #[cfg(not(feature = "crash-points"))]
 mod imp {
@@ -75,16 +75,20 @@ mod imp {
         }
     }
 
-    /// Reads what is asked for, `PLACE WAY`, once.
+    /// Reads what is asked for, `PLACE WAY`, once, or `PLACE WAY TIMES`.
     pub fn arm(run: &Path, is_first: bool) {
         let path = run.join("crash");
         let Ok(text) = fs::read_to_string(&path) else { return };
         let text = text.trim_ascii();
         let (place, way) = cut::first(text, b' ').unwrap_or((text, "abort"));
+        let (way, times) = cut::first(way, b' ').unwrap_or((way, "1"));
         if super::FIRST.contains(&place) != is_first {
             return;
         }
-        fs::remove_file(&path).ok();
+        match times.parse() {
+            Ok(times @ 2u32..) => fs::write(&path, format!("{place} {way} {}", times - 1)).ok(),
+            _ => fs::remove_file(&path).ok(),
+        };
         if let Ok(mut plan) = PLAN.lock() {
             *plan = Some((place.to_owned(), way.to_owned()));
         }

@@ -129,6 +129,7 @@ impl Manager {
             to.store(from.load(Relaxed), Relaxed);
         }
         to.renamed.store(from.renamed.load(Relaxed), Relaxed);
+        point("taken");
         Ok(())
     }
 
