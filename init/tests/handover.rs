@@ -190,6 +190,22 @@ fn crash_at(point: &str, way: &str) {
     fs::remove_dir_all(dir).ok();
 }
 
+/// The socket of a process that was not started is made anew, at the same path.
+#[test]
+fn who_was_about_to_be_started_can_say_that_it_is_ready() {
+    let dir = world::scratch();
+    let mut defs = busy(&dir);
+    defs.retain(|def| def.name == "says");
+    defs.push(bundle("default", &["says"]));
+    let world = World::start_in(dir, &world::database(defs), |_| {});
+    world.ready("says");
+    fs::write(world.run().join("crash"), "spawn segv").unwrap();
+    world.ok(&["restart", "says", "-t", "45"]);
+    assert_eq!(crashes(&world), 1);
+    assert_eq!(world.status("says")["status"], "well");
+    assert_eq!(world.end().code(), Some(0));
+}
+
 #[test]
 fn it_goes_on_from_a_crash_anywhere() {
     for (number, point) in jamb::CRASH_POINTS.iter().enumerate() {

@@ -2,8 +2,14 @@
 //! the log; nothing here decides what follows from it.
 
 use super::{
-    End, Manager, children::is_main, disk, isolate, keep::number, messages, paths::below, prepare,
-    prepare::Prepared,
+    End, Manager,
+    children::is_main,
+    disk, isolate,
+    keep::number,
+    messages,
+    paths::below,
+    prepare,
+    prepare::{Channel, Prepared},
 };
 use crate::{
     file::remove_tree,
@@ -108,6 +114,10 @@ impl Manager {
         self.own_directories(name, owner, prepared.publishes && fresh);
         self.remove_pidfile(run);
         let at = |step| move |error: Errno| SpawnFailure { step, errno: error.raw_os_error() };
+        if prepared.channel != Channel::None {
+            // There is one if the program before made it and crashed. Its path is the next one's.
+            self.stop_listening(run.service);
+        }
         let channel = self.make_channel(run, prepared.channel, owner);
         let (ear, pass) = channel.map_err(at(SpawnStep::Descriptors))?;
         if let Some(ear) = ear {

@@ -101,9 +101,9 @@ const fn token(id: ServiceId) -> Token {
 type ChannelEnds = (Option<Ear>, Option<(OwnedFd, i32)>);
 
 impl Manager {
-    /// Makes `ear` the one of its service, for the next program, too.
+    /// Makes `ear` the one of its service, which has none, for the next program, too.
     pub(super) fn listen(&mut self, run: Incarnation, ear: Ear, status: String) {
-        self.stop_listening(run.service);
+        self.children.touch(run.service);
         let opened = self.children.ears.open(run, ear, status, &self.poll);
         match (opened, self.children.ears.get(run.service)) {
             (Ok(()), Some(listening)) => self.vault.keep(listening.fd().as_raw_fd(), true),
