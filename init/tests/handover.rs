@@ -415,17 +415,16 @@ fn a_crash_while_taking_over_is_survived_once() {
         let pid = world.pid("talks");
         fs::write(world.run().join("crash"), format!("{place} segv")).unwrap();
         world::kill(i64::from(world.child.id()), "SEGV");
-        while crashes(&world) < 2 {}
+        assert!((0..1000).any(|_| crashes(&world) == 2), "{place}");
         assert_eq!(world.pid("talks"), pid);
         world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
         assert_eq!(world.pid("talks"), pid);
 
         fs::write(world.run().join("crash"), format!("{place} abort 2")).unwrap();
         world::kill(i64::from(world.child.id()), "SEGV");
-        let process = format!("/proc/{pid}");
-        assert!(Path::new(&process).exists(), "services go on");
+        // That they go on meanwhile is seen where PID 1 tells of it, in handover_pid1.rs.
         assert_eq!(world.end().code(), Some(111));
-        assert!(!Path::new(&process).exists(), "and end with it");
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "services end with it");
     }
 }
 
@@ -436,13 +435,11 @@ fn five_crashes_in_a_minute_are_a_loop() {
     let pid = world.pid("talks");
     for count in 1..=4 {
         world::kill(i64::from(world.child.id()), "SEGV");
-        while crashes(&world) < count {}
+        assert!((0..1000).any(|_| crashes(&world) == count), "crash {count}");
     }
     world.ok(&["restart", "sleeps", "-t", world::LIMIT]);
     assert_eq!(world.pid("talks"), pid);
     world::kill(i64::from(world.child.id()), "SEGV");
-    let process = format!("/proc/{pid}");
-    assert!(Path::new(&process).exists());
     assert_eq!(world.end().code(), Some(111));
-    assert!(!Path::new(&process).exists());
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }

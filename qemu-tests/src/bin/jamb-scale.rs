@@ -39,10 +39,10 @@ fn bench() -> Result<()> {
         "# Scale\n\n`jamb supervise` beside a C loop that only does vfork, execve and wait for the same \
          program (`qemu-tests/src/scale/loop.c`): from before the start to all being ready, with a \
          newline on a descriptor, and the processor time of the parent and the children in that. In \
-         turns, each the first in turn, after a pause; the middle of {ROUNDS}, and the extremes; of ratios, the middle one of each \
-         round's. A service has a session of its own, so the \
-         loop is measured with setsid(2) as well: where the kernel groups sessions for the scheduler, \
-         that alone is felt, most of all on a busy host.\n\n\
+         turns, each the first in turn, after a pause; the middle of {ROUNDS}, and the extremes; of ratios, \
+         the middle one of each round's. A service has a session of its own, so the loop is \
+         measured with setsid(2) as well: where the kernel groups sessions for the scheduler, that alone is \
+         felt, most of all on a busy host.\n\n\
          | services | | jamb | loop | ratio | aim | loop with sessions | ratio |\n\
          |---|---|--:|--:|--:|--:|--:|--:|\n"
     );
