@@ -30,4 +30,3 @@ pub mod ssh;
 pub mod status;
 pub mod tool;
 pub mod tree;
-pub mod uml;

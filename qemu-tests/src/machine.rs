@@ -67,7 +67,7 @@ const DISGRACES: &[&str] =
 ///
 /// # Panics
 /// Its console told of what none may, and the test has not failed anyway.
-pub(crate) fn end(child: &mut Child, console: &Serial, name: &str) {
+fn end(child: &mut Child, console: &Serial, name: &str) {
     const LAST_WORDS: Duration = Duration::from_secs(5);
     // Both fail only if it has ended, which is what is wanted.
     child.kill().ok();
