@@ -3,15 +3,17 @@
 ARCH ?= x86_64
 BOARD ?= qemu-x86_64
 CARGO = cargo
+# What boards are of: built, booted and measured.
+BOOTED = x86_64 aarch64 armv7 mipsel
 # Whoever watches wants to see that it goes on.
 QUIET = $(shell [ -t 2 ] || echo --quiet)
 
 .PHONY: help dist boot check test bench clean
 
 help:
-	@echo 'make boot  [BOARD=qemu-x86_64|qemu-mipsel] [SERVICES=DIR]  boot a router in QEMU; console here,'
-	@echo '                                                        ssh -p 2222 root@127.0.0.1'
-	@echo 'make dist  [ARCH=x86_64|aarch64|armv7|mips|mipsel]      target/dist/ARCH/jamb, target/dist/jambc'
+	@echo 'make boot  [BOARD=qemu-ARCH] [SERVICES=DIR]  boot a router in QEMU; console here, ssh -p 2222'
+	@echo '                                             root@127.0.0.1; ARCH is one of $(BOOTED)'
+	@echo 'make dist  [ARCH=x86_64|aarch64|armv7|mips|mipsel]  target/dist/ARCH/jamb, target/dist/jambc'
 	@echo 'make check   format, lints and all tests but the QEMU ones: the inner loop'
 	@echo 'make test    everything'
 	@echo 'make bench   sizes, memory and times, into target/bench'
@@ -37,14 +39,12 @@ test:
 	@scripts/setup rust cross qemu
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@scripts/dist x86_64
-	@scripts/dist mipsel
+	@for arch in $(BOOTED); do scripts/dist $$arch || exit; done
 	@JAMB_KILLS=10000 scripts/summary $(CARGO) test --locked --workspace --no-fail-fast
 
 bench:
 	@scripts/setup rust cross qemu
-	@scripts/dist x86_64
-	@scripts/dist mipsel
+	@for arch in $(BOOTED); do scripts/dist $$arch || exit; done
 	$(CARGO) run --locked $(QUIET) -p qemu-tests --bin jamb-scale
 	$(CARGO) run --locked $(QUIET) -p qemu-tests --bin jamb-bench
 

@@ -15,6 +15,10 @@ use std::{
 pub enum Arch {
     /// 64-bit x86.
     X86_64,
+    /// 64-bit ARM.
+    Aarch64,
+    /// 32-bit ARM with hardware floating point, from version 7 on.
+    Armv7,
     /// Little-endian 32-bit MIPS.
     Mipsel,
 }
@@ -25,6 +29,8 @@ impl Arch {
     pub const fn debian(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+            Self::Armv7 => "armhf",
             Self::Mipsel => "mipsel",
         }
     }
@@ -34,6 +40,8 @@ impl Arch {
     pub const fn multiarch(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-linux-gnu",
+            Self::Aarch64 => "aarch64-linux-gnu",
+            Self::Armv7 => "arm-linux-gnueabihf",
             Self::Mipsel => "mipsel-linux-gnu",
         }
     }
@@ -43,6 +51,8 @@ impl Arch {
     pub const fn qemu(self) -> &'static str {
         match self {
             Self::X86_64 => "qemu-system-x86_64",
+            Self::Aarch64 => "qemu-system-aarch64",
+            Self::Armv7 => "qemu-system-arm",
             Self::Mipsel => "qemu-system-mipsel",
         }
     }
@@ -52,6 +62,8 @@ impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Armv7 => "armv7",
             Self::Mipsel => "mipsel",
         })
     }
@@ -63,8 +75,12 @@ impl FromStr for Arch {
     fn from_str(name: &str) -> Result<Self> {
         Ok(match name {
             "x86_64" => Self::X86_64,
+            "aarch64" => Self::Aarch64,
+            "armv7" => Self::Armv7,
             "mipsel" => Self::Mipsel,
-            _ => bail!("{name} is no architecture that images are made for; valid: x86_64, mipsel"),
+            _ => bail!(
+                "{name} is no architecture that images are made for; valid: x86_64, aarch64, armv7, mipsel"
+            ),
         })
     }
 }

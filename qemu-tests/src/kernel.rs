@@ -1,5 +1,5 @@
-//! A bootable kernel out of Debian's package. The compressed kernels are unpacked on the host, which
-//! saves the emulated processor a second or more.
+//! A bootable kernel out of Debian's package. Compressed kernels are unpacked on the host where QEMU boots
+//! them then, which saves the emulated processor a second or more.
 
 use crate::{
     board::{Arch, Board},
@@ -72,14 +72,18 @@ fn version(package: &Package) -> Result<String> {
 
 fn bootable(arch: Arch, source: &Path) -> Result<Vec<u8>> {
     let packed = fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
-    let unpacked = unpack(&packed)
-        .with_context(|| format!("no compressed kernel found in {}", source.display()))?;
+    let unpacked = || {
+        unpack(&packed)
+            .with_context(|| format!("no compressed kernel found in {}", source.display()))
+    };
     match arch {
         // An ELF file, which QEMU boots by its PVH note.
-        Arch::X86_64 => Ok(unpacked),
+        Arch::X86_64 => unpacked(),
         // Bare memory.
-        Arch::Mipsel => elf::wrap_mipsel(&unpacked, MALTA_LOAD, MALTA_ENTRY)
+        Arch::Mipsel => elf::wrap_mipsel(&unpacked()?, MALTA_LOAD, MALTA_ENTRY)
             .with_context(|| format!("{} is too large", source.display())),
+        // One is not compressed; the other finds its place in memory only when it unpacks itself.
+        Arch::Aarch64 | Arch::Armv7 => Ok(packed),
     }
 }
 

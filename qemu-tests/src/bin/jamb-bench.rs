@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-const BOARDS: [&str; 2] = ["qemu-x86_64", "qemu-mipsel"];
+const BOARDS: [&str; 4] = ["qemu-x86_64", "qemu-aarch64", "qemu-armv7", "qemu-mipsel"];
 
 /// Boots of each board; the table shows the middle one and the extremes.
 const BOOTS: usize = 3;

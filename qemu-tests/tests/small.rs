@@ -1,4 +1,4 @@
-//! The small router on a 32-bit MIPS machine, the kind of processor that most small routers have.
+//! The small router on each kind of processor that routers have and that the host need not have.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -21,18 +21,36 @@ const BOOT: Duration = Duration::from_secs(120);
 
 const NEUTRAL: &str = "console";
 
+/// 32-bit MIPS, little-endian: most small routers.
 #[test]
-fn a_small_router_boots_and_follows_its_line() {
+fn mipsel_boots_and_follows_its_line() {
+    boots_and_follows_its_line("qemu-mipsel", "mips");
+}
+
+/// 32-bit ARM: larger routers of yesterday.
+#[test]
+fn armv7_boots_and_follows_its_line() {
+    boots_and_follows_its_line("qemu-armv7", "armv7l");
+}
+
+/// 64-bit ARM: routers of today.
+#[test]
+fn aarch64_boots_and_follows_its_line() {
+    boots_and_follows_its_line("qemu-aarch64", "aarch64");
+}
+
+/// `machine` is what uname(1) calls it.
+fn boots_and_follows_its_line(board: &str, machine: &str) {
     let places = Places::find().unwrap();
-    let board = Board::load(&places.root, "qemu-mipsel").unwrap();
+    let board = Board::load(&places.root, board).unwrap();
     let mut recipe = Recipe::new(&places, board.clone(), None);
-    recipe.name = "test-mipsel".to_owned();
+    recipe.name = format!("test-{}", board.name);
     let image = recipe.build(&places).unwrap();
     let bench = Bench::for_test(&places, &recipe.name).unwrap();
     let mut lab = Lab::start(&places, bench, &board, image, |_, _| {}).unwrap();
     lab.router.console.wait_for("everything is ready", BOOT).unwrap();
     lab.ssh.wait_up(&lab.router.console, LIMIT).unwrap();
-    assert_eq!(lab.ssh.must("uname -m").unwrap().trim(), "mips");
+    assert_eq!(lab.ssh.must("uname -m").unwrap().trim(), machine);
     for service in Status::of(&lab.ssh).unwrap().services() {
         assert_eq!(service.state, "ready", "{}", service.name);
     }
