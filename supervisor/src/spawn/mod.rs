@@ -41,6 +41,10 @@ const CRASHES: [c_int; 6] =
 
 /// The child's stack until execve(2). It calls a few shallow functions; 32 KiB is ample.
 const STACK: usize = 32 * 1024;
+/// Left free above its first frame. musl's syscall(2) reads six arguments whatever it was given, those on the stack
+/// from above its caller's frame; a function that never returns need not save a register there, so that what lay
+/// behind the stack was read, and was not always memory.
+const HEADROOM: usize = 64;
 
 /// Who a process runs as.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -216,7 +220,7 @@ impl Spawner {
         // this mask and clears it when all dispositions are at their default.
         let blocked = Blocked::all();
         let top = self.stack.as_mut_ptr_range().end;
-        let aligned = (top as usize) & !15;
+        let aligned = (top as usize - HEADROOM) & !15;
         let back = top as usize - aligned;
         // SAFETY: `child_main` is a C function that never returns and runs on the stack below
         // `aligned`, which is 16-byte aligned, inside `self.stack` and used by nobody else, since the
