@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod disks;
+
+use disks::{LIMIT, OWN_INIT, drive, helper, shell};
 use qemu_tests::{
     board::Board,
     disk,
@@ -17,11 +20,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
-
-/// Many times what it takes on an idle host.
-const LIMIT: Duration = Duration::from_secs(60);
 
 const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
@@ -44,7 +43,7 @@ impl Starter {
     fn new(name: &'static str) -> Self {
         let places = Places::find().unwrap();
         let board = Board::load(&places.root, "qemu-x86_64").unwrap();
-        let helper = helper(name, &places, &board);
+        let helper = helper(&places, &board, name);
 
         let folder = places.root.join("qemu-tests/machines/direct");
         let mut bare = board.clone();
@@ -77,34 +76,16 @@ impl Starter {
 
     fn start_on(&self, disk: &Path, words: &str) -> Alone {
         let bench = Bench::for_test(&self.places, self.name).unwrap();
-        let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
+        let drive = drive(disk, "disk", "");
         Alone::start(&self.places, bench, &self.board, self.helper.clone(), |plan| {
             // Shows what jamb leaves in the kernel's log when it can do nothing else.
             plan.cmdline = format!("loglevel=5 {ROOT} {words}");
             plan.ends_at_reboot = false;
-            plan.options = ["-drive", &drive, "-device", "virtio-blk-pci,drive=disk"]
-                .map(str::to_owned)
-                .to_vec();
+            plan.options = drive.to_vec();
+            plan.options.extend(["-device", "virtio-blk-pci,drive=disk"].map(str::to_owned));
         })
         .unwrap()
     }
-}
-
-/// An initramfs without a first process.
-fn helper(name: &str, places: &Places, board: &Board) -> Image {
-    let folder = places.root.join("qemu-tests/machines/root/helper");
-    let mut recipe = Recipe::new(places, board.clone(), Some(folder));
-    recipe.name = format!("{name}-helper");
-    let mut builder = recipe.start(places).unwrap();
-    builder.tree.remove("/init").unwrap();
-    builder.finish(&recipe.name).unwrap()
-}
-
-/// Types a command, and waits for what it prints.
-fn shell(alone: &mut Alone, command: &str, prints: &str) {
-    let console = &mut alone.machine.console;
-    console.send(&format!("{command}\n")).unwrap();
-    console.wait_for(prints, LIMIT).unwrap();
 }
 
 /// Waits for a boot, and for the shell that reads what is typed.
@@ -116,8 +97,7 @@ fn wait_ready(alone: &mut Alone) {
 fn wait_shell(alone: &mut Alone) {
     alone.machine.console.wait_for("/ # ", LIMIT).unwrap();
     shell(alone, "svc wait default && echo ready=$((40+2))", "ready=42");
-    // The kernel says it when it has no first process from elsewhere.
-    shell(alone, "dmesg | grep -c 'Run /sbin/init as init process'", r"\n1\r");
+    shell(alone, OWN_INIT, r"\n1\r");
 }
 
 /// Waits until the machine starts anew.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod disks;
+
+use disks::{LIMIT, OWN_INIT, drive, helper, shell};
 use qemu_tests::{
     board::Board,
     disk,
@@ -15,9 +18,6 @@ use qemu_tests::{
 };
 use serde_json::json;
 use std::{fs, path::PathBuf, time::Duration};
-
-/// Many times what it takes on an idle host.
-const LIMIT: Duration = Duration::from_secs(60);
 
 const PART_UUID: &str = "89abcdef-0123-4567-89ab-cdef01234567";
 const ROOT_UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -81,9 +81,7 @@ impl Flash {
     }
 
     fn drive(&self, file: &str, id: &str, how: &str) -> [String; 2] {
-        let path = self.directory.join(file);
-        let path = path.display();
-        ["-drive".to_owned(), format!("if=none,id={id},format=raw,file={path}{how}")]
+        drive(&self.directory.join(file), id, how)
     }
 
     fn start(&self, image: Image, cmdline: &str, options: Vec<String>) -> Alone {
@@ -95,13 +93,6 @@ impl Flash {
         };
         Alone::start(&self.places, bench, &self.board, image, change).unwrap()
     }
-}
-
-/// Types a command, and waits for what it prints.
-fn shell(alone: &mut Alone, command: &str, prints: &str) {
-    let console = &mut alone.machine.console;
-    console.send(&format!("{command}\n")).unwrap();
-    console.wait_for(prints, LIMIT).unwrap();
 }
 
 fn wait_system(alone: &mut Alone) {
@@ -241,12 +232,7 @@ fn a_squashfs_or_a_ubifs_in_a_volume_of_nand() {
 #[test]
 fn a_jffs2_or_a_ubifs_that_the_kernel_mounts_itself() {
     let flash = Flash::new("test-root-kernel");
-    let folder = flash.places.root.join("qemu-tests/machines/root/helper");
-    let mut recipe = Recipe::new(&flash.places, flash.board.clone(), Some(folder));
-    recipe.name = format!("{}-helper", flash.name);
-    let mut builder = recipe.start(&flash.places).unwrap();
-    builder.tree.remove("/init").unwrap();
-    let image = builder.finish(&recipe.name).unwrap();
+    let image = helper(&flash.places, &flash.board, &flash.name);
     // As flash is when it is erased.
     fs::write(flash.directory.join("flash"), vec![0xff; 32 << 20]).unwrap();
     let mut options = Vec::new();
@@ -254,12 +240,10 @@ fn a_jffs2_or_a_ubifs_that_the_kernel_mounts_itself() {
         options.extend(flash.drive(file, file, how));
         options.extend(["-device".to_owned(), format!("virtio-blk-pci,drive={file}")]);
     }
-    // The kernel says it when it has no first process from elsewhere.
-    let own = "dmesg | grep -c 'Run /sbin/init as init process'";
     let cmdline = "root=mtd0 rootfstype=jffs2 rw";
     let mut alone = flash.start(image.clone(), cmdline, options.clone());
     wait_system(&mut alone);
-    shell(&mut alone, own, r"\n1\r");
+    shell(&mut alone, OWN_INIT, r"\n1\r");
     shell(&mut alone, "grep ' / ' /proc/mounts", " / jffs2 rw");
     shell(&mut alone, "kill -SEGV 1; svc version", "1 crashes survived");
     shell(&mut alone, "echo kept >/kept; reboot -r 'into flash'", "shutdown: rebooting");
@@ -275,7 +259,7 @@ fn a_jffs2_or_a_ubifs_that_the_kernel_mounts_itself() {
 
     let mut alone = flash.start(image, "root=ubi0:rootfs rootfstype=ubifs rw", options);
     wait_system(&mut alone);
-    shell(&mut alone, own, r"\n1\r");
+    shell(&mut alone, OWN_INIT, r"\n1\r");
     shell(&mut alone, "grep ' / ' /proc/mounts", " / ubifs rw");
     shell(&mut alone, "kill -SEGV 1; svc version", "1 crashes survived");
     shell(&mut alone, "echo written >/file; cat /file", r"\nwritten\r");
