@@ -3,7 +3,10 @@
 
 use crate::predicate::Predicate;
 use std::time::Duration;
-use supervisor::options::{Known, Line};
+use supervisor::{
+    options::{Known, Line},
+    problem::Problem,
+};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -65,7 +68,7 @@ pub struct Verbose;
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: Vec<String>) -> Result<Command, String> {
+pub fn parse(args: Vec<String>) -> Result<Command, Problem> {
     let (mut verbose, mut timeout) = (None, None);
     let mut ifname: Option<String> = None;
     let mut predicates = Vec::new();
@@ -90,23 +93,23 @@ pub fn parse(args: Vec<String>) -> Result<Command, String> {
     Ok(Command::Wait(Wait { ifname, predicates, timeout, verbose }))
 }
 
-fn unknown_predicate(word: &str) -> String {
+fn unknown_predicate(word: &str) -> Problem {
     let names = Predicate::ALL.map(|one| one.name().to_owned()).join(", ");
-    ["unknown predicate ", word, "; there are ", &names].concat()
+    ["unknown predicate ", word, "; there are ", &names].concat().into()
 }
 
 /// What no interface can be called would be waited for in vain (`dev_valid_name()` in
 /// net/core/dev.c; alternative names may be longer).
-fn valid_name(word: String) -> Result<String, String> {
+fn valid_name(word: String) -> Result<String, Problem> {
     let refused = |byte: u8| byte == b'/' || byte == 0 || byte.is_ascii_whitespace();
     let valid = !matches!(word.as_str(), "" | "." | "..")
         && word.len() <= NAME_LONGEST
         && !word.bytes().any(refused);
-    if valid { Ok(word) } else { Err(["no interface can be called ", &word].concat()) }
+    if valid { Ok(word) } else { Err(["no interface can be called ", &word].concat().into()) }
 }
 
-fn span(word: &str) -> Result<Duration, String> {
-    let wrong = || ["-t: ", word, " is not a time; 5, 0.5, 45s and 2m are"].concat();
+fn span(word: &str) -> Result<Duration, Problem> {
+    let wrong = || ["-t: ", word, " is not a time; 5, 0.5, 45s and 2m are"].concat().into();
     supervisor::decimal::span(word).ok_or_else(wrong)
 }
 
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
     use crate::predicate::Family;
 
-    fn parse(line: &str) -> Result<Command, String> {
+    fn parse(line: &str) -> Result<Command, Problem> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         super::parse(words)
     }

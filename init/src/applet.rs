@@ -2,6 +2,7 @@
 //! argument (`jamb svc status`).
 
 use crate::exit::{self, Stream};
+use std::fmt::Write as _;
 use supervisor::cut;
 
 /// jamb's version.
@@ -53,7 +54,7 @@ pub fn run(mut args: Vec<String>) -> i32 {
     // The kernel's and the applets' links decide by their own name alone.
     let name = cut::last(&program, b'/').map_or(program.as_str(), |(_, name)| name);
     if std::process::id() != 1 && args.iter().any(|arg| cut::after(arg, "\u{fffd}").is_some()) {
-        exit::complain(name, "an argument is not UTF-8; nothing was done");
+        exit::complain(name, format_args!("an argument is not UTF-8; nothing was done"));
         return exit::USAGE;
     }
     // A login shell's leading minus is not part of the name; nothing else is forgiven.
@@ -78,11 +79,11 @@ pub fn run(mut args: Vec<String>) -> i32 {
             exit::OK
         }
         ("--version" | "-V" | "version", None) => {
-            exit::say(&format!("jamb {VERSION}\n"));
+            exit::tell(format_args!("jamb {VERSION}\n"));
             exit::OK
         }
         (other, None) => {
-            exit::complain("jamb", &format!("no applet is called {other}; see jamb --help"));
+            exit::complain("jamb", format_args!("no applet is called {other}; see jamb --help"));
             exit::USAGE
         }
     }
@@ -98,7 +99,7 @@ fn help() -> String {
          usage: jamb APPLET [ARGUMENT]…, or a link to jamb with an applet's name\n\n"
     );
     for applet in APPLETS {
-        text.push_str(&format!("  {:<14} {}\n", applet.name, applet.what));
+        writeln!(text, "  {:<14} {}", applet.name, applet.what).ok();
     }
     text.push_str("\nEach applet has --help and --version.\n");
     text
@@ -108,7 +109,7 @@ fn help() -> String {
 pub fn asked_for_help(call: &Call, help: &str) -> Option<i32> {
     match call.args.first()?.as_str() {
         "--help" | "-h" => exit::say(help),
-        "--version" | "-V" => exit::say(&format!("{} (jamb {VERSION})\n", call.name)),
+        "--version" | "-V" => exit::tell(format_args!("{} (jamb {VERSION})\n", call.name)),
         _ => return None,
     }
     Some(exit::OK)

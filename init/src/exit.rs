@@ -1,7 +1,10 @@
 //! Exit codes of all applets, and the one way to write to people: best effort, never a panic.
 
 use rustix::fd::BorrowedFd;
-use std::io::{self, Write};
+use std::{
+    fmt::{Arguments, format},
+    io::{self, Write},
+};
 use supervisor::cut;
 
 /// It worked.
@@ -17,9 +20,38 @@ pub const USAGE: i32 = 100;
 /// The system refused something, or jamb cannot be reached.
 pub const SYSTEM: i32 = 111;
 
+/// Why an applet does not do what it was asked to: an exit code, and a text for people. It is one pointer, for the
+/// same reason as a [`supervisor::problem::Problem`].
+pub struct Failure(Box<(i32, String)>);
+
+impl Failure {
+    /// With one of the codes above.
+    #[cold]
+    #[inline(never)]
+    pub fn new(code: i32, text: Arguments<'_>) -> Self {
+        Self(Box::new((code, format(text))))
+    }
+
+    /// What the process that failed for it ends with.
+    pub const fn code(&self) -> i32 {
+        self.0.0
+    }
+
+    /// Says it, and answers the exit code.
+    pub fn report(&self, who: &str) -> i32 {
+        complain(who, format_args!("{}", self.0.1));
+        self.code()
+    }
+}
+
 /// Writes to the standard output. If nobody reads it, nobody misses it.
 pub fn say(text: &str) {
     can_say(text);
+}
+
+/// The same of what is not a text yet.
+pub fn tell(text: Arguments<'_>) {
+    say(&format(text));
 }
 
 /// The same, answering whether somebody took it.
@@ -54,7 +86,7 @@ impl Write for Stream {
 }
 
 /// Writes one line to the standard error, prefixed with who speaks.
-pub fn complain(who: &str, text: &str) {
+pub fn complain(who: &str, text: Arguments<'_>) {
     let line = format!("{who}: {text}\n");
     Stream::err().write_all(line.as_bytes()).ok();
 }

@@ -8,6 +8,7 @@ use rustix::{
 };
 use std::{
     ffi::{CStr, CString},
+    fmt::{Arguments, format},
     path::Path,
 };
 use supervisor::file::{each_name, open};
@@ -50,9 +51,19 @@ pub fn text(path: &str, limit: usize) -> String {
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The same by a path that is not a text yet.
+pub fn text_of(path: Arguments<'_>, limit: usize) -> String {
+    text(&format(path), limit)
+}
+
 /// A path for system calls. One with a NUL in it, which the compiler lets nobody write, is empty.
 pub fn c_path(path: &str) -> CString {
     CString::new(path).unwrap_or_default()
+}
+
+/// The same of what is not a text yet.
+pub fn c_path_of(path: Arguments<'_>) -> CString {
+    c_path(&format(path))
 }
 
 /// Opens a file and writes to it at once; `mode` is that of a file that is made.

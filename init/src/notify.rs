@@ -12,7 +12,10 @@ use std::os::{
         net::{SocketAddr, UnixDatagram},
     },
 };
-use supervisor::{cut, decimal};
+use supervisor::{
+    cut, decimal,
+    problem::{Problem, problem},
+};
 
 const HELP: &str = "\
 usage: notify [WORD]…
@@ -56,7 +59,7 @@ pub fn main(call: Call) -> i32 {
         match assignment(word) {
             Ok(line) => message.push_str(&line),
             Err(problem) => {
-                exit::complain("notify", &format!("{problem}; nothing sent"));
+                exit::complain("notify", format_args!("{problem}; nothing sent"));
                 return exit::USAGE;
             }
         }
@@ -68,14 +71,14 @@ pub fn main(call: Call) -> i32 {
     match send(message.as_bytes()) {
         Ok(()) => exit::OK,
         Err(problem) => {
-            exit::complain("notify", &problem);
+            exit::complain("notify", format_args!("{problem}"));
             exit::SYSTEM
         }
     }
 }
 
 /// The line of sd_notify(3) that a word stands for.
-fn assignment(word: &str) -> Result<String, String> {
+fn assignment(word: &str) -> Result<String, Problem> {
     if let Some((_, line)) = WORDS.iter().find(|(known, _)| *known == word) {
         // MONOTONIC_USEC, which systemd wants beside it, is the time at which it is sent.
         return Ok(if word == "RELOADING" {
@@ -89,10 +92,10 @@ fn assignment(word: &str) -> Result<String, String> {
             Some(seconds) => {
                 Ok(format!("EXTEND_TIMEOUT_USEC={}", seconds.saturating_mul(1_000_000)))
             }
-            None => Err(format!("{span} is no number of seconds")),
+            None => Err(problem!("{span} is no number of seconds")),
         },
         Some(_) => Ok(word.to_owned()),
-        None => Err(format!("{word} is no word and no assignment; see notify --help")),
+        None => Err(problem!("{word} is no word and no assignment; see notify --help")),
     }
 }
 
@@ -104,7 +107,7 @@ fn monotonic_usec() -> u64 {
     })
 }
 
-fn send(message: &[u8]) -> Result<(), String> {
+fn send(message: &[u8]) -> Result<(), Problem> {
     let name = crate::inherit::variable(c"NOTIFY_SOCKET");
     let name = name.ok_or("NOTIFY_SOCKET is not set: the service is not ready = \"notify\"")?;
     let cannot = |error: std::io::Error| format!("cannot tell {}: {error}", name.to_string_lossy());

@@ -2,7 +2,8 @@
 
 use crate::{
     applet::{Call, asked_for_help},
-    exit, file, inherit,
+    exit::{self, Failure},
+    file, inherit,
     svc::{Connection, Error},
 };
 use core::ffi::CStr;
@@ -10,10 +11,12 @@ use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, Request},
 };
+use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
 use supervisor::{
     cut, decimal,
     options::{Known, Line},
+    problem::{Problem, problem},
 };
 
 const HELP: &str = "\
@@ -56,20 +59,17 @@ pub fn main(call: Call) -> i32 {
     let change = match parse(call.args) {
         Ok(change) => change,
         Err(problem) => {
-            exit::complain("output", &format!("{problem}; nothing changed; see output --help"));
+            exit::complain("output", format_args!("{problem}; nothing changed; see output --help"));
             return exit::USAGE;
         }
     };
     match publish(change) {
         Ok(()) => exit::OK,
-        Err((code, problem)) => {
-            exit::complain("output", &problem);
-            code
-        }
+        Err(failure) => failure.report("output"),
     }
 }
 
-fn parse(args: Vec<String>) -> Result<Change, String> {
+fn parse(args: Vec<String>) -> Result<Change, Problem> {
     let mut change = Change::default();
     let mut line = Line::new(args, OPTIONS);
     while let Some((mark, word)) = line.take()? {
@@ -85,7 +85,7 @@ fn parse(args: Vec<String>) -> Result<Change, String> {
         }
     }
     if change.values.is_empty() && !change.replace && !change.commit {
-        return Err("nothing to publish".to_owned());
+        return Err("nothing to publish".into());
     }
     Ok(change)
 }
@@ -110,34 +110,42 @@ fn slot<'a>(values: &'a mut Values, key: &str) -> &'a mut Option<String> {
     &mut values[at].1
 }
 
-fn publish(mut change: Change) -> Result<(), (i32, String)> {
+fn system(text: Arguments<'_>) -> Failure {
+    Failure::new(exit::SYSTEM, text)
+}
+
+fn publish(mut change: Change) -> Result<(), Failure> {
     let variable = |name: &CStr| {
         inherit::variable(name).and_then(|value| value.into_string().ok()).ok_or_else(|| {
             let name = name.to_string_lossy();
-            (exit::SYSTEM, format!("{name} is not set: output is for the programs of a service"))
+            system(format_args!("{name} is not set: output is for the programs of a service"))
         })
     };
     let service = variable(c"JAMB_SERVICE")?;
     let generation = variable(c"JAMB_GENERATION")?;
     let generation = decimal::number(&generation)
-        .ok_or_else(|| (exit::SYSTEM, format!("JAMB_GENERATION={generation} is no number")))?;
+        .ok_or_else(|| system(format_args!("JAMB_GENERATION={generation} is no number")))?;
     let mut staged = Vec::new();
     if change.commit {
         staged = take_staged(Path::new(&variable(c"JAMB_OUTPUTS")?), &mut change.values)
-            .map_err(|problem| (exit::SYSTEM, problem))?;
+            .map_err(|problem| system(format_args!("{problem}")))?;
     }
     let request =
         Request::Publish { service, generation, values: change.values, replace: change.replace };
     let asked = Connection::open().and_then(|mut connection| connection.ask(request));
     match asked {
         Ok(Reply::Done) => {}
-        Ok(Reply::Refused(problem)) => return Err((exit::FAILED, problem)),
-        Ok(Reply::Unknown(name)) => {
-            return Err((exit::FAILED, format!("there is no service {name}")));
+        Ok(Reply::Refused(problem)) => {
+            return Err(Failure::new(exit::FAILED, format_args!("{problem}")));
         }
-        Ok(_) => return Err((exit::SYSTEM, "jamb answered something else".to_owned())),
-        Err(error @ Error::Frame(_)) => return Err((exit::FAILED, error.to_string())),
-        Err(error) => return Err((exit::SYSTEM, error.to_string())),
+        Ok(Reply::Unknown(name)) => {
+            return Err(Failure::new(exit::FAILED, format_args!("there is no service {name}")));
+        }
+        Ok(_) => return Err(system(format_args!("jamb answered something else"))),
+        Err(error @ Error::Frame(_)) => {
+            return Err(Failure::new(exit::FAILED, format_args!("{error}")));
+        }
+        Err(error) => return Err(system(format_args!("{error}"))),
     }
     for path in staged {
         // What is published and stays behind is published once more next time; that harms nobody.
@@ -147,10 +155,10 @@ fn publish(mut change: Change) -> Result<(), (i32, String)> {
 }
 
 /// The files in the staging directory. Names that begin with a dot are files being written.
-fn take_staged(directory: &Path, values: &mut Values) -> Result<Vec<PathBuf>, String> {
+fn take_staged(directory: &Path, values: &mut Values) -> Result<Vec<PathBuf>, Problem> {
     let mut staged = Vec::new();
     let keys = file::names(directory)
-        .map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
+        .map_err(|error| problem!("cannot read {}: {error}", directory.display()))?;
     for key in keys {
         if key.starts_with('.') {
             continue;
@@ -158,9 +166,9 @@ fn take_staged(directory: &Path, values: &mut Values) -> Result<Vec<PathBuf>, St
         let path = directory.join(&key);
         // A byte too long is enough to be refused.
         let text = file::read(&path, MAX_VALUE + 2)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            .map_err(|error| problem!("cannot read {}: {error}", path.display()))?;
         let text =
-            String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+            String::from_utf8(text).map_err(|_| problem!("{} is not UTF-8", path.display()))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         if !values.iter().any(|(name, _)| *name == key) {
             values.push((key, Some(text.to_owned())));
@@ -175,7 +183,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn read(words: &[&str]) -> Result<Change, String> {
+    fn read(words: &[&str]) -> Result<Change, Problem> {
         parse(words.iter().map(|&word| word.to_owned()).collect())
     }
 

@@ -16,6 +16,7 @@ use rustix::{
 use supervisor::{
     cut, decimal,
     options::{Known, Line},
+    problem::{Problem, problem},
 };
 
 const HELP: &str = "\
@@ -72,7 +73,7 @@ pub fn main(call: Call) -> i32 {
     let options = match parse(call.args) {
         Ok(options) => options,
         Err(problem) => {
-            exit::complain(call.name, &format!("{problem}; nothing was done; see --help"));
+            exit::complain(call.name, format_args!("{problem}; nothing was done; see --help"));
             return exit::USAGE;
         }
     };
@@ -86,7 +87,7 @@ pub fn main(call: Call) -> i32 {
         _ => Ending::Reboot,
     };
     if let Err(problem) = check(call.name, &options) {
-        exit::complain(call.name, &format!("{problem}; nothing was done"));
+        exit::complain(call.name, format_args!("{problem}; nothing was done"));
         return exit::FAILED;
     }
     std::thread::sleep(core::time::Duration::from_secs(options.delay));
@@ -95,20 +96,20 @@ pub fn main(call: Call) -> i32 {
             sync();
         }
         let error = machine::end_now(how);
-        exit::complain(call.name, &format!("the kernel refuses: {error}; nothing was done"));
+        exit::complain(call.name, format_args!("the kernel refuses: {error}; nothing was done"));
         return exit::SYSTEM;
     }
     let (why, last_act) = (options.reason, options.last_act);
     let request = Request::Shutdown { how, now: options.kill, why, last_act: last_act.clone() };
     match Connection::open().and_then(|mut connection| connection.ask(request)) {
         Ok(Reply::Refused(problem)) => {
-            exit::complain(call.name, &problem);
+            exit::complain(call.name, format_args!("{problem}"));
             exit::FAILED
         }
         // Who ends does not always say goodbye.
         Ok(_) | Err(Error::Broken(_)) => exit::OK,
         Err(error) if how == Ending::Kexec || !last_act.is_empty() => {
-            exit::complain(call.name, &format!("{error}; a signal cannot ask for that"));
+            exit::complain(call.name, format_args!("{error}; a signal cannot ask for that"));
             exit::SYSTEM
         }
         Err(error) => by_signal(call.name, how, &error),
@@ -116,13 +117,13 @@ pub fn main(call: Call) -> i32 {
 }
 
 /// What would fail only when there is no way back.
-fn check(name: &str, options: &Options) -> Result<(), String> {
+fn check(name: &str, options: &Options) -> Result<(), Problem> {
     if options.kexec {
         if name != "reboot" {
-            return Err(format!("-x is for reboot, not for {name}"));
+            return Err(problem!("-x is for reboot, not for {name}"));
         }
         if text("/sys/kernel/kexec_loaded", 16).trim_ascii() != "1" {
-            return Err("no kernel is loaded; kexec -l loads one".to_owned());
+            return Err("no kernel is loaded; kexec -l loads one".into());
         }
     }
     let directory = &options.last_act;
@@ -130,24 +131,24 @@ fn check(name: &str, options: &Options) -> Result<(), String> {
         return Ok(());
     }
     if options.force {
-        return Err("-m needs the orderly end, -f is none".to_owned());
+        return Err("-m needs the orderly end, -f is none".into());
     }
     if !directory.starts_with("/run/") || cut::parts(directory, b'/').any(|part| part == "..") {
-        return Err(format!("{directory} is not below /run, so it might be unmounted itself"));
+        return Err(problem!("{directory} is not below /run, so it might be unmounted itself"));
     }
     let program = format!("{directory}/maintenance");
     access(&*c_path(&program), Access::EXEC_OK)
-        .map_err(|error| format!("cannot execute {program}: {error}"))?;
+        .map_err(|error| problem!("cannot execute {program}: {error}"))?;
     if is_in_memory(&c_path(directory)) {
         return Ok(());
     }
-    Err(format!("{directory} is not in memory; a last act has nothing else"))
+    Err(problem!("{directory} is not in memory; a last act has nothing else"))
 }
 
 /// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.
 fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
     if crate::inherit::variable(c"JAMB_RUN_DIR").is_some() {
-        exit::complain(name, &error.to_string());
+        exit::complain(name, format_args!("{}", error));
         return exit::SYSTEM;
     }
     let signal = match how {
@@ -157,17 +158,17 @@ fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
     };
     match kill_process(Pid::INIT, signal) {
         Ok(()) => {
-            exit::complain(name, &format!("{error}; PID 1 was told by a signal"));
+            exit::complain(name, format_args!("{error}; PID 1 was told by a signal"));
             exit::OK
         }
         Err(refused) => {
-            exit::complain(name, &format!("{error}; nor by a signal: {refused}; try -f"));
+            exit::complain(name, format_args!("{error}; nor by a signal: {refused}; try -f"));
             exit::SYSTEM
         }
     }
 }
 
-fn parse(words: Vec<String>) -> Result<Options, String> {
+fn parse(words: Vec<String>) -> Result<Options, Problem> {
     let mut options = Options::default();
     let mut line = Line::new(words, OPTIONS);
     while let Some((mark, value)) = line.take()? {
@@ -181,9 +182,9 @@ fn parse(words: Vec<String>) -> Result<Options, String> {
             b'r' => options.reason = value,
             b'd' => {
                 options.delay = decimal::number(&value)
-                    .ok_or_else(|| format!("{value} is no number of seconds"))?;
+                    .ok_or_else(|| problem!("{value} is no number of seconds"))?;
             }
-            _ => return Err(format!("{value} is no option")),
+            _ => return Err(problem!("{value} is no option")),
         }
     }
     Ok(options)

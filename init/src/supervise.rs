@@ -18,6 +18,7 @@ use std::path::Path;
 use supervisor::{
     file::working_directory,
     options::{Known, Line},
+    problem::{Problem, problem},
 };
 
 const HELP: &str = "\
@@ -89,18 +90,18 @@ pub fn main(call: Call) -> i32 {
             if has_children {
                 handover::end_children();
             }
-            exit::complain("jamb: supervise", &format!("{problem}; {what}"));
+            exit::complain("jamb: supervise", format_args!("{problem}; {what}"));
             exit::SYSTEM
         }
     }
 }
 
 fn usage(problem: &str) -> i32 {
-    exit::complain("jamb: supervise", &format!("{problem}; see jamb supervise --help"));
+    exit::complain("jamb: supervise", format_args!("{problem}; see jamb supervise --help"));
     exit::USAGE
 }
 
-fn parse(args: Vec<String>) -> Result<Options, String> {
+fn parse(args: Vec<String>) -> Result<Options, Problem> {
     let mut options = Options::default();
     let mut line = Line::new(args, OPTIONS);
     while let Some((mark, value)) = line.take()? {
@@ -112,7 +113,7 @@ fn parse(args: Vec<String>) -> Result<Options, String> {
             b'V' => options.verbose = true,
             // It was looked at before.
             b'H' => {}
-            _ => return Err(format!("{value} is no option")),
+            _ => return Err(problem!("{value} is no option")),
         }
     }
     Ok(options)
@@ -124,7 +125,7 @@ fn supervise(
     options: Options,
     line: Vec<String>,
     handover: Option<Handover>,
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     if let Some(why) = handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
         return end_degraded(why);
     }
@@ -142,7 +143,7 @@ fn supervise(
         if path.starts_with('/') {
             return Ok(path.to_owned());
         }
-        let here = working_directory().map_err(|error| format!("cannot use {path}: {error}"))?;
+        let here = working_directory().map_err(|error| problem!("cannot use {path}: {error}"))?;
         let here = here.to_str().ok_or("the working directory is not UTF-8; name it otherwise")?;
         Ok::<_, String>(below(here, path))
     };
@@ -175,32 +176,32 @@ fn supervise(
 }
 
 /// It crashes again and again. The services may go on for a while; then they are told to end.
-fn end_degraded(why: &str) -> Result<(), String> {
+fn end_degraded(why: &str) -> Result<(), Problem> {
     let span = handover::DEGRADED.as_secs();
-    exit::complain("jamb: handover", &format!("{why}; it only reaps, and ends in {span} s"));
+    exit::complain("jamb: handover", format_args!("{why}; it only reaps, and ends in {span} s"));
     handover::wait_degraded(SIGNALS, meaning, &mut || {});
-    Err(why.to_owned())
+    Err(why.into())
 }
 
 /// A database, what the engine needs of it, and a memfd that has it.
 pub type Loaded = (Database, Graph, OwnedFd);
 
 /// Reads and checks a database; an error is for people.
-pub fn load(path: &Path) -> Result<Loaded, String> {
-    let refuse = |problem: String| format!("cannot use {}: {problem}", path.display());
+pub fn load(path: &Path) -> Result<Loaded, Problem> {
+    let refuse = |problem: &str| Problem::from(format!("cannot use {}: {problem}", path.display()));
     // One byte more than is valid, so that what is too long is seen to be so.
     let bytes = crate::file::read(path, rc::db::MAX_LENGTH + 1);
-    let bytes = bytes.map_err(|error| refuse(exit::reason(error.raw_os_error())))?;
-    let stored = handover::store(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let (database, graph) = understand(bytes).map_err(refuse)?;
+    let bytes = bytes.map_err(|error| refuse(&exit::reason(error.raw_os_error())))?;
+    let stored = handover::store(&bytes).map_err(|error| refuse(&error.to_string()))?;
+    let (database, graph) = understand(bytes).map_err(|problem| refuse(&problem))?;
     debug_assert!(database.len() <= MAX_SERVICES);
     Ok((database, graph, stored))
 }
 
 /// A database from its bytes; an error is for people.
-pub fn understand(bytes: Vec<u8>) -> Result<(Database, Graph), String> {
-    let database = Database::new(bytes).map_err(|error| error.to_string())?;
-    let graph = Graph::load(&database).map_err(|error| error.to_string())?;
+pub fn understand(bytes: Vec<u8>) -> Result<(Database, Graph), Problem> {
+    let database = Database::new(bytes).map_err(|error| problem!("{error}"))?;
+    let graph = Graph::load(&database).map_err(|error| problem!("{error}"))?;
     Ok((database, graph))
 }
 

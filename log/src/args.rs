@@ -7,7 +7,7 @@ use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use supervisor::options::{Known, Line};
-use supervisor::{cut, decimal};
+use supervisor::{cut, decimal, problem::Problem};
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
 const PIECE: usize = CHUNK / 2;
@@ -46,7 +46,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: Vec<String>) -> Result<Args, String> {
+pub fn parse(args: Vec<String>) -> Result<Args, Problem> {
     let (mut map, mut spool, mut console, mut dir) = (None, None, None, None);
     let (mut max_file, mut max_total) = (MAX_FILE, MAX_TOTAL);
     let mut line = Line::new(args, OPTIONS);
@@ -64,7 +64,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, String> {
             b'C' => console = Some(fd()?),
             b'F' => max_file = number.max(MIN_FILE),
             b'T' => max_total = number,
-            _ => return Err(format!("{value} is no option")),
+            _ => return Err(format!("{value} is no option").into()),
         }
     }
     // The budget must hold a piece and a file being written, with one to be deleted beside it.
@@ -94,7 +94,7 @@ pub fn map_line(line: &[u8]) -> Option<(RawFd, &str)> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Args, String> {
+    fn parsed(line: &str) -> Result<Args, Problem> {
         parse(line.split_whitespace().map(str::to_owned).collect())
     }
 
@@ -130,7 +130,7 @@ mod tests {
             ("--map-fd 4294967296", "4294967296 is not a number"),
             ("--colour 1", "unknown option --colour"),
         ] {
-            assert_eq!(parsed(line).unwrap_err(), want);
+            assert_eq!(&*parsed(line).unwrap_err(), want);
         }
     }
 

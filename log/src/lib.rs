@@ -31,7 +31,7 @@ mod stream;
 mod system;
 pub mod timestamp;
 
-pub use error::Error;
+pub use error::{Error, Unknown};
 pub use names::valid_name;
 pub use reader::{LogOptions, log_main};
 pub use run::collector_main;

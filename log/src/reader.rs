@@ -2,7 +2,7 @@
 //! Input: a log directory and what the user asked for. Memory is bounded by the number of logs and the
 //! lines asked for; it never reads a file as a whole and never changes one.
 
-use crate::error::Error;
+use crate::error::{Error, Unknown};
 use crate::files::log_names;
 use crate::names::nearest_first;
 use crate::since::Since;
@@ -101,7 +101,7 @@ impl Reader<'_> {
     /// Adds a stream for each log that was asked for and has none yet.
     fn find_logs(&mut self) -> Result<(), Error> {
         let mut known = log_names(self.dir)
-            .map_err(|error| Error::Read { path: self.dir.into(), reason: error.into() })?;
+            .map_err(|error| Error::Read(Box::new((self.dir.into(), error.into()))))?;
         let named = &self.options.names;
         let wanted = if named.is_empty() { known.clone() } else { named.clone() };
         for name in wanted {
@@ -110,7 +110,7 @@ impl Reader<'_> {
                     continue;
                 }
                 nearest_first(&name, &mut known);
-                return Err(Error::Unknown { name, known });
+                return Err(Error::Unknown(Box::new(Unknown { name, known })));
             }
             if !self.streams.iter().any(|stream| stream.name == name) {
                 let stream = Stream::new(self.dir, &name);
@@ -138,9 +138,8 @@ impl Reader<'_> {
             let mut oldest: Option<usize> = None;
             for index in 0..self.streams.len() {
                 let stream = &mut self.streams[index];
-                let loaded = stream.load(partial).map_err(|error| Error::Read {
-                    path: stream.dir().to_owned(),
-                    reason: error.into(),
+                let loaded = stream.load(partial).map_err(|error| {
+                    Error::Read(Box::new((stream.dir().to_owned(), error.into())))
                 })?;
                 let older = |than: usize| self.streams[index].stamp() < self.streams[than].stamp();
                 if loaded && oldest.is_none_or(older) {

@@ -1,7 +1,7 @@
 //! Processes: what one supervised process may do, and how it is started, signalled and reaped.
 //!
 //! The pure half ([`time`], [`signal`], [`exit`], [`backoff`], [`process`], [`decimal`],
-//! [`cut`], [`options`], [`words`]) decides and
+//! [`cut`], [`options`], [`problem`], [`words`]) decides and
 //! never makes a system call; `rc` builds the dependency engine on it. The other half (feature `sys`) makes the
 //! system calls and decides nothing; the PID 1 shell in `init` drives it.
 //!
@@ -19,6 +19,7 @@ pub mod cut;
 pub mod decimal;
 pub mod exit;
 pub mod options;
+pub mod problem;
 pub mod process;
 pub mod signal;
 pub mod time;

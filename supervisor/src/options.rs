@@ -2,7 +2,7 @@
 //! together (`-vn5`), a value attached (`-n5`, `--lines=5`) or as the next word, and what is no option, in
 //! the order in which they were written. Nothing after `--` is an option, nor is a lone `-`.
 
-use crate::cut;
+use crate::{cut, problem::Problem};
 use std::vec::IntoIter;
 
 /// An option that an applet knows.
@@ -62,7 +62,7 @@ impl Line {
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn take(&mut self) -> Result<Option<(u8, String)>, String> {
+    pub fn take(&mut self) -> Result<Option<(u8, String)>, Problem> {
         while self.letters.is_empty() {
             let Some(word) = self.words.next() else { return Ok(None) };
             match word.strip_prefix('-') {
@@ -93,15 +93,15 @@ impl Line {
         known: Option<&Known>,
         written: &str,
         attached: Option<String>,
-    ) -> Result<Option<(u8, String)>, String> {
-        let Some(known) = known else { return Err(format!("unknown option {written}")) };
+    ) -> Result<Option<(u8, String)>, Problem> {
+        let Some(known) = known else { return Err(format!("unknown option {written}").into()) };
         let value = if !known.value.is_empty() {
             let value = attached.or_else(|| self.words.next());
             value.ok_or_else(|| format!("{written} needs {}", known.value))?
         } else if attached.is_none() {
             String::new()
         } else {
-            return Err(format!("{written} takes no value"));
+            return Err(format!("{written} takes no value").into());
         };
         Ok(Some((known.mark, value)))
     }
@@ -118,7 +118,7 @@ mod tests {
         Known { mark: b'N', letter: Some(b'w'), name: "no-wait", value: "" },
     ];
 
-    fn read(line: &str) -> Result<Vec<(char, String)>, String> {
+    fn read(line: &str) -> Result<Vec<(char, String)>, Problem> {
         let mut line = Line::new(line.split(' ').map(str::to_owned).collect(), KNOWN);
         let mut all = Vec::new();
         while let Some((mark, value)) = line.take()? {
@@ -158,7 +158,7 @@ mod tests {
             ("--lines", "--lines needs a number"),
             ("--json=1", "--json takes no value"),
         ] {
-            assert_eq!(read(line), Err(want.to_owned()), "{line}");
+            assert_eq!(read(line), Err(want.into()), "{line}");
         }
     }
 }

@@ -6,7 +6,10 @@ use crate::{
     applet::{Call, VERSION, asked_for_help},
     exit, inherit,
 };
-use supervisor::decimal;
+use supervisor::{
+    decimal,
+    problem::{Problem, problem},
+};
 
 /// What it says first if it can; whoever asked insists on it, as most programs would just do something else.
 pub const CAN: &str = "jamb can take over: ";
@@ -24,7 +27,7 @@ pub fn main(call: Call) -> i32 {
     }
     match check(&call.args) {
         Ok(()) => {
-            exit::say(&format!("{CAN}{VERSION}\n"));
+            exit::tell(format_args!("{CAN}{VERSION}\n"));
             exit::OK
         }
         Err(problem) => {
@@ -34,16 +37,16 @@ pub fn main(call: Call) -> i32 {
     }
 }
 
-fn check(args: &[String]) -> Result<(), String> {
+fn check(args: &[String]) -> Result<(), Problem> {
     let number = |at: usize| args.get(at).and_then(|text| decimal::number(text));
     let area = number(0).and_then(Area::open).ok_or("there is no state to take over")?;
     let legacy = legacy(&area)?;
     let fixed: state::Fixed = state::read(&legacy, state::FIXED).ok_or(super::DAMAGED)?;
     let fd = number(1).and_then(inherit::adopt).ok_or("there is no database to take over")?;
     let (database, graph) = database(&fd)
-        .map_err(|problem| format!("the database in use is {problem}, install both and reboot"))?;
+        .map_err(|problem| problem!("the database in use is {problem}, install both and reboot"))?;
     if database.len() != usize::from(fixed.services) {
-        return Err(super::DAMAGED.to_owned());
+        return Err(super::DAMAGED.into());
     }
     engine(graph, &legacy)?;
     shell(&legacy)?;

@@ -3,7 +3,7 @@
 
 use super::crash;
 use crate::{
-    file::text,
+    file::text_of,
     manager::{Meaning, Wish},
 };
 use core::ffi::c_int;
@@ -72,7 +72,7 @@ pub fn end_children() {
 /// is what it asks for.
 fn children() -> Vec<Pid> {
     let own = std::process::id();
-    let list = text(&format!("/proc/{own}/task/{own}/children"), MAX_LIST);
+    let list = text_of(format_args!("/proc/{own}/task/{own}/children"), MAX_LIST);
     let mut found = Vec::new();
     for pid in list.split_ascii_whitespace() {
         if let Some(pid) = decimal::number(pid).and_then(Pid::from_raw) {

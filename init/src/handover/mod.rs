@@ -30,6 +30,7 @@ use std::{
     ffi::CString,
     os::fd::{AsFd, OwnedFd},
 };
+use supervisor::problem::{Problem, problem};
 
 /// The option behind which the next program is told the number of the memfd.
 pub const OPTION: &str = "--handover";
@@ -50,7 +51,7 @@ pub struct Handover {
     /// What does not change.
     pub fixed: Fixed,
     /// Nothing can be taken over, or it crashed too often: why, for people.
-    pub degraded: Option<String>,
+    pub degraded: Option<Problem>,
     /// It crashed: how, for people.
     pub crash: Option<String>,
     /// Somebody who is no service had a place.
@@ -102,7 +103,7 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
         watchdog: None,
     };
     let problem = found.check().err();
-    let often = || "it crashed too often, or twice could not take over".to_owned();
+    let often = || "it crashed too often, or twice could not take over".into();
     found.degraded = is_degraded.then(often).or(problem);
     if found.degraded.is_some() {
         header.phase.store(phase::DEGRADED, Relaxed);
@@ -112,7 +113,7 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
 
 impl Handover {
     /// Reads what never changes; an error is for people.
-    fn check(&mut self) -> Result<(), String> {
+    fn check(&mut self) -> Result<(), Problem> {
         let legacy = legacy(self.area)?;
         self.fixed = state::read(&legacy, state::FIXED).ok_or(DAMAGED)?;
         let (shell, _) = shell(&legacy)?;
@@ -150,7 +151,7 @@ impl Handover {
     ///
     /// # Errors
     /// What is wrong with them, for people.
-    pub fn legacy(&self) -> Result<Legacy<'static>, String> {
+    pub fn legacy(&self) -> Result<Legacy<'static>, Problem> {
         legacy(self.area)
     }
 
@@ -158,11 +159,11 @@ impl Handover {
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn database(&self) -> Result<(Database, Graph, OwnedFd), String> {
+    pub fn database(&self) -> Result<(Database, Graph, OwnedFd), Problem> {
         let fd = inherit::adopt(self.fixed.database).ok_or(DAMAGED)?;
         let (database, graph) = database(&fd)?;
         if database.len() != usize::from(self.fixed.services) {
-            return Err(DAMAGED.to_owned());
+            return Err(DAMAGED.into());
         }
         Ok((database, graph, fd))
     }
@@ -184,18 +185,18 @@ impl Handover {
 
 const DAMAGED: &str = "its state is damaged";
 
-fn legacy(area: &Area) -> Result<Legacy<'_>, String> {
+fn legacy(area: &Area) -> Result<Legacy<'_>, Problem> {
     let header = area.header();
     let found = header.format.load(Relaxed);
     if !(state::OLDEST..=format()).contains(&found) {
-        return Err(format!("its state has format {found}, this jamb reads up to {}", format()));
+        return Err(problem!("its state has format {found}, this jamb reads up to {}", format()));
     }
     let keys = state::keys(header.services.load(Relaxed) as usize);
     let counts = header.counts.load(Relaxed);
     Ok(Legacy::read(area.space(), counts, keys, found).ok_or(DAMAGED)?)
 }
 
-fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
+fn database(fd: &OwnedFd) -> Result<(Database, Graph), Problem> {
     let size = rustix::fs::fstat(fd).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
     let mut bytes = vec![0; size.min(rc::db::MAX_LENGTH)];
     let mut read = 0;
@@ -215,18 +216,18 @@ fn database(fd: &OwnedFd) -> Result<(Database, Graph), String> {
 ///
 /// # Errors
 /// What is wrong with them, for people.
-pub fn engine(graph: Graph, legacy: &Legacy<'_>) -> Result<Engine, String> {
+pub fn engine(graph: Graph, legacy: &Legacy<'_>) -> Result<Engine, Problem> {
     let mut head = Vec::new();
     state::copy(legacy, state::ENGINE, &mut head);
     let record = &mut |id, bytes: &mut Vec<u8>| state::copy(legacy, state::of_engine(id), bytes);
-    Engine::restore(graph, &head, record).map_err(|error| error.to_string())
+    Engine::restore(graph, &head, record).map_err(|error| error.to_string().into())
 }
 
 /// The records of the manager itself, and [`next`]'s field.
 ///
 /// # Errors
 /// What is wrong with them, for people.
-pub fn shell(legacy: &Legacy<'_>) -> Result<(Shell, u8), String> {
+pub fn shell(legacy: &Legacy<'_>) -> Result<(Shell, u8), Problem> {
     let mut bytes = Vec::new();
     state::copy(legacy, state::SHELL, &mut bytes);
     let count = next::split(&mut bytes);

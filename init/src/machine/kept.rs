@@ -5,10 +5,13 @@
 //! kernel's log, which ramoops keeps at an orderly end too with `max_reason=4`. The next boot finds both in a
 //! file system of type pstore, if `[system]` mounts it.
 
-use crate::file::{c_path, names, put, text};
+use crate::file::{c_path, c_path_of, names, put, text};
 use rustix::fs::{OFlags, rename, unlink};
 use std::path::Path;
-use supervisor::cut;
+use supervisor::{
+    cut,
+    problem::{Problem, problem},
+};
 
 /// What is kept at most, in bytes, with what others wrote beside it.
 const MOST: usize = 1024 * 1024;
@@ -21,17 +24,17 @@ const STORE: &str = "/sys/fs/pstore";
 ///
 /// # Errors
 /// The file could not be written; for people. Not every board has the rest.
-pub fn keep(what: &str, record: Option<&str>) -> Result<(), String> {
+pub fn keep(what: &str, record: Option<&str>) -> Result<(), Problem> {
     let line = format!("{MARK}{what}\n");
     let to = |path| put(path, OFlags::WRONLY | OFlags::NONBLOCK, 0, line.as_bytes());
     to(c"/dev/pmsg0").or_else(|_| to(c"/dev/kmsg")).ok();
     let Some(path) = record else { return Ok(()) };
     // Whole or not at all: power may fail now.
-    let aside = c_path(&format!("{path}.new"));
+    let aside = c_path_of(format_args!("{path}.new"));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
     let done = put(&aside, flags, 0o600, line.as_bytes());
     let done = done.and_then(|()| rename(&*aside, &*c_path(path)));
-    done.map_err(|error| format!("cannot keep in {path} how it ended: {error}"))
+    done.map_err(|error| problem!("cannot keep in {path} how it ended: {error}"))
 }
 
 /// What was kept by the run before, which is forgotten then; `None` if it left no word.

@@ -7,7 +7,7 @@
 
 use super::{cmdline::Cmdline, console, mounts::attach, power, program, watchdog::Device};
 use crate::{
-    file::{c_path, in_memory, read},
+    file::{c_path, c_path_of, in_memory, read},
     handover::{crash::LAST_ACT_S, number},
     inherit,
     manager::messages,
@@ -49,7 +49,7 @@ pub fn become_copy(directory: &str, ending: &str, device: Option<&Device>) -> St
     }
     let fd = fd.to_string();
     let words = ["init", ARGUMENT, directory, ending, &fd].map(c_path);
-    let path = c_path(&format!("/proc/self/fd/{}", number(&image)));
+    let path = c_path_of(format_args!("/proc/self/fd/{}", number(&image)));
     let error = inherit::execute(&path, &words);
     format!("cannot become a copy: {error}")
 }
@@ -116,7 +116,7 @@ fn change_root(directory: &str, old_stays: bool) -> Result<(), Errno> {
         let one = Step { text: kind.to_owned(), ..Step::default() };
         attach(&one, &c_path(kind), &c_path(on)).ok();
         // The console and the watchdog are still open there, and there is nothing to lose.
-        unmount(&*c_path(&format!("{OLD}{on}")), UnmountFlags::DETACH).ok();
+        unmount(&*c_path_of(format_args!("{OLD}{on}")), UnmountFlags::DETACH).ok();
     }
     // Nobody is to keep the old root: what was open is open anew.
     if let Ok(null) = open(c"/dev/null", OFlags::RDWR, Mode::empty()) {

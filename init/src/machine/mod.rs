@@ -39,6 +39,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::{path::Path, time::Duration};
+use supervisor::problem::{Problem, problem};
 use watchdog::Device;
 
 pub use power::end_now;
@@ -100,7 +101,10 @@ const fn in_container(signal: c_int) -> Option<Wish> {
 pub fn main(call: Call) -> i32 {
     if std::process::id() != 1 {
         return asked_for_help(&call, HELP).unwrap_or_else(|| {
-            exit::complain("init", "cannot start: it is not PID 1; see jamb supervise --help");
+            exit::complain(
+                "init",
+                format_args!("cannot start: it is not PID 1; see jamb supervise --help"),
+            );
             exit::USAGE
         });
     }
@@ -124,7 +128,7 @@ pub fn main(call: Call) -> i32 {
     let is_machine = reboot(RebootCommand::CadOff).is_ok();
     let mut report = Report::new(console::open(&cmdline), cmdline.debug);
     if is_first {
-        report.say("init", &format!("jamb {VERSION} starts"));
+        report.tell("init", format_args!("jamb {VERSION} starts"));
     }
     for problem in trouble.into_iter() {
         report.say("init", &problem);
@@ -179,7 +183,7 @@ fn initramfs(
     if let Some(root) = steps.iter_mut().find(|step| step.op == Op::Root) {
         cmdline.change(root);
     }
-    Some(root::assemble(&steps, arguments, &mut Hands { cmdline, early }))
+    Some(root::assemble(&steps, arguments, &mut Hands { cmdline, early }).into())
 }
 
 /// What assembling a root needs of a machine.
@@ -189,7 +193,7 @@ struct Hands<'m> {
 }
 
 impl root::Hands for Hands<'_> {
-    fn run(&mut self, path: &str) -> Result<(), String> {
+    fn run(&mut self, path: &str) -> Result<(), Problem> {
         let cmdline = self.cmdline;
         program::run(path, cmdline, PROGRAM, &mut |span| root::Hands::pause(self, span))
     }
@@ -237,20 +241,20 @@ fn guard(
 type Chosen = (Loaded, Option<String>);
 
 /// At boot: the database of the command line, or none.
-fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, String> {
+fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, Problem> {
     let mut why = cmdline.no_root.clone();
     if why.is_none() && cmdline.single {
         why = Some("single is on the kernel command line".to_owned());
     }
     let loaded = match &why {
-        None => supervise::load(Path::new(path)).map_err(|problem| why = Some(problem)).ok(),
+        None => supervise::load(Path::new(path)).map_err(|problem| why = Some(problem.into())).ok(),
         Some(_) => None,
     };
     let loaded = match loaded {
         Some(loaded) => loaded,
         // Without services the rescue still has the same loop, and `svc` and `reboot` answer.
         None => {
-            let nothing = handover::store(&[]).map_err(|error| error.to_string())?;
+            let nothing = handover::store(&[]).map_err(|error| problem!("{error}"))?;
             (Database::empty(), Graph::empty(), nothing)
         }
     };
@@ -260,7 +264,10 @@ fn choose(cmdline: &Cmdline, path: &str) -> Result<Chosen, String> {
 /// It crashes again and again: everything that runs goes on for a while, then the machine starts anew.
 fn degraded(why: &str, report: &mut Report, is_machine: bool, device: Option<Device>) -> Over {
     let span = handover::DEGRADED.as_secs();
-    report.say("handover", &format!("{why}; it only reaps, and the machine reboots in {span} s"));
+    report.tell(
+        "handover",
+        format_args!("{why}; it only reaps, and the machine reboots in {span} s"),
+    );
     let meaning = if is_machine { on_machine } else { in_container };
     let ending = handover::wait_degraded(SIGNALS, meaning, &mut || {
         if let Some(device) = &device {
@@ -312,7 +319,10 @@ fn run(
     if let (Some(name), None) = (&graph.system.hostname, &handover)
         && let Err(error) = sethostname(name.as_bytes())
     {
-        report.say("init", &format!("cannot set the host name {name}: {error}; it stays as it is"));
+        report.tell(
+            "init",
+            format_args!("cannot set the host name {name}: {error}; it stays as it is"),
+        );
     }
     let is_usual = why.is_none() && target == graph.system.target;
     let mut guard = guard(clock.now(), &mut graph, cmdline, is_usual, early, &mut report);
@@ -364,7 +374,7 @@ fn run(
 /// Says how the run before ended.
 fn tell_end(record: Option<&str>, report: &mut Report) {
     match kept::take(record) {
-        Some(end) => report.say("init", &format!("the run before ended in order: {end}")),
+        Some(end) => report.tell("init", format_args!("the run before ended in order: {end}")),
         // Where nothing is kept, nothing can be missed.
         None if record.is_none() => {}
         None => report.say(

@@ -1,7 +1,7 @@
 //! Kernel modules, with those that they need, as depmod(8) wrote them down. Input: `modules.dep` and
 //! `modules.builtin` of the running kernel, of which nothing is believed but which file to open.
 
-use crate::file::{c_path, read};
+use crate::file::{c_path, c_path_of, read};
 use rustix::{
     fs::{Access, Mode, OFlags, access, open},
     io::Errno,
@@ -49,7 +49,7 @@ impl Modules {
 
 /// Whether the kernel has the module already.
 fn is_there(name: &str) -> bool {
-    access(&*c_path(&format!("/sys/module/{name}")), Access::EXISTS).is_ok()
+    access(&*c_path_of(format_args!("/sys/module/{name}")), Access::EXISTS).is_ok()
 }
 
 /// Loads what a line of `modules.dep` says, the needed ones first: they stand last.

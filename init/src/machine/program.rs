@@ -6,6 +6,7 @@ use crate::manager::PATH;
 use rustix::{fd::AsFd, fs::OFlags, io::Errno, process::Pid};
 use supervisor::{
     exit::Exit,
+    problem::{Problem, problem},
     reap,
     signal::Signal,
     spawn::{Isolation, Spawner, Spec, Terminal},
@@ -25,10 +26,10 @@ pub fn start(
     name: &str,
     cmdline: &Cmdline,
     spawner: &mut Spawner,
-) -> Result<Pid, String> {
+) -> Result<Pid, Problem> {
     // It needs a console that blocks; opening one does not wait, as it is no modem line.
     let Some(fd) = console::open_with(cmdline, OFlags::RDWR | OFlags::NONBLOCK) else {
-        return Err("cannot open the console".to_owned());
+        return Err("cannot open the console".into());
     };
     rustix::fs::fcntl_setfl(&fd, OFlags::RDWR).ok();
     // What cannot be a program's path is not found.
@@ -54,7 +55,7 @@ pub fn start(
     };
     spawner.spawn(&spec).map_err(|failure| {
         let error = Errno::from_raw_os_error(failure.errno);
-        format!("cannot {} {}: {error}", failure.step.verb(), name)
+        problem!("cannot {} {}: {error}", failure.step.verb(), name)
     })
 }
 
@@ -67,7 +68,7 @@ pub fn run(
     cmdline: &Cmdline,
     bound: Millis,
     pause: &mut dyn FnMut(Millis),
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     let pid = start(&[path], path, cmdline, &mut Spawner::new())?;
     let mut left = bound.0;
     loop {
@@ -76,13 +77,13 @@ pub fn run(
             if dead.pid == pid {
                 return match dead.exit {
                     Exit::Code(0) => Ok(()),
-                    exit => Err(format!("{path} has failed: {exit}")),
+                    exit => Err(problem!("{path} has failed: {exit}")),
                 };
             }
         }
         if left == 0 {
             reap::signal_group(pid, Signal::Kill);
-            return Err(format!("{path} took longer than {} s and was killed", bound.0 / 1000));
+            return Err(problem!("{path} took longer than {} s and was killed", bound.0 / 1000));
         }
         pause(LOOK_AGAIN);
         left = left.saturating_sub(LOOK_AGAIN.0);

@@ -28,10 +28,10 @@ pub fn attendant(why: String, cmdline: &Cmdline, report: &mut Report) -> Box<dyn
     let reboot = cmdline.rescue.unwrap_or_default();
     if reboot.is_some() || !has_shell {
         let wait = reboot.unwrap_or(BEFORE_REBOOT);
-        report.say("rescue", &format!("{why}; the machine reboots in {} s", wait.0 / 1000));
+        report.tell("rescue", format_args!("{why}; the machine reboots in {} s", wait.0 / 1000));
         return Box::new(Reboot { wait, at: None });
     }
-    report.say("rescue", &format!("{why}; here is a shell, type reboot when done"));
+    report.tell("rescue", format_args!("{why}; here is a shell, type reboot when done"));
     let console = cmdline.console.clone();
     Box::new(Shell {
         cmdline: Cmdline { console, ..Cmdline::default() },
@@ -63,7 +63,7 @@ impl Attendant for Shell {
         match program::start(&SHELLS, "sh", &self.cmdline, spawner) {
             Ok(pid) => self.running = Some(pid),
             Err(problem) => {
-                report.say("rescue", &format!("{problem}; it is tried again"));
+                report.tell("rescue", format_args!("{problem}; it is tried again"));
                 self.next = Some(now.after(PAUSE));
                 return self.next;
             }
@@ -125,7 +125,7 @@ impl Attendant for Reboot {
 pub fn without_manager(problem: &str, cmdline: &Cmdline) -> Ending {
     let mut report = Report::new(console::open(cmdline), true);
     let span = BEFORE_REBOOT.0 / 1000;
-    report.say("rescue", &format!("{problem}; the machine reboots in {span} s"));
+    report.tell("rescue", format_args!("{problem}; the machine reboots in {span} s"));
     std::thread::sleep(Duration::from_millis(u64::from(BEFORE_REBOOT.0)));
     Ending::Reboot
 }

@@ -37,7 +37,7 @@ pub fn carry_out(steps: &[Step], report: &mut Report, pause: &mut dyn FnMut(Mill
         };
         if let Err(error) = done {
             let path = &step.path;
-            report.say("boot", &format!("cannot {verb} {path}: {error}; boot goes on"));
+            report.tell("boot", format_args!("cannot {verb} {path}: {error}; boot goes on"));
         }
     }
     // In a container it is there already, or not ours to bring up.
@@ -90,7 +90,7 @@ fn make(step: &Step, path: &CStr, report: &mut Report) -> Result<(), Errno> {
         Ok(Some(owner)) => (uid, gid) = (owner.identity.uid, owner.identity.gid),
         Ok(None) => {}
         Err(problem) => {
-            report.say("boot", &format!("{}: {problem}; it is root's", step.path));
+            report.tell("boot", format_args!("{}: {problem}; it is root's", step.path));
         }
     }
     chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;

@@ -31,6 +31,7 @@ use std::path::Path;
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     file::{change_owner, make_directory},
+    problem::Problem,
     reap,
     signal::Signal,
     spawn::{Isolation, Spec, Terminal},
@@ -75,14 +76,14 @@ impl Manager {
     fn spawn(&mut self, run: Incarnation) -> Result<(), SpawnFailure> {
         let name = self.database.name(run.service).to_owned();
         let unprepared = SpawnFailure { step: SpawnStep::Prepare, errno: 0 };
-        let prepared = self.database.record(run.service).map_err(|e| e.to_string());
+        let prepared = self.database.record(run.service).map_err(|e| Problem::from(e.to_string()));
         let prepared = prepared.and_then(|record| {
             let nofile = self.resources.nofile;
             let held = self.hold_for(run, &record)?;
             prepare::prepare(&record, &name, run, &self.engine, &self.paths, nofile, held)
         });
         let prepared = prepared.map_err(|problem| {
-            self.report.say(&name, &format!("cannot be started: {problem}"));
+            self.report.tell(&name, format_args!("cannot be started: {problem}"));
             unprepared
         })?;
         let pid = self.start(run, &name, &prepared).inspect_err(|failure| {
@@ -242,14 +243,16 @@ impl Manager {
         let Body::File(file) = &record.body else { return Err(0) };
         let text = prepare::expand_for(&file.text, run, &self.engine);
         let text = text.map_err(|problem| {
-            self.report.say(&name, &format!("cannot write {}: {problem}", file.path));
+            self.report.tell(&name, format_args!("cannot write {}: {problem}", file.path));
             0
         })?;
         let path = Path::new(&file.path);
         let renamed = &self.vault.header.renamed;
         disk::render(path, text.as_bytes(), u32::from(file.mode), renamed).map_err(|error| {
-            self.report
-                .say(&name, &format!("cannot write {}: {error}; it is tried again", file.path));
+            self.report.tell(
+                &name,
+                format_args!("cannot write {}: {error}; it is tried again", file.path),
+            );
             error.raw_os_error()
         })
     }
@@ -258,8 +261,8 @@ impl Manager {
         let Ok(record) = self.database.record(id) else { return };
         let Body::File(file) = &record.body else { return };
         if let Err(error) = disk::remove(Path::new(&file.path)) {
-            let text = format!("cannot remove {}: {error}; it stays", file.path);
-            self.report.say(self.database.name(id), &text);
+            let text = format_args!("cannot remove {}: {error}; it stays", file.path);
+            self.report.tell(self.database.name(id), text);
         }
     }
 
@@ -278,11 +281,11 @@ impl Manager {
         if let Err((path, error)) =
             disk::publish(Path::new(&self.paths.outputs), name, self.publications, &values)
         {
-            let text = format!(
+            let text = format_args!(
                 "cannot write {}: {error}; references see the new values, files the old",
                 path.display()
             );
-            self.report.say(name, &text);
+            self.report.tell(name, text);
         }
         point("published");
         self.feed.push(self.clock.now(), name, What::Outputs(keys));

@@ -61,7 +61,7 @@ struct Stat {
 
 /// `None` if there is no such process.
 fn stat(pid: i32) -> Option<Stat> {
-    let text = file::text(&format!("/proc/{pid}/stat"), 512);
+    let text = file::text_of(format_args!("/proc/{pid}/stat"), 512);
     // The name is in parentheses and may hold anything, parentheses included.
     let mut fields = cut::last(&text, b')')?.1.split_ascii_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
@@ -143,8 +143,8 @@ impl Manager {
             return;
         };
         if let Err(error) = super::disk::remove(Path::new(&path)) {
-            let text = format!("cannot remove the stale {path}: {error}; it may be believed");
-            self.report.say(self.database.name(run.service), &text);
+            let text = format_args!("cannot remove the stale {path}: {error}; it may be believed");
+            self.report.tell(self.database.name(run.service), text);
         }
     }
 
@@ -159,8 +159,8 @@ impl Manager {
             return;
         }
         if self.belongs(pid, run) != Some(true) {
-            let text = format!("MAINPID={pid} is no process of it; not believed");
-            return self.report.say(self.database.name(run.service), &text);
+            let text = format_args!("MAINPID={pid} is no process of it; not believed");
+            return self.report.tell(self.database.name(run.service), text);
         }
         self.forget_heir(run.service);
         if !self.adopt(run, pid) {

@@ -13,7 +13,10 @@ use rc::{
     proto::{Goal, Reply, Request, Verb},
 };
 use rustix::process::geteuid;
-use supervisor::reap;
+use supervisor::{
+    problem::{Problem, problem},
+    reap,
+};
 
 /// Requests of one client in one turn.
 const REQUEST_TURN: usize = 4;
@@ -26,14 +29,14 @@ const MAX_WHY: usize = 200;
 /// Why a request is not carried out.
 enum Refusal {
     Unknown(String),
-    Because(String),
+    Because(Problem),
 }
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unknown(name) => Self::Unknown(name),
-            Refusal::Because(problem) => Self::Refused(problem),
+            Refusal::Because(problem) => Self::Refused(problem.into()),
         }
     }
 }
@@ -42,9 +45,9 @@ impl Manager {
     /// Gives every client that has something to do its turn.
     pub(super) fn serve_clients(&mut self) {
         if let Err(error) = self.control.accept(self.clock.now(), &self.poll) {
-            self.report.say(
+            self.report.tell(
                 "control",
-                &format!("cannot accept a client: {error}; tried again every second"),
+                format_args!("cannot accept a client: {error}; tried again every second"),
             );
         }
         for place in self.control.take_busy() {
@@ -167,14 +170,14 @@ impl Manager {
             Request::Selfcheck => Reply::Figures(self.figures()),
             Request::Reexec => match self.follow_itself() {
                 Ok(()) => return None,
-                Err(problem) => Reply::Refused(problem),
+                Err(problem) => Reply::Refused(problem.into()),
             },
             Request::Upgrade { path } => match self.consider(&path) {
                 Ok(()) => {
                     self.control.client(place)?.mode = Mode::Upgrading;
                     return None;
                 }
-                Err(problem) => Reply::Refused(problem),
+                Err(problem) => Reply::Refused(problem.into()),
             },
             Request::Shutdown { how, now, mut why, last_act } => {
                 if !last_act.is_empty() && (self.rescue.is_none() || last_act.len() > MAX_WHY) {
@@ -268,20 +271,20 @@ impl Manager {
         generation: u32,
         values: Vec<(String, Option<String>)>,
         replace: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         let name = self.database.name(id);
         if !may {
-            let exec = self.database.record(id).map_err(|error| error.to_string())?.exec;
+            let exec = self.database.record(id).map_err(|error| problem!("{error}"))?.exec;
             let account =
                 users::account(exec.user.as_deref(), exec.group.as_deref(), &exec.groups)?;
             if account.is_none_or(|account| account.identity.uid != uid) {
-                return Err(format!("user {uid} may not publish for {name}"));
+                return Err(problem!("user {uid} may not publish for {name}"));
             }
         }
         let view = self.engine.view(id).ok_or("it is gone")?;
         let up = matches!(view.phase, Phase::Starting | Phase::Ready);
         if !up || view.generation != generation {
-            return Err(format!(
+            return Err(problem!(
                 "{name} is {} in generation {}; values of generation {generation} are too late",
                 view.phase.name(),
                 view.generation
@@ -297,7 +300,7 @@ impl Manager {
                 for output in node.outputs().filter(|output| !output.fixed) {
                     keys.push(output.key.to_owned());
                 }
-                return Err(format!(
+                return Err(problem!(
                     "{name} declares no output {key} of its own; it declares: {}",
                     keys.join(", ")
                 ));
@@ -305,7 +308,7 @@ impl Manager {
             let kind = output.kind;
             if let Some(value) = value.as_ref().filter(|value| !kind.accepts(value)) {
                 let shown = if kind.is_secret() { "the value" } else { value };
-                return Err(format!("{key}: {shown} is no {kind}; nothing was published"));
+                return Err(problem!("{key}: {shown} is no {kind}; nothing was published"));
             }
             changes.push((u16::try_from(position).unwrap_or(u16::MAX), value));
         }

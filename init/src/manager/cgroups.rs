@@ -143,8 +143,8 @@ impl Cgroups {
             KILL => "are killed by process group",
             _ => "are killed by process group and have no limits",
         };
-        let text = format!("there is no {what} here; services that ask for it {instead}");
-        report.say("cgroups", &text);
+        let text = format_args!("there is no {what} here; services that ask for it {instead}");
+        report.tell("cgroups", text);
     }
 
     /// Makes a service's group; answers what joins it when its process is started.

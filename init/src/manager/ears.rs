@@ -108,8 +108,8 @@ impl Manager {
         match (opened, self.children.ears.get(run.service)) {
             (Ok(()), Some(listening)) => self.vault.keep(listening.fd().as_raw_fd(), true),
             (Err(error), _) => {
-                let text = format!("cannot watch its readiness channel: {error}");
-                self.report.say(self.database.name(run.service), &text);
+                let text = format_args!("cannot watch its readiness channel: {error}");
+                self.report.tell(self.database.name(run.service), text);
             }
             (Ok(()), None) => {}
         }
@@ -186,8 +186,8 @@ impl Manager {
                         None => self.heard_message(run, message, fds),
                         Some(who) => {
                             let name = self.database.name(id);
-                            let text = format!("{who} may not speak for it; not believed");
-                            self.report.say(name, &text);
+                            let text = format_args!("{who} may not speak for it; not believed");
+                            self.report.tell(name, text);
                         }
                     }
                     self.commit();
@@ -269,7 +269,7 @@ impl Manager {
         let registry = self.poll.registry();
         if let Err(error) = registry.reregister(&mut SourceFd(&fd), token(id), Interest::READABLE) {
             let name = self.database.name(id);
-            self.report.say(name, &format!("cannot watch its readiness channel: {error}"));
+            self.report.tell(name, format_args!("cannot watch its readiness channel: {error}"));
         }
     }
 

@@ -100,7 +100,10 @@ impl Guard {
         let (path, seconds) = (&self.rule.device, timeout.0 / 1000);
         let doubt = if *is_known { "" } else { ", it is believed: its driver does not tell" };
         let last = if *has_reset { "; the last reset was the watchdog's" } else { "" };
-        report.say("watchdog", &format!("{path}: resets if not fed for {seconds} s{doubt}{last}"));
+        report.tell(
+            "watchdog",
+            format_args!("{path}: resets if not fed for {seconds} s{doubt}{last}"),
+        );
         self.ratchet.open(now, *timeout);
         self.fed = now;
         self.device = Some(device);
@@ -115,8 +118,9 @@ impl Guard {
         match Device::open(device, *timeout, *pretimeout) {
             Ok(device) => self.begin(now, device, report),
             Err(error) if self.tried.is_none() => {
-                let text = format!("cannot open {device}: {error}; again when a service is ready");
-                report.say("watchdog", &text);
+                let text =
+                    format_args!("cannot open {device}: {error}; again when a service is ready");
+                report.tell("watchdog", text);
             }
             Err(_) => {}
         }
@@ -146,7 +150,10 @@ impl Guard {
             Verdict::Starve(why) => Some(why),
             Verdict::Feed => {
                 if let Err(error) = device.feed() {
-                    report.say("watchdog", &format!("cannot be fed: {error}; it is tried again"));
+                    report.tell(
+                        "watchdog",
+                        format_args!("cannot be fed: {error}; it is tried again"),
+                    );
                 }
                 self.fed = now;
                 None

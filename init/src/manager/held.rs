@@ -24,6 +24,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
     path::Path,
 };
+use supervisor::problem::Problem;
 
 /// The name of a descriptor in the store that was given none; sd_pid_notify_with_fds(3).
 const NAMELESS: &str = "stored";
@@ -100,7 +101,7 @@ impl Held {
     }
 
     /// Opens the sockets that are not open yet.
-    fn open(&mut self, id: ServiceId, kept: &Kept) -> Result<(), String> {
+    fn open(&mut self, id: ServiceId, kept: &Kept) -> Result<(), Problem> {
         for (place, socket) in kept.sockets.iter().enumerate() {
             if self.of(id).any(|one| !one.is_stored && one.name == socket.name) {
                 continue;
@@ -119,7 +120,7 @@ impl Held {
 }
 
 /// A socket that listens; an error is for people.
-fn open(socket: &Socket) -> Result<OwnedFd, String> {
+fn open(socket: &Socket) -> Result<OwnedFd, Problem> {
     let because = |errno: Errno| reason(errno.raw_os_error());
     let fd = match &socket.address {
         Address::Unix(path) => {
@@ -206,7 +207,7 @@ impl Manager {
         &mut self,
         run: Incarnation,
         record: &Record,
-    ) -> Result<(usize, String), String> {
+    ) -> Result<(usize, String), Problem> {
         let Some(kept) = kept(record).filter(|_| run.role == Role::Run) else {
             return Ok((0, String::new()));
         };
@@ -236,10 +237,10 @@ impl Manager {
         }
         self.keep_held(id);
         if closed > 0 {
-            let text = format!(
+            let text = format_args!(
                 "{closed} descriptors more than its fd-store ({most}) has room for; closed"
             );
-            self.report.say(self.database.name(id), &text);
+            self.report.tell(self.database.name(id), text);
         }
     }
 

@@ -10,7 +10,7 @@ use rustix::{
     process::Pid,
 };
 use std::{ffi::CString, path::Path};
-use supervisor::{file::open, spawn::Tmp};
+use supervisor::{file::open, problem::Problem, spawn::Tmp};
 
 /// The isolation of a process, prepared: its texts, and what needs no preparation.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Isolated {
     ///
     /// # Errors
     /// What is malformed, for people.
-    pub fn new(record: &Isolation) -> Result<Self, String> {
+    pub fn new(record: &Isolation) -> Result<Self, Problem> {
         Ok(Self {
             chroot: record.chroot.clone().map(c_string).transpose()?,
             oom_score: record.oom_score.map(|score| c_string(score.to_string())).transpose()?,

@@ -20,6 +20,7 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
+use std::fmt::Write as _;
 use supervisor::{
     backoff::Backoff,
     spawn::{Isolation, Spawner, Spec, Terminal},
@@ -283,7 +284,7 @@ fn map_of(database: &Database, own: &Pipe, pipes: &[Option<Pipe>]) -> Result<Own
     for (id, pipe) in database.ids().zip(pipes) {
         if let Some(pipe) = pipe {
             let name = database.name(id);
-            text.push_str(&format!("{} {name}\n", pipe.read.as_raw_fd()));
+            writeln!(text, "{} {name}", pipe.read.as_raw_fd()).ok();
         }
     }
     file::in_memory(c"jamb-log-map", text.as_bytes())

@@ -77,6 +77,7 @@ use signals::Signals;
 use std::{collections::VecDeque, io, path::Path, time::Duration};
 use supervisor::{
     notify::Glass,
+    problem::{Problem, problem},
     spawn::Spawner,
     time::{Instant, Millis},
 };
@@ -251,7 +252,7 @@ impl Manager {
     ///
     /// # Errors
     /// What could not be made and why, for people.
-    pub fn new(setup: Setup) -> Result<Self, String> {
+    pub fn new(setup: Setup) -> Result<Self, Problem> {
         let Setup { database, graph, paths, mut report, handover, .. } = setup;
         let before = handover.as_ref().map(|handover| &handover.fixed);
         let nofile = before.map_or_else(raise_nofile, |fixed| fixed.nofile);
@@ -362,7 +363,7 @@ impl Manager {
                 && Errno::from_io_error(&error) != Some(Errno::INTR)
             {
                 // Nothing sensible makes epoll_wait(2) fail. Doing deadlines is better than to give up.
-                self.report.say("loop", &format!("cannot poll: {error}; it goes on"));
+                self.report.tell("loop", format_args!("cannot poll: {error}; it goes on"));
             }
             self.more = false;
             arm(Path::new(&self.paths.run), false);
@@ -541,8 +542,8 @@ impl Manager {
         if self.ending.is_none() {
             point("stop");
             let text = messages::ending(end.how);
-            self.report.say("shutdown", &format!("{text} is asked for by {}", end.why));
-            self.report.say("shutdown", &format!("{text}; stopping the services"));
+            self.report.tell("shutdown", format_args!("{text} is asked for by {}", end.why));
+            self.report.tell("shutdown", format_args!("{text}; stopping the services"));
             self.feed.push(self.clock.now(), "", What::Shutdown(end.how));
             self.ending = Some(end);
             if let Some(guard) = &mut self.guard {
@@ -564,8 +565,8 @@ impl Manager {
 
 /// Why there is no manager, for people.
 #[cold]
-fn cannot(verb: &str, what: &str, error: io::Error) -> String {
-    format!("cannot {verb} {what}: {error}")
+fn cannot(verb: &str, what: &str, error: io::Error) -> Problem {
+    problem!("cannot {verb} {what}: {error}")
 }
 
 /// Two descriptors a service, and some: raises the soft limit to the hard one and answers what it was.

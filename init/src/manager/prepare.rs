@@ -11,7 +11,14 @@ use rc::{
 };
 use rustix::process::Resource as SystemResource;
 use std::ffi::CString;
-use supervisor::{cut, exit::Exit, spawn::Identity, time::Millis, words::Words};
+use supervisor::{
+    cut,
+    exit::Exit,
+    problem::{Problem, problem},
+    spawn::Identity,
+    time::Millis,
+    words::Words,
+};
 
 /// Where `NOTIFY_SOCKET` or a notification descriptor is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +74,7 @@ pub fn prepare(
     paths: &Paths,
     nofile: (Option<u64>, Option<u64>),
     held: (usize, String),
-) -> Result<Prepared, String> {
+) -> Result<Prepared, Problem> {
     let starts = matches!(run.role, Role::Check(_))
         && engine.view(run.service).is_some_and(|view| view.phase == Phase::Starting);
     let command = command(record, run.role, starts).ok_or("it has no such program")?;
@@ -105,7 +112,7 @@ pub fn prepare(
     }
     let program = all.argv.first().to_str().unwrap_or_default();
     if program.is_empty() {
-        return Err("its program's name is empty".to_owned());
+        return Err("its program's name is empty".into());
     }
     candidates(&mut all.programs, program, &paths.search);
     if run.role == Role::Finish {
@@ -171,7 +178,7 @@ fn command(record: &Record, role: Role, starts: bool) -> Option<&Command> {
 ///
 /// # Errors
 /// Which value is missing, for people.
-pub fn expand_for(text: &Text, run: Incarnation, engine: &Engine) -> Result<String, String> {
+pub fn expand_for(text: &Text, run: Incarnation, engine: &Engine) -> Result<String, Problem> {
     expand(text, &|read| engine.bound(run.service, read)).map_err(|error| match error {
         ExpandError::Missing { read } => {
             let read = engine.graph().node(run.service).read(usize::from(read));
@@ -179,9 +186,9 @@ pub fn expand_for(text: &Text, run: Incarnation, engine: &Engine) -> Result<Stri
                 engine.graph().node(read.service).output(usize::from(read.output))
             });
             let key = of.map_or("?", |output| output.key);
-            format!("output {key} that it refers to has no value")
+            problem!("output {key} that it refers to has no value")
         }
-        ExpandError::TooLong => "an argument or file would be longer than 128 KiB".to_owned(),
+        ExpandError::TooLong => "an argument or file would be longer than 128 KiB".into(),
     })
 }
 
@@ -238,13 +245,13 @@ fn candidates(programs: &mut Words, program: &str, search: &str) {
 }
 
 /// A text for the kernel; an error is for people.
-pub fn c_string(text: String) -> Result<CString, String> {
+pub fn c_string(text: String) -> Result<CString, Problem> {
     CString::new(text).map_err(|_| zero())
 }
 
 #[cold]
-fn zero() -> String {
-    "an argument contains a NUL byte".to_owned()
+fn zero() -> Problem {
+    "an argument contains a NUL byte".into()
 }
 
 /// The value that undoes PID 1's own protection.

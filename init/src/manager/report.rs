@@ -1,6 +1,7 @@
 //! What jamb says itself: one line to its own log and one to the console. Neither may ever block it,
 //! so what is not taken at once is dropped and counted.
 
+use core::fmt::Arguments;
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     io::write,
@@ -39,6 +40,11 @@ impl Report {
 
     /// Says `text` about `subject`, a service or a part of jamb.
     pub fn say(&mut self, subject: &str, text: &str) {
+        self.tell(subject, format_args!("{text}"));
+    }
+
+    /// The same of what is not a text yet.
+    pub fn tell(&mut self, subject: &str, text: Arguments<'_>) {
         let line = format!("jamb: {subject}: {text}\n");
         if let Some(console) = &self.console
             && write(console, line.as_bytes()).is_err()

@@ -31,6 +31,7 @@ use rustix::{
     process::Pid,
 };
 use std::{collections::VecDeque, os::fd::IntoRawFd, path::Path};
+use supervisor::problem::Problem;
 
 const DAMAGED: &str = "the state of the program before is damaged";
 
@@ -41,7 +42,7 @@ pub type GoesOn = (Engine, Vec<Action>, VecDeque<Event>);
 ///
 /// # Errors
 /// What is wrong with what it left, for people.
-pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, String> {
+pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, Problem> {
     let legacy = handover.legacy()?;
     let engine = handover::engine(graph, &legacy)?;
     let (todo, queue) = rest(&legacy).ok_or(DAMAGED)?;
@@ -107,7 +108,7 @@ impl Vault {
 
 impl Manager {
     /// Takes over what belongs to the services, and what was being started.
-    pub(super) fn take_over(&mut self, handover: &Handover) -> Result<(), String> {
+    pub(super) fn take_over(&mut self, handover: &Handover) -> Result<(), Problem> {
         arm(Path::new(&self.paths.run), true);
         point("take-over");
         let legacy = handover.legacy()?;
@@ -226,11 +227,12 @@ impl Manager {
             Some(crash) => format!("jamb crashed ({crash}), {crashes} times so far; "),
             None => format!("jamb was executed anew, {reexecs} times so far; "),
         };
-        self.report.say("handover", &format!("{text}{VERSION} goes on, all services as they were"));
+        self.report
+            .tell("handover", format_args!("{text}{VERSION} goes on, all services as they were"));
         self.feed.push(self.clock.now(), "", What::Resumed { crashes, reexecs });
         if handover::next::is_next() {
-            let text = format!("the next format's field is {}", self.next_count);
-            self.report.say("handover", &text);
+            let text = format_args!("the next format's field is {}", self.next_count);
+            self.report.tell("handover", text);
         }
         handover.finish(self.vault.kept());
         super::disk::sweep(Path::new(&self.paths.outputs));

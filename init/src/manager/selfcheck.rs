@@ -2,7 +2,7 @@
 //! one. They are counted as it goes along, and cost nothing until somebody asks.
 
 use super::Manager;
-use crate::file::text;
+use crate::file::text_of;
 use core::sync::atomic::Ordering::Relaxed;
 use rc::proto::Figure;
 use rustix::fs::{Mode, OFlags};
@@ -92,7 +92,7 @@ fn resident() -> Option<u64> {
 
 /// A number of KiB that a file in `/proc/self` tells behind `key`.
 fn kib(file: &str, key: &str) -> Option<u64> {
-    let status = text(&format!("/proc/self/{file}"), STATUS);
+    let status = text_of(format_args!("/proc/self/{file}"), STATUS);
     let rest = cut::lines(&status).find_map(|line| line.strip_prefix(key))?;
     decimal::number(rest.split_ascii_whitespace().next()?)
 }

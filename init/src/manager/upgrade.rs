@@ -18,6 +18,7 @@ use rustix::{
 use std::os::fd::IntoRawFd;
 use supervisor::{
     exit::Exit,
+    problem::{Problem, problem},
     reap,
     signal::Signal,
     spawn::{Isolation, Spec, Terminal},
@@ -41,14 +42,14 @@ pub struct Candidate {
 
 impl Manager {
     /// Asks the program at `path` whether it can take over; an error is for people.
-    pub(super) fn consider(&mut self, path: &str) -> Result<(), String> {
+    pub(super) fn consider(&mut self, path: &str) -> Result<(), Problem> {
         self.may_be_followed()?;
         if self.candidate.is_some() {
-            return Err("another upgrade is being checked; nothing was done".to_owned());
+            return Err("another upgrade is being checked; nothing was done".into());
         }
         let candidate = self.ask(path);
         let candidate =
-            candidate.map_err(|errno| format!("cannot use {path}: {errno}; nothing was done"))?;
+            candidate.map_err(|errno| problem!("cannot use {path}: {errno}; nothing was done"))?;
         self.candidate = Some(candidate);
         Ok(())
     }
@@ -89,17 +90,17 @@ impl Manager {
     }
 
     /// Becomes this very program again at the end of the turn; an error is for people.
-    pub(super) fn follow_itself(&mut self) -> Result<(), String> {
+    pub(super) fn follow_itself(&mut self) -> Result<(), Problem> {
         self.may_be_followed()?;
         let image = handover::own_image();
-        let image = image.map_err(|errno| format!("cannot open jamb itself: {errno}"))?;
+        let image = image.map_err(|errno| problem!("cannot open jamb itself: {errno}"))?;
         self.next_image = Some(image);
         Ok(())
     }
 
-    fn may_be_followed(&self) -> Result<(), String> {
+    fn may_be_followed(&self) -> Result<(), Problem> {
         match self.vault.is_full() {
-            true => Err("the state is not complete; nothing was done".to_owned()),
+            true => Err("the state is not complete; nothing was done".into()),
             false => Ok(()),
         }
     }

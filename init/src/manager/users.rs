@@ -3,8 +3,11 @@
 //! libc's functions would load modules and may ask the network; these two files are all a router has.
 
 use crate::file::text;
-use supervisor::cut;
-use supervisor::spawn::Identity;
+use supervisor::{
+    cut,
+    problem::{Problem, problem},
+    spawn::Identity,
+};
 
 /// The longest file that is read, in bytes.
 const MAX_FILE: usize = 256 * 1024;
@@ -32,7 +35,7 @@ pub fn account(
     user: Option<&str>,
     group: Option<&str>,
     groups: &[String],
-) -> Result<Option<Account>, String> {
+) -> Result<Option<Account>, Problem> {
     if user.is_none() && group.is_none() && groups.is_empty() {
         return Ok(None);
     }
@@ -44,7 +47,7 @@ pub fn account(
         (None, _) => rustix::process::geteuid().as_raw(),
         (Some(_), Some(line)) => line.uid,
         (Some(name), None) => {
-            number(name).ok_or_else(|| format!("user {name} is not in /etc/passwd"))?
+            number(name).ok_or_else(|| problem!("user {name} is not in /etc/passwd"))?
         }
     };
     let gid = match (group, &user_line) {
@@ -82,12 +85,12 @@ fn find_user(passwd: &str, name: &str) -> Option<User> {
     })
 }
 
-fn find_group(listed: &str, name: &str) -> Result<u32, String> {
+fn find_group(listed: &str, name: &str) -> Result<u32, Problem> {
     let found = cut::lines(listed).find_map(|line| {
         let mut fields = cut::parts(line, b':');
         (fields.next()? == name).then(|| number(fields.nth(1)?))?
     });
-    found.or_else(|| number(name)).ok_or_else(|| format!("group {name} is not in /etc/group"))
+    found.or_else(|| number(name)).ok_or_else(|| problem!("group {name} is not in /etc/group"))
 }
 
 fn groups_of(listed: &str, user: &str) -> Vec<u32> {

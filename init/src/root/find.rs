@@ -3,7 +3,7 @@
 //! the kernel has right now; whoever waits asks again.
 
 use super::{partition, superblock};
-use crate::file::{names, read, text};
+use crate::file::{names, read, text, text_of};
 use rc::{Millis, boot::Step};
 use std::path::Path;
 use supervisor::{cut, decimal};
@@ -60,7 +60,7 @@ fn find(device: &str, kind: &str) -> Option<Device> {
         "UUID" => superblock::has_uuid(&head_of(name), value),
         "PARTUUID" => has_partition_uuid(name, value).unwrap_or(false),
         "PARTLABEL" => {
-            let about = text(&format!("{BLOCKS}/{name}/uevent"), MAX_TEXT);
+            let about = text_of(format_args!("{BLOCKS}/{name}/uevent"), MAX_TEXT);
             cut::lines(&about).any(|line| line.strip_prefix("PARTNAME=") == Some(value))
         }
         _ => false,
@@ -82,7 +82,8 @@ pub fn seen() -> String {
 /// `None` for what is no partition.
 fn has_partition_uuid(name: &str, uuid: &str) -> Option<bool> {
     let directory = format!("{BLOCKS}/{name}");
-    let number = decimal::number(text(&format!("{directory}/partition"), MAX_TEXT).trim_ascii())?;
+    let number =
+        decimal::number(text_of(format_args!("{directory}/partition"), MAX_TEXT).trim_ascii())?;
     // It leads to ../../devices/…/DISK/PARTITION.
     let place = supervisor::file::read_link(Path::new(&directory)).ok()?;
     let (directories, _) = cut::last(&place, b'/')?;
@@ -138,7 +139,8 @@ fn ubi(device: &str, kind: &str) -> Option<Device> {
         None => volume == device,
         Some((on, name)) => {
             volume.strip_prefix(on).is_some_and(|rest| rest.starts_with('_'))
-                && text(&format!("{VOLUMES}/{volume}/name"), MAX_TEXT).trim_ascii_end() == name
+                && text_of(format_args!("{VOLUMES}/{volume}/name"), MAX_TEXT).trim_ascii_end()
+                    == name
         }
     };
     let volume = volumes.into_iter().find(is_it)?;

@@ -9,7 +9,7 @@ mod superblock;
 pub use find::wait_for;
 
 use crate::{
-    file::{c_path, empty, make_directories, put, read, split},
+    file::{c_path, c_path_of, empty, make_directories, put, read, split},
     inherit,
     machine::mounts::attach,
 };
@@ -26,6 +26,7 @@ use rustix::{
     process::{chdir, chroot, fchdir},
 };
 use std::path::Path;
+use supervisor::problem::{Problem, problem};
 
 /// Where the new root is put together.
 const NEW: &str = "/newroot";
@@ -54,8 +55,8 @@ pub fn is_in_memory(path: &CStr) -> bool {
 }
 
 /// What a failed step says.
-fn cannot(verb: &str, what: &str, error: Errno) -> String {
-    format!("cannot {verb} {what}: {error}")
+fn cannot(verb: &str, what: &str, error: Errno) -> Problem {
+    problem!("cannot {verb} {what}: {error}")
 }
 
 /// What the one who assembles a root has others do.
@@ -64,14 +65,14 @@ pub trait Hands {
     ///
     /// # Errors
     /// It fails or takes too long; for people.
-    fn run(&mut self, program: &str) -> Result<(), String>;
+    fn run(&mut self, program: &str) -> Result<(), Problem>;
     /// Waits for so long.
     fn pause(&mut self, span: Millis);
 }
 
 /// Does the steps and executes the real init with these arguments; returns only if something failed, and
 /// says what.
-pub fn assemble(steps: &[Step], arguments: &[String], hands: &mut dyn Hands) -> String {
+pub fn assemble(steps: &[Step], arguments: &[String], hands: &mut dyn Hands) -> Problem {
     let over = |step: &&Step| step.op == Op::Overlay;
     let below = if steps.iter().any(|step| over(&step)) { LOWER } else { NEW };
     let mut init = "";
@@ -101,16 +102,16 @@ pub fn assemble(steps: &[Step], arguments: &[String], hands: &mut dyn Hands) -> 
 }
 
 /// Waits for the device and mounts it.
-fn mount(step: &Step, on: &str, read_only: bool, hands: &mut dyn Hands) -> Result<(), String> {
+fn mount(step: &Step, on: &str, read_only: bool, hands: &mut dyn Hands) -> Result<(), Problem> {
     let Some(device) = wait_for(step, &mut |span| hands.pause(span)) else {
         let (wanted, span, seen) = (&step.device, step.wait.0 / 1000, find::seen());
-        return Err(format!("cannot find {wanted} within {span} s; there are: {seen}"));
+        return Err(problem!("cannot find {wanted} within {span} s; there are: {seen}"));
     };
     let kind = if step.text.is_empty() { device.kind.unwrap_or_default() } else { &step.text };
     let source = &device.source;
     if kind.is_empty() {
         let wanted = &step.device;
-        return Err(format!(
+        return Err(problem!(
             "cannot tell the file system of {wanted} ({source}): give rootfstype="
         ));
     }
@@ -134,7 +135,7 @@ fn mount(step: &Step, on: &str, read_only: bool, hands: &mut dyn Hands) -> Resul
 }
 
 /// Puts what can be written to over the root.
-fn overlay(step: &Step) -> Result<(), String> {
+fn overlay(step: &Step) -> Result<(), Problem> {
     let upper = if step.text == IN_STORE { STORE } else { RAM };
     if upper == RAM {
         let ram = Step { text: "tmpfs".to_owned(), ..Step::default() };
@@ -154,7 +155,7 @@ fn overlay(step: &Step) -> Result<(), String> {
 
 /// Shows a directory or file of the store at its place of the root. One that is not in the store yet is
 /// made there: a directory is empty, a file is as that of the root.
-fn persist(path: &str) -> Result<(), String> {
+fn persist(path: &str) -> Result<(), Problem> {
     let (below, kept) = (format!("{NEW}{path}"), format!("{STORE}/persist{path}"));
     let fail = |error| cannot("keep", path, error);
     let (below, kept_path) = (c_path(&below), c_path(&kept));
@@ -167,7 +168,7 @@ fn persist(path: &str) -> Result<(), String> {
         } else {
             let bytes = read(Path::new(&format!("{NEW}{path}")), MAX_COPY).map_err(fail)?;
             // Under another name until it is whole: power may fail.
-            let aside = c_path(&format!("{kept}.new"));
+            let aside = c_path_of(format_args!("{kept}.new"));
             let flags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::TRUNC);
             put(&aside, flags, 0, &bytes).map_err(fail)?;
             rustix::fs::rename(&*aside, &*kept_path).map_err(fail)?;
@@ -185,7 +186,7 @@ fn enter(
     activate: &str,
     arguments: &[String],
     hands: &mut dyn Hands,
-) -> Result<core::convert::Infallible, String> {
+) -> Result<core::convert::Infallible, Problem> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let old = open(c"/", flags, Mode::empty()).map_err(|error| cannot("open", "/", error))?;
     for (at, from) in MOVED.iter().enumerate() {
@@ -211,7 +212,7 @@ fn enter(
 }
 
 fn move_into_new(from: &CStr) -> Result<(), Errno> {
-    mount_move(from, &*c_path(&format!("{NEW}{}", from.to_string_lossy())))
+    mount_move(from, &*c_path_of(format_args!("{NEW}{}", from.to_string_lossy())))
 }
 
 /// Undoes the first `moved` moves, from within the old root.
@@ -220,13 +221,13 @@ fn give_back(old: &OwnedFd, moved: usize) {
     fchdir(old).ok();
     chroot(c".").ok();
     for from in MOVED.iter().take(moved) {
-        mount_move(&*c_path(&format!("{NEW}{}", from.to_string_lossy())), *from).ok();
+        mount_move(&*c_path_of(format_args!("{NEW}{}", from.to_string_lossy())), *from).ok();
     }
 }
 
 /// Whether the new root has an init, after its own program has prepared it. The caller goes back to the
 /// old root if not.
-fn try_out(init: &str, activate: &str, hands: &mut dyn Hands) -> Result<(), String> {
+fn try_out(init: &str, activate: &str, hands: &mut dyn Hands) -> Result<(), Problem> {
     chdir(NEW).and_then(|()| chroot(c".")).map_err(|error| cannot("enter", NEW, error))?;
     if !activate.is_empty() {
         hands.run(activate)?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use supervisor::{
     decimal,
     options::{Known, Line},
+    problem::{Problem, problem},
 };
 
 /// What a command understands.
@@ -65,23 +66,27 @@ pub struct Args {
 ///
 /// # Errors
 /// What is wrong, for people.
-pub fn parse(command: &str, allowed: &Allowed, words: Vec<String>) -> Result<Option<Args>, String> {
+pub fn parse(
+    command: &str,
+    allowed: &Allowed,
+    words: Vec<String>,
+) -> Result<Option<Args>, Problem> {
     let mut args = Args::default();
     let mut line = Line::new(words, allowed.options);
-    while let Some((mark, value)) = line.take().map_err(|what| format!("{command}: {what}"))? {
+    while let Some((mark, value)) = line.take().map_err(|what| problem!("{command}: {what}"))? {
         match mark {
             b'h' => return Ok(None),
             b'J' => args.json = true,
             b'f' => args.follow = true,
             b'n' => {
                 let number = decimal::number(&value);
-                args.lines = Some(number.ok_or_else(|| format!("{value} is no number of lines"))?);
+                args.lines = Some(number.ok_or_else(|| problem!("{value} is no number of lines"))?);
             }
             b'S' => args.since = Some(value),
             b't' => {
                 let span = decimal::span(&value);
                 args.timeout = Some(
-                    span.ok_or_else(|| format!("{value} is no time; 5, 0.5, 45s and 2m are"))?,
+                    span.ok_or_else(|| problem!("{value} is no time; 5, 0.5, 45s and 2m are"))?,
                 );
             }
             b'N' => args.no_wait = true,
@@ -91,10 +96,10 @@ pub fn parse(command: &str, allowed: &Allowed, words: Vec<String>) -> Result<Opt
         }
     }
     if args.names.len() < allowed.least {
-        return Err(format!("{command} needs more: {} of {}", args.names.len(), allowed.least));
+        return Err(problem!("{command} needs more: {} of {}", args.names.len(), allowed.least));
     }
     if args.names.len() > allowed.most {
-        return Err(format!("{command} does not take {}", args.names[allowed.most]));
+        return Err(problem!("{command} does not take {}", args.names[allowed.most]));
     }
     Ok(Some(args))
 }
@@ -109,7 +114,7 @@ mod tests {
         most: 2,
     };
 
-    fn read(words: &[&str]) -> Result<Option<Args>, String> {
+    fn read(words: &[&str]) -> Result<Option<Args>, Problem> {
         parse("cmd", &ALLOWED, words.iter().map(|&word| word.to_owned()).collect())
     }
 
@@ -140,7 +145,7 @@ mod tests {
             (&[], "cmd needs more: 0 of 1"),
             (&["a", "b", "c"], "cmd does not take c"),
         ] {
-            assert_eq!(read(words), Err(problem.to_owned()), "{words:?}");
+            assert_eq!(read(words), Err(problem.into()), "{words:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `svc bootchart`: when each service was wanted, started and ready for the first time.
 
-use super::{Connection, Failure, args::Args, json::Json, query};
-use crate::exit;
+use super::{Connection, args::Args, json::Json, query};
+use crate::exit::{self, Failure};
 use rc::proto::{Item, Milestones, Reply, Request};
+use std::fmt::Write as _;
 
 /// Columns of the names, and of the bars; with the times they fit in 80.
 const NAME: usize = 20;
@@ -53,7 +54,7 @@ fn as_text(rows: &[(&Item, Milestones)]) -> String {
     let mut text = format!("{:<NAME$} 0 {:>width$} ms  READY\n", "SERVICE", end, width = 41);
     for (item, times) in rows {
         let name: String = item.name.chars().take(NAME).collect();
-        text.push_str(&format!("{name:<NAME$} "));
+        write!(text, "{name:<NAME$} ").ok();
         let column = |ms: u32| u64::from(ms) * u64::from(BAR - 1) / u64::from(end);
         let wanted = column(times.wanted.unwrap_or(0));
         // A bundle is never started; a service that is not ready yet goes on.
@@ -68,7 +69,9 @@ fn as_text(rows: &[(&Item, Milestones)]) -> String {
             });
         }
         match times.ready {
-            Some(ms) => text.push_str(&format!(" {ms:>7} ms\n")),
+            Some(ms) => {
+                writeln!(text, " {ms:>7} ms").ok();
+            }
             None => text.push_str("         -\n"),
         }
     }
@@ -79,14 +82,14 @@ fn as_text(rows: &[(&Item, Milestones)]) -> String {
 fn as_json(rows: &[(&Item, Milestones)], settled: Option<u64>) -> String {
     let one = |json: &mut Json, (item, times): &(&Item, Milestones)| {
         json.object(|json| {
-            json.key("name").string(&item.name);
-            json.key("wanted_ms").number(times.wanted.map(u64::from));
-            json.key("start_ms").number(times.started.map(u64::from));
-            json.key("ready_ms").number(times.ready.map(u64::from));
+            json.named("name", &item.name);
+            json.count_or_null("wanted_ms", times.wanted.map(u64::from));
+            json.count_or_null("start_ms", times.started.map(u64::from));
+            json.count_or_null("ready_ms", times.ready.map(u64::from));
         });
     };
     let fields = |json: &mut Json| {
-        json.key("settled_ms").number(settled);
+        json.count_or_null("settled_ms", settled);
         json.key("services").array(|json| rows.iter().for_each(|row| one(json, row)));
     };
     Json::text(|json| json.object(fields)) + "\n"

@@ -1,8 +1,8 @@
 //! The commands that change something, or wait for a change: start, stop, restart, reload, hold, release,
 //! reset, signal, wait.
 
-use super::{Connection, Error, Failure, args::Args, query::unexpected, show};
-use crate::exit;
+use super::{Connection, Error, args::Args, misused, query::unexpected, show};
+use crate::exit::{self, Failure};
 use rc::engine::Want;
 use rc::proto::{Goal, Item, Reply, Request, Verb};
 use std::time::{Duration, Instant};
@@ -100,11 +100,11 @@ pub fn wait(args: &Args) -> Result<i32, Failure> {
 /// `svc signal`
 pub fn signal(args: &Args) -> Result<i32, Failure> {
     let Some((word, names)) = args.names.split_first() else {
-        return Err(Failure::Usage("signal needs a signal and a name".to_owned()));
+        return Err(misused(format_args!("signal needs a signal and a name")));
     };
     let Some(signal) = Signal::from_name(word) else {
-        let problem = format!("{word} is no signal's name; HUP, TERM, USR1 are");
-        return Err(Failure::Usage(problem));
+        let problem = format_args!("{word} is no signal's name; HUP, TERM, USR1 are");
+        return Err(misused(problem));
     };
     let mut connection = Connection::open()?;
     for name in names {
@@ -134,7 +134,7 @@ impl Waits {
         match self.connection.ask_within(request, left) {
             Ok(Reply::Waited { reached: true, .. }) => Ok(()),
             Ok(Reply::Waited { reached: false, item }) => {
-                exit::complain("svc", &not_reached(&item));
+                exit::complain("svc", format_args!("{}", not_reached(&item)));
                 self.code = self.code.max(exit::FAILED);
                 Ok(())
             }
@@ -145,8 +145,8 @@ impl Waits {
                     Goal::Ready | Goal::ReadyAtOnce => "ready",
                 };
                 let text =
-                    format!("{name} is not {state} yet; it goes on, svc why {name} shows how");
-                exit::complain("svc", &text);
+                    format_args!("{name} is not {state} yet; it goes on, svc why {name} shows how");
+                exit::complain("svc", text);
                 self.code = exit::TIMED_OUT;
                 // The answer may still come on this connection; another one has a clean start.
                 self.connection = Connection::open()?;

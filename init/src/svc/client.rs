@@ -6,7 +6,7 @@ use std::{
     fmt,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -22,7 +22,7 @@ const TRIES: usize = 5;
 #[derive(Debug)]
 pub enum Error {
     /// Nobody listens.
-    Connect(PathBuf, io::Error),
+    Connect(io::Error),
     /// The connection broke.
     Broken(io::Error),
     /// The answer did not come in time.
@@ -42,7 +42,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(path, error) => {
+            Self::Connect(error) => {
+                let path = socket();
                 write!(f, "cannot reach jamb at {}: {error}; is it running?", path.display())
             }
             Self::Broken(_) if self.is_end() => f.write_str(
@@ -67,15 +68,14 @@ pub fn run_dir() -> PathBuf {
         .map_or_else(|| PathBuf::from("/run/jamb"), PathBuf::from)
 }
 
+fn socket() -> PathBuf {
+    run_dir().join("control")
+}
+
 impl Connection {
     /// Connects to the control socket.
     pub fn open() -> Result<Self, Error> {
-        Self::open_at(&run_dir().join("control"))
-    }
-
-    fn open_at(path: &Path) -> Result<Self, Error> {
-        let connected = UnixStream::connect(path);
-        let stream = connected.map_err(|error| Error::Connect(path.to_owned(), error))?;
+        let stream = UnixStream::connect(socket()).map_err(Error::Connect)?;
         Ok(Self { stream })
     }
 

@@ -2,12 +2,13 @@
 //! by asking the one that answers afterwards.
 
 use super::{
-    Connection, Failure,
+    Connection,
     args::Args,
     client::Error,
-    query::{info, unexpected},
+    misused,
+    query::{info, info_of, unexpected},
 };
-use crate::exit;
+use crate::exit::{self, Failure};
 use rc::proto::Request;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub fn reexec(_: &Args) -> Result<i32, Failure> {
 pub fn upgrade(args: &Args) -> Result<i32, Failure> {
     let path = args.names.first().map(String::as_str).unwrap_or_default();
     if !path.starts_with('/') {
-        return Err(Failure::Usage(format!("{path} is no absolute path")));
+        return Err(misused(format_args!("{path} is no absolute path")));
     }
     follow(Request::Upgrade { path: path.to_owned() })
 }
@@ -36,18 +37,18 @@ fn follow(request: Request) -> Result<i32, Failure> {
         Err(error) => return Err(error.into()),
         Ok(reply) => return Err(unexpected(reply)),
     }
-    let now = match info(&mut Connection::open()?) {
+    let now = match Connection::open()?.ask(Request::Info) {
         // It speaks otherwise, so it is another version.
-        Err(Failure::Client(Error::Frame(_))) => {
+        Err(Error::Frame(_)) => {
             exit::say("another version of jamb goes on\n");
             return Ok(exit::OK);
         }
-        now => now?,
+        now => info_of(now?)?,
     };
     if now.reexecs == before {
-        let text = format!("jamb crashed instead ({} times so far); it goes on", now.crashes);
-        return Err(Failure::Refused(text));
+        let text = format_args!("jamb crashed instead ({} times so far); it goes on", now.crashes);
+        return Err(Failure::new(exit::FAILED, text));
     }
-    exit::say(&format!("jamb {} (pid {}) goes on\n", now.version, now.pid));
+    exit::tell(format_args!("jamb {} (pid {}) goes on\n", now.version, now.pid));
     Ok(exit::OK)
 }

@@ -1,5 +1,7 @@
 //! JSON as `svc --json` writes it. Just enough of RFC 8259: objects, arrays, strings, numbers.
 
+use std::fmt::Write as _;
+
 /// A value under construction, written from the front to the back.
 #[derive(Default)]
 pub struct Json {
@@ -35,6 +37,26 @@ impl Json {
         self
     }
 
+    /// A field that is a string.
+    pub fn named(&mut self, key: &str, text: &str) {
+        self.key(key).string(text);
+    }
+
+    /// A field that is a number.
+    pub fn count(&mut self, key: &str, value: u64) {
+        self.key(key).number(Some(value));
+    }
+
+    /// A field that is a number, or null.
+    pub fn count_or_null(&mut self, key: &str, value: Option<u64>) {
+        self.key(key).number(value);
+    }
+
+    /// A field that is true or false.
+    pub fn flag(&mut self, key: &str, value: bool) {
+        self.key(key).truth(value);
+    }
+
     /// A string. Bytes that are not text do not occur: names and values are checked.
     pub fn string(&mut self, text: &str) {
         self.begin('"');
@@ -46,7 +68,7 @@ impl Json {
                 }
                 '\n' => self.text.push_str("\\n"),
                 c if c < ' ' || c == '\u{7f}' => {
-                    self.text.push_str(&format!("\\u{:04x}", u32::from(c)));
+                    write!(self.text, "\\u{:04x}", u32::from(c)).ok();
                 }
                 c => self.text.push(c),
             }

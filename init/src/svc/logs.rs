@@ -1,8 +1,11 @@
 //! `svc log`, and the last lines of one log for others.
 
-use super::{Connection, Failure, args::Args, query, run_dir};
-use crate::{exit, manager::OWN_NAME};
-use jamb_log::{Error, LogOptions, Since, log_main, timestamp};
+use super::{Connection, args::Args, misused, query, run_dir};
+use crate::{
+    exit::{self, Failure},
+    manager::OWN_NAME,
+};
+use jamb_log::{Error, LogOptions, Since, Unknown, log_main, timestamp};
 use rc::proto::Kind;
 use std::path::{Path, PathBuf};
 use supervisor::cut;
@@ -11,7 +14,7 @@ use supervisor::cut;
 pub fn log(args: &Args) -> Result<i32, Failure> {
     let since = args.since.as_ref().map(|text| {
         Since::parse(text, timestamp::now()).ok_or_else(|| {
-            Failure::Usage(format!("{text} is neither an age like 10m nor a time in RFC 3339"))
+            misused(format_args!("{text} is neither an age like 10m nor a time in RFC 3339"))
         })
     });
     let (directory, silent) = places(&args.names);
@@ -24,12 +27,13 @@ pub fn log(args: &Args) -> Result<i32, Failure> {
     };
     match log_main(&directory, &options, &mut exit::Stream::out()) {
         Ok(()) => Ok(exit::OK),
-        Err(Error::Unknown { name, known }) => {
+        Err(Error::Unknown(unknown)) => {
+            let Unknown { name, known } = *unknown;
             let known = if known.is_empty() { "no logs".to_owned() } else { known.join(" ") };
-            exit::complain("svc", &format!("{name} has no log; there are: {known}"));
+            exit::complain("svc", format_args!("{name} has no log; there are: {known}"));
             Ok(exit::UNKNOWN)
         }
-        Err(error) => Err(Failure::System(error.to_string())),
+        Err(error) => Err(Failure::new(exit::SYSTEM, format_args!("{error}"))),
     }
 }
 

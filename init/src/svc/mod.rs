@@ -17,11 +17,12 @@ mod why;
 
 use crate::{
     applet::{Call, asked_for_help},
-    exit,
+    exit::{self, Failure},
 };
 use args::{
     ALL, Allowed, Args, FOLLOW, FOR_HELP, JSON, LINES, NO_WAIT, REVERSE, SINCE, SINCE_BOOT, TIMEOUT,
 };
+use core::fmt::Arguments;
 
 pub use client::{Connection, Error, run_dir};
 
@@ -131,41 +132,20 @@ const COMMANDS: &[Command] = &[
     Command { name: "version", allowed: Allowed { most: 0, ..SHOW }, run: query::version },
 ];
 
-/// Why a command could not be carried out.
-pub enum Failure {
-    /// The command line is wrong.
-    Usage(String),
-    /// PID 1 cannot be asked.
-    Client(Error),
-    /// There is no such service.
-    Unknown(String),
-    /// It was refused, or cannot be done.
-    Refused(String),
-    /// The system does not let us.
-    System(String),
-}
-
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Client(error)
+        Self::new(exit::SYSTEM, format_args!("{error}"))
     }
 }
 
-impl Failure {
-    /// Says it, and answers the exit code that means it.
-    fn report(self) -> i32 {
-        let (text, code) = match self {
-            Self::Usage(problem) => (format!("{problem}; see svc --help"), exit::USAGE),
-            Self::Client(error) => (error.to_string(), exit::SYSTEM),
-            Self::Unknown(name) => {
-                (format!("there is no service {name}; svc list shows them"), exit::UNKNOWN)
-            }
-            Self::Refused(problem) => (problem, exit::FAILED),
-            Self::System(problem) => (problem, exit::SYSTEM),
-        };
-        exit::complain("svc", &text);
-        code
-    }
+/// The command line is wrong.
+fn misused(problem: Arguments<'_>) -> Failure {
+    Failure::new(exit::USAGE, format_args!("{problem}; see svc --help"))
+}
+
+/// There is no such service.
+fn unknown(name: &str) -> Failure {
+    Failure::new(exit::UNKNOWN, format_args!("there is no service {name}; svc list shows them"))
 }
 
 /// The applet.
@@ -175,15 +155,15 @@ pub fn main(call: Call) -> i32 {
     }
     let mut words = call.args;
     if words.is_empty() {
-        exit::complain("svc", &format!("a command is missing\n\n{}", HELP.trim_ascii_end()));
+        exit::complain("svc", format_args!("a command is missing\n\n{}", HELP.trim_ascii_end()));
         return exit::USAGE;
     }
     let name = words.remove(0);
     let found = COMMANDS.iter().find(|command| name == command.name);
     let Some(command) = found else {
         let known: Vec<String> = COMMANDS.iter().map(|command| command.name.to_owned()).collect();
-        let text = format!("no command {name}; there are: ");
-        return Failure::Usage(text + &known.join(" ")).report();
+        let known = known.join(" ");
+        return misused(format_args!("no command {name}; there are: {known}")).report("svc");
     };
     let result = match args::parse(command.name, &command.allowed, words) {
         Ok(None) => {
@@ -191,7 +171,7 @@ pub fn main(call: Call) -> i32 {
             return exit::OK;
         }
         Ok(Some(args)) => (command.run)(&args),
-        Err(problem) => Err(Failure::Usage(problem)),
+        Err(problem) => Err(misused(format_args!("{problem}"))),
     };
-    result.unwrap_or_else(Failure::report)
+    result.unwrap_or_else(|failure| failure.report("svc"))
 }

@@ -1,12 +1,16 @@
 //! `svc outputs`: the values that a service publishes, from the files that any script may read.
 
-use super::{Connection, Failure, args::Args, json::Json, query};
-use crate::{exit, file};
+use super::{Connection, args::Args, json::Json, query};
+use crate::{
+    exit::{self, Failure},
+    file,
+};
 use rc::{
     outputs::MAX_VALUE,
     proto::{Reply, What},
 };
 use rustix::io::Errno;
+use std::fmt::Write as _;
 use std::path::Path;
 use supervisor::cut;
 
@@ -37,8 +41,9 @@ pub fn outputs(args: &Args) -> Result<i32, Failure> {
         None => exit::say(&show(&values, key, args.json)),
         Some(_) if args.follow => {}
         Some(key) => {
-            let text = format!("{name} does not publish {key} now; svc why {name} may tell more");
-            return Err(Failure::Refused(text));
+            let text =
+                format_args!("{name} does not publish {key} now; svc why {name} may tell more");
+            return Err(Failure::new(exit::FAILED, text));
         }
     }
     if !args.follow {
@@ -81,7 +86,8 @@ fn read(outputs: &Path, name: &str, wanted: Option<&String>) -> Result<Values, F
         }
     }
     let error = last.map_or_else(String::new, |error| error.to_string());
-    Err(Failure::System(format!("cannot read {}/{name}: {error}", outputs.display())))
+    let text = format_args!("cannot read {}/{name}: {error}", outputs.display());
+    Err(Failure::new(exit::SYSTEM, text))
 }
 
 fn read_once(outputs: &Path, name: &str, wanted: Option<&String>) -> Result<Values, Errno> {
@@ -133,7 +139,7 @@ fn show(values: &Values, key: Option<&String>, json: bool) -> String {
             continue;
         }
         for line in cut::parts(value, b'\n') {
-            text.push_str(&format!("{name}={line}\n"));
+            writeln!(text, "{name}={line}").ok();
         }
     }
     text

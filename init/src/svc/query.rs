@@ -1,12 +1,16 @@
 //! The commands that read: status, list, events, version.
 
-use super::{Connection, Failure, args::Args, json::Json, show};
-use crate::{applet::VERSION, exit};
+use super::{Connection, args::Args, json::Json, show, unknown};
+use crate::{
+    applet::VERSION,
+    exit::{self, Failure},
+};
 use rc::{
     engine::Phase,
     proto::{Info, Item, Reply, Request, Watchdog},
 };
 use rustix::termios::isatty;
+use std::fmt::Write as _;
 
 /// LSB's codes for `status NAME`, section "Init Script Actions".
 const NOT_RUNNING: i32 = 3;
@@ -41,7 +45,12 @@ pub fn one(connection: &mut Connection, name: &str) -> Result<Item, Failure> {
 
 /// Who answers.
 pub fn info(connection: &mut Connection) -> Result<Info, Failure> {
-    match connection.ask(Request::Info)? {
+    info_of(connection.ask(Request::Info)?)
+}
+
+/// The same from the answer.
+pub fn info_of(reply: Reply) -> Result<Info, Failure> {
+    match reply {
         Reply::Info(info) => Ok(info),
         other => Err(unexpected(other)),
     }
@@ -50,9 +59,12 @@ pub fn info(connection: &mut Connection) -> Result<Info, Failure> {
 /// A reply that is not the one to the request.
 pub fn unexpected(reply: Reply) -> Failure {
     match reply {
-        Reply::Unknown(name) => Failure::Unknown(name),
-        Reply::Refused(problem) => Failure::Refused(problem),
-        _ => Failure::System("jamb answered something else than what was asked".to_owned()),
+        Reply::Unknown(name) => unknown(&name),
+        Reply::Refused(problem) => Failure::new(exit::FAILED, format_args!("{problem}")),
+        _ => {
+            let text = format_args!("jamb answered something else than what was asked");
+            Failure::new(exit::SYSTEM, text)
+        }
     }
 }
 
@@ -83,8 +95,8 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
                 }
                 items.push(item);
             }
-            Err(failure @ Failure::Unknown(_)) => {
-                failure.report();
+            Err(failure) if failure.code() == exit::UNKNOWN => {
+                failure.report("svc");
                 code = STATUS_UNKNOWN;
             }
             Err(failure) => return Err(failure),
@@ -142,8 +154,8 @@ pub fn events(args: &Args) -> Result<i32, Failure> {
             Reply::Event(event) => show::event_text(&event),
             Reply::Lost(count) if args.json => {
                 let lost = |json: &mut Json| {
-                    json.key("event").string("lost");
-                    json.key("count").number(Some(count));
+                    json.named("event", "lost");
+                    json.count("count", count);
                 };
                 Json::text(|json| json.object(lost))
             }
@@ -185,10 +197,10 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
         );
         if info.reexecs + info.crashes > 0 {
             let (reexecs, crashes) = (info.reexecs, info.crashes);
-            text.push_str(&format!("\nexecuted anew {reexecs} times, {crashes} crashes survived"));
+            write!(text, "\nexecuted anew {reexecs} times, {crashes} crashes survived").ok();
         }
         if let Some(ending) = info.ending {
-            text.push_str(&format!("\n{} is in progress", show::ending(ending)));
+            write!(text, "\n{} is in progress", show::ending(ending)).ok();
         }
         text
     };
@@ -197,18 +209,18 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
 }
 
 fn info_fields(json: &mut Json, info: &Info) {
-    json.key("client").string(VERSION);
-    json.key("version").string(&info.version);
-    json.key("pid").number(Some(info.pid.into()));
-    json.key("database").string(&hexadecimal(&info.database));
-    json.key("up_ms").number(Some(info.up_ms));
-    json.key("settled_ms").number(info.settled_ms);
-    json.key("collector_pid").number(info.collector_pid.map(u64::from));
-    json.key("collector_starts").number(Some(info.collector_starts.into()));
-    json.key("stale_events").number(Some(info.stale_events));
-    json.key("bugs").number(Some(info.bugs));
-    json.key("reexecs").number(Some(info.reexecs.into()));
-    json.key("crashes").number(Some(info.crashes.into()));
+    json.named("client", VERSION);
+    json.named("version", &info.version);
+    json.count("pid", info.pid.into());
+    json.named("database", &hexadecimal(&info.database));
+    json.count("up_ms", info.up_ms);
+    json.count_or_null("settled_ms", info.settled_ms);
+    json.count_or_null("collector_pid", info.collector_pid.map(u64::from));
+    json.count("collector_starts", info.collector_starts.into());
+    json.count("stale_events", info.stale_events);
+    json.count("bugs", info.bugs);
+    json.count("reexecs", info.reexecs.into());
+    json.count("crashes", info.crashes.into());
     json.key("ending").text_or_null(info.ending.map(show::ending));
 }
 

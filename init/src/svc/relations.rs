@@ -1,7 +1,7 @@
 //! `svc tree` and `svc deps`: who has to do with whom, and how each is.
 
-use super::{Connection, Failure, args::Args, json::Json, query, show};
-use crate::exit;
+use super::{Connection, args::Args, json::Json, query, show, unknown};
+use crate::exit::{self, Failure};
 use rc::{
     model::{Relation, ServiceId},
     proto::{Item, Reply, Request},
@@ -40,7 +40,7 @@ impl World {
     fn find(&self, name: &str) -> Result<ServiceId, Failure> {
         let place = self.items.iter().position(|item| item.name == name);
         let number = place.and_then(|place| u16::try_from(place).ok());
-        number.map(ServiceId).ok_or_else(|| Failure::Unknown(name.to_owned()))
+        number.map(ServiceId).ok_or_else(|| unknown(name))
     }
 
     /// Its relations to others, or those of others to it, as lines at this depth, the last one first.
@@ -150,12 +150,12 @@ fn as_json(world: &World, lines: &[Line], key: &str) -> String {
     let one = |json: &mut Json, line: &Line| {
         let Some(item) = world.items.get(line.id.index()) else { return };
         json.object(|json| {
-            json.key("name").string(&item.name);
-            json.key("relation").string(line.relation.map_or("", word));
-            json.key("depth").number(Some(line.depth as u64));
-            json.key("state").string(item.phase.name());
-            json.key("want").string(show::want(item.want));
-            json.key("again").truth(line.again);
+            json.named("name", &item.name);
+            json.named("relation", line.relation.map_or("", word));
+            json.count("depth", line.depth as u64);
+            json.named("state", item.phase.name());
+            json.named("want", show::want(item.want));
+            json.flag("again", line.again);
         });
     };
     let list = |json: &mut Json| lines.iter().for_each(|line| one(json, line));

@@ -1,8 +1,9 @@
 //! `svc selfcheck`: figures about PID 1 itself, and whether one of them is not as it has to be.
 
-use super::{Connection, Failure, args::Args, json::Json, query::unexpected};
-use crate::exit;
+use super::{Connection, args::Args, json::Json, query::unexpected};
+use crate::exit::{self, Failure};
 use rc::proto::{Figure, Reply, Request};
+use std::fmt::Write as _;
 
 /// The command. Exit code 1, and words, if something is off.
 pub fn selfcheck(args: &Args) -> Result<i32, Failure> {
@@ -15,8 +16,8 @@ pub fn selfcheck(args: &Args) -> Result<i32, Failure> {
         let fields = |json: &mut Json| {
             for Figure { name, value, bound } in &figures {
                 json.key(name).object(|json| {
-                    json.key("value").number(Some(*value));
-                    json.key("bound").number(*bound);
+                    json.count("value", *value);
+                    json.count_or_null("bound", *bound);
                 });
             }
         };
@@ -25,14 +26,17 @@ pub fn selfcheck(args: &Args) -> Result<i32, Failure> {
         let mut text = format!("{:<17}{:>10}{:>10}\n", "FIGURE", "VALUE", "BOUND");
         for Figure { name, value, bound } in &figures {
             let bound = bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string());
-            text.push_str(&format!("{name:<17}{value:>10}{bound:>10}\n"));
+            writeln!(text, "{name:<17}{value:>10}{bound:>10}").ok();
         }
         exit::say(&text);
     }
     let mut code = exit::OK;
     for Figure { name, value, bound } in figures.iter().filter(is_off) {
         let bound = bound.unwrap_or(0);
-        exit::complain("svc", &format!("{name} is {value}, more than the {bound} there should be"));
+        exit::complain(
+            "svc",
+            format_args!("{name} is {value}, more than the {bound} there should be"),
+        );
         code = exit::FAILED;
     }
     Ok(code)

@@ -6,6 +6,7 @@ use rc::{
     engine::{Notice, Phase, Role, Want, Why},
     proto::{Condition, DogState, Ending, Event, Item, Kind, Watchdog, What},
 };
+use std::fmt::Write as _;
 use supervisor::{exit::Exit, signal::Signal};
 
 /// The widest name before columns give way.
@@ -149,10 +150,10 @@ pub fn watchdog(watchdog: &Watchdog) -> String {
 
 /// The same for programs.
 pub fn watchdog_json(json: &mut Json, watchdog: &Watchdog) {
-    json.key("state").string(dog(watchdog.state));
-    json.key("timeout_ms").number(Some(watchdog.timeout_ms.into()));
-    json.key("fed_ms").number(Some(watchdog.fed_ms));
-    json.key("last_reset").truth(watchdog.has_reset);
+    json.named("state", dog(watchdog.state));
+    json.count("timeout_ms", watchdog.timeout_ms.into());
+    json.count("fed_ms", watchdog.fed_ms);
+    json.flag("last_reset", watchdog.has_reset);
 }
 
 /// A table of services.
@@ -184,7 +185,7 @@ pub fn in_detail(item: &Item) -> String {
     let colon = if detail.is_empty() { "" } else { ": " };
     let phase = item.phase.name();
     let mut text = format!("{}: {phase} for {}{colon}{detail}\n", item.name, span(item.since_ms));
-    let mut row = |key: &str, value: &str| text.push_str(&format!("  {key:<12}{value}\n"));
+    let mut row = |key: &str, value: &str| writeln!(text, "  {key:<12}{value}").ok();
     row("kind", kind(item.kind));
     let by = if item.stopped_by_command { " (stopped by command)" } else { "" };
     row("wanted", &format!("{}{by}", want(item.want)));
@@ -251,54 +252,54 @@ fn cut(text: &str, width: usize) -> String {
 /// One service as an object.
 pub fn item_json(json: &mut Json, item: &Item) {
     json.object(|json| {
-        json.key("name").string(&item.name);
-        json.key("kind").string(kind(item.kind));
-        json.key("want").string(want(item.want));
-        json.key("state").string(item.phase.name());
-        json.key("pid").number(item.pid.map(u64::from));
-        json.key("generation").number(Some(item.generation.into()));
-        json.key("since_ms").number(Some(item.since_ms));
+        json.named("name", &item.name);
+        json.named("kind", kind(item.kind));
+        json.named("want", want(item.want));
+        json.named("state", item.phase.name());
+        json.count_or_null("pid", item.pid.map(u64::from));
+        json.count("generation", item.generation.into());
+        json.count("since_ms", item.since_ms);
         json.key("waiting_on").array(|json| item.waiting_on.iter().for_each(|on| json.string(on)));
         json.key("last_exit");
         match item.last_exit {
             Some(how) => exit_json(json, how),
             None => json.number(None),
         }
-        json.key("failures").number(Some(item.failures.into()));
-        json.key("retry_ms").number(item.retry_ms);
-        json.key("stopped_by_command").truth(item.stopped_by_command);
-        json.key("dormant").truth(item.dormant);
+        json.count("failures", item.failures.into());
+        json.count_or_null("retry_ms", item.retry_ms);
+        json.flag("stopped_by_command", item.stopped_by_command);
+        json.flag("dormant", item.dormant);
         json.key("pinned").text_or_null(item.pinned.map(want));
-        json.key("reloading").truth(item.reloading);
-        json.key("status").string(&item.status);
+        json.flag("reloading", item.reloading);
+        json.named("status", &item.status);
         json.key("conditions").array(|json| {
             item.conditions.iter().for_each(|condition| condition_json(json, condition));
         });
         json.key("selected").text_or_null(item.selected.as_deref());
-        json.key("health_failures").number(Some(item.health_failures.into()));
+        json.count("health_failures", item.health_failures.into());
         json.key("notes").array(|json| item.notes.iter().for_each(|note| json.string(note)));
     });
 }
 
 fn condition_json(json: &mut Json, condition: &Condition) {
     json.object(|json| {
-        json.key("text").string(&condition.text);
-        json.key("holds").truth(condition.holds);
-        json.key("now").string(&condition.now);
+        json.named("text", &condition.text);
+        json.flag("holds", condition.holds);
+        json.named("now", &condition.now);
     });
 }
 
 fn exit_json(json: &mut Json, how: Exit) {
     json.object(|json| {
         match how {
-            Exit::Code(code) => json.key("code").number(Some(code.into())),
-            Exit::Signal(number) => json.key("signal").number(Some(u64::from(number))),
+            Exit::Code(code) => json.count("code", code.into()),
+            Exit::Signal(number) => json.count("signal", u64::from(number)),
             Exit::NotStarted(failure) => {
-                json.key("step").string(failure.step.verb());
-                json.key("errno").number(Some(failure.errno.unsigned_abs().into()));
+                json.named("step", failure.step.verb());
+                json.count("errno", failure.errno.unsigned_abs().into());
             }
         }
-        json.key("text").string(&exit(how));
+        json.named("text", &exit(how));
     });
 }
 
@@ -308,32 +309,32 @@ pub fn event_json(event: &Event) -> String {
 }
 
 fn event_fields(json: &mut Json, event: &Event) {
-    json.key("number").number(Some(event.number));
-    json.key("at_ms").number(Some(event.at_ms));
-    json.key("service").string(&event.service);
+    json.count("number", event.number);
+    json.count("at_ms", event.at_ms);
+    json.named("service", &event.service);
     json.key("event");
     match &event.what {
         What::Engine(Notice::Changed { from, to, .. }) => {
             json.string("state");
-            json.key("from").string(from.name());
-            json.key("to").string(to.name());
+            json.named("from", from.name());
+            json.named("to", to.name());
         }
         What::Engine(Notice::Exited { incarnation, exit, timed_out }) => {
             json.string("exited");
-            json.key("role").string(role(incarnation.role));
-            json.key("generation").number(Some(incarnation.generation.into()));
+            json.named("role", role(incarnation.role));
+            json.count("generation", incarnation.generation.into());
             exit_json(json.key("exit"), *exit);
-            json.key("timed_out").truth(*timed_out);
+            json.flag("timed_out", *timed_out);
         }
         What::Engine(Notice::Settled { ready }) => {
             json.string("settled");
-            json.key("ready").truth(*ready);
+            json.flag("ready", *ready);
         }
         What::Engine(Notice::Bug { .. }) => json.string("bug"),
         What::Spawned { pid, role: of } => {
             json.string("spawned");
-            json.key("role").string(role(*of));
-            json.key("pid").number(Some((*pid).into()));
+            json.named("role", role(*of));
+            json.count("pid", (*pid).into());
         }
         What::Outputs(keys) => {
             json.string("outputs");
@@ -341,17 +342,17 @@ fn event_fields(json: &mut Json, event: &Event) {
         }
         What::Condition { index, holds } => {
             json.string("condition");
-            json.key("index").number(Some((*index).into()));
-            json.key("holds").truth(*holds);
+            json.count("index", (*index).into());
+            json.flag("holds", *holds);
         }
         What::Resumed { crashes, reexecs } => {
             json.string("resumed");
-            json.key("crashes").number(Some((*crashes).into()));
-            json.key("reexecs").number(Some((*reexecs).into()));
+            json.count("crashes", (*crashes).into());
+            json.count("reexecs", (*reexecs).into());
         }
         What::Shutdown(how) => {
             json.string("shutdown");
-            json.key("how").string(ending(*how));
+            json.named("how", ending(*how));
         }
     }
 }

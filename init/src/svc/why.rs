@@ -1,7 +1,7 @@
 //! `svc why`: from a service that is not ready along what it waits for, to what is the matter.
 
-use super::{Connection, Failure, args::Args, json::Json, logs, query, show};
-use crate::exit;
+use super::{Connection, args::Args, json::Json, logs, query, show};
+use crate::exit::{self, Failure};
 use rc::{
     engine::{Phase, Want},
     proto::{CONFLICT, Item},
@@ -121,8 +121,8 @@ fn as_text(causes: &[Cause<'_>]) -> String {
 fn as_json(causes: &[Cause<'_>]) -> String {
     let one = |json: &mut Json, cause: &Cause<'_>| {
         json.object(|json| {
-            json.key("depth").number(Some(cause.depth as u64));
-            json.key("text").string(&cause.text);
+            json.count("depth", cause.depth as u64);
+            json.named("text", &cause.text);
             json.key("facts").array(|json| cause.facts.iter().for_each(|one| json.string(one)));
             json.key("log").array(|json| cause.log.iter().for_each(|one| json.string(one)));
             show::item_json(json.key("service"), cause.item);
