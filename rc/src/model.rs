@@ -101,6 +101,8 @@ pub struct Record {
 
 /// What a record has of a [`Kind`].
 #[derive(Clone, PartialEq, Eq, Debug, Coded)]
+// In the niche of a vector its tag would be a constant of 64 bits wherever it is made or looked at.
+#[repr(u8)]
 pub enum Body {
     /// Of a longrun; see [`Longrun`].
     Longrun {

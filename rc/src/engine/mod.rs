@@ -63,6 +63,8 @@ use tally::Tally;
 
 /// What the shell observed, or was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
+// In the niche of a vector its tag would be a constant of 64 bits wherever it is made or looked at.
+#[repr(u8)]
 pub enum Event {
     /// The machine is up: start this service and all that it reaches.
     Boot(ServiceId),

@@ -13,6 +13,8 @@ pub struct Condition {
 
 /// A fact about the world.
 #[derive(Clone, PartialEq, Eq, Debug, Coded)]
+// In the niche of a vector its tag would be a constant of 64 bits wherever it is made or looked at.
+#[repr(u8)]
 pub enum Fact {
     /// A network interface is in this state.
     Link {
