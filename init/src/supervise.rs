@@ -8,12 +8,12 @@ use crate::{
     manager::{Manager, Paths, Report, Setup, Wish, below},
 };
 use core::ffi::c_int;
+use libc::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use rc::{db::Database, engine::Graph, model::MAX_SERVICES, proto::Ending};
 use rustix::{
     fd::OwnedFd,
     fs::{Mode, OFlags, open},
 };
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGPIPE, SIGTERM};
 use std::path::Path;
 use supervisor::{
     file::working_directory,

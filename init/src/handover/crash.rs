@@ -331,21 +331,33 @@ pub fn exec(header: &'static Header) -> Errno {
 /// # Errors
 /// As sigaction(2) has it.
 pub fn catch(signal: c_int) -> io::Result<()> {
-    let Some(arrived) = usize::try_from(signal).ok().and_then(|number| ARRIVED.get(number)) else {
-        return Err(Errno::INVAL.into());
+    let handler: extern "C" fn(c_int) = on_signal;
+    // SAFETY: a zeroed action is valid, and its handler has the type that goes without SA_SIGINFO.
+    let result = unsafe {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, &raw const action, ptr::null_mut())
     };
-    let act = move || {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// An atomic store and one system call, which is safe in a handler, signal-safety(7).
+extern "C" fn on_signal(signal: c_int) {
+    if let Some(arrived) = usize::try_from(signal).ok().and_then(|number| ARRIVED.get(number)) {
         arrived.store(true, Relaxed);
-        // SIGPIPE is caught only to be survived: writing because of it could raise it anew.
-        if signal != libc::SIGPIPE {
-            // SAFETY: one byte of a constant. Whether it could be written does not matter: a full socket
-            // wakes all the same. errno is saved by signal-hook.
-            unsafe { libc::send(WAKE.load(Relaxed), c"".as_ptr().cast(), 1, libc::MSG_DONTWAIT) };
+    }
+    // SIGPIPE is caught only to be survived: writing because of it could raise it anew.
+    if signal != libc::SIGPIPE {
+        // SAFETY: errno is this thread's, and whoever was interrupted finds it as it was. One byte of a constant
+        // is sent; whether it could be does not matter: a full socket wakes all the same.
+        unsafe {
+            let errno = libc::__errno_location();
+            let before = *errno;
+            libc::send(WAKE.load(Relaxed), c"".as_ptr().cast(), 1, libc::MSG_DONTWAIT);
+            *errno = before;
         }
-    };
-    // SAFETY: the action is an atomic store and one system call that is safe in a handler, signal-safety(7).
-    unsafe { signal_hook::low_level::register(signal, act)? };
-    Ok(())
+    }
 }
 
 /// Where the byte is written.
@@ -382,5 +394,24 @@ pub fn provoke(way: &str) {
             libc::kill(libc::getpid(), libc::SIGILL);
         },
         _ => std::process::abort(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_noted_and_leaves_errno_alone() {
+        catch(libc::SIGWINCH).unwrap();
+        // SAFETY: errno is this thread's; raise(3) has no preconditions, and sends to this thread.
+        let after = unsafe {
+            *libc::__errno_location() = libc::EXDEV;
+            libc::raise(libc::SIGWINCH);
+            // Nobody reads where a byte was sent, so that failed, and set errno in between.
+            *libc::__errno_location()
+        };
+        assert_eq!((after, take_signal()), (libc::EXDEV, Some(libc::SIGWINCH)));
+        assert_eq!(catch(libc::SIGKILL).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 }

@@ -28,6 +28,7 @@ use crate::{
 };
 use cmdline::Cmdline;
 use core::ffi::c_int;
+use libc::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use rc::{
     Instant, Millis,
     boot::{Op, Step},
@@ -37,7 +38,6 @@ use rc::{
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::system::{RebootCommand, reboot, sethostname};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::{path::Path, time::Duration};
 use supervisor::problem::{Problem, problem};
 use watchdog::Device;
