@@ -73,16 +73,17 @@ pub fn parse(args: Vec<String>) -> Result<Command, Problem> {
     let mut ifname: Option<String> = None;
     let mut predicates = Vec::new();
     let mut line = Line::new(args, OPTIONS);
-    while let Some((mark, word)) = line.take()? {
+    while let Some(mark) = line.read()? {
+        let word = &line.value;
         match mark {
             b'h' => return Ok(Command::Help),
             b'V' => return Ok(Command::Version),
             b'v' => verbose = Some(Verbose),
-            b't' => timeout = Some(span(&word)?),
-            _ if ifname.is_none() => ifname = Some(valid_name(word)?),
+            b't' => timeout = Some(span(word)?),
+            _ if ifname.is_none() => ifname = Some(valid_name(line.take())?),
             _ => match word.parse() {
                 Ok(predicate) => predicates.push(predicate),
-                Err(_) => return Err(unknown_predicate(&word)),
+                Err(_) => return Err(unknown_predicate(word)),
             },
         }
     }

@@ -72,14 +72,15 @@ pub fn main(call: Call) -> i32 {
 fn parse(args: Vec<String>) -> Result<Change, Problem> {
     let mut change = Change::default();
     let mut line = Line::new(args, OPTIONS);
-    while let Some((mark, word)) = line.take()? {
+    while let Some(mark) = line.read()? {
+        let word = &line.value;
         match mark {
             b'R' => change.replace = true,
             b'C' => change.commit = true,
-            b'U' => *slot(&mut change.values, &word) = None,
+            b'U' => *slot(&mut change.values, word) = None,
             _ => {
                 let (key, value) =
-                    cut::first(&word, b'=').ok_or(format!("{word} is no KEY=VALUE"))?;
+                    cut::first(word, b'=').ok_or_else(|| problem!("{word} is no KEY=VALUE"))?;
                 add(&mut change.values, key, value);
             }
         }

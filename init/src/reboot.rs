@@ -171,17 +171,18 @@ fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
 fn parse(words: Vec<String>) -> Result<Options, Problem> {
     let mut options = Options::default();
     let mut line = Line::new(words, OPTIONS);
-    while let Some((mark, value)) = line.take()? {
+    while let Some(mark) = line.read()? {
+        let value = &line.value;
         match mark {
             b'f' => options.force = true,
             b'k' => options.kill = true,
             b'n' => options.no_sync = true,
             b'w' => options.wtmp_only = true,
             b'x' => options.kexec = true,
-            b'm' => options.last_act = value,
-            b'r' => options.reason = value,
+            b'm' => options.last_act = line.take(),
+            b'r' => options.reason = line.take(),
             b'd' => {
-                options.delay = decimal::number(&value)
+                options.delay = decimal::number(value)
                     .ok_or_else(|| problem!("{value} is no number of seconds"))?;
             }
             _ => return Err(problem!("{value} is no option")),

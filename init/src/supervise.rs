@@ -104,16 +104,16 @@ fn usage(problem: &str) -> i32 {
 fn parse(args: Vec<String>) -> Result<Options, Problem> {
     let mut options = Options::default();
     let mut line = Line::new(args, OPTIONS);
-    while let Some((mark, value)) = line.take()? {
+    while let Some(mark) = line.read()? {
         match mark {
-            b'D' => options.db = Some(value),
-            b'R' => options.run_dir = Some(value),
-            b'L' => options.log_dir = Some(value),
-            b'T' => options.target = Some(value),
+            b'D' => options.db = Some(line.take()),
+            b'R' => options.run_dir = Some(line.take()),
+            b'L' => options.log_dir = Some(line.take()),
+            b'T' => options.target = Some(line.take()),
             b'V' => options.verbose = true,
             // It was looked at before.
             b'H' => {}
-            _ => return Err(problem!("{value} is no option")),
+            _ => return Err(problem!("{} is no option", line.value)),
         }
     }
     Ok(options)

@@ -7,7 +7,10 @@ use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use supervisor::options::{Known, Line};
-use supervisor::{cut, decimal, problem::Problem};
+use supervisor::{
+    cut, decimal,
+    problem::{Problem, problem},
+};
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
 const PIECE: usize = CHUNK / 2;
@@ -50,13 +53,14 @@ pub fn parse(args: Vec<String>) -> Result<Args, Problem> {
     let (mut map, mut spool, mut console, mut dir) = (None, None, None, None);
     let (mut max_file, mut max_total) = (MAX_FILE, MAX_TOTAL);
     let mut line = Line::new(args, OPTIONS);
-    while let Some((mark, value)) = line.take()? {
+    while let Some(mark) = line.read()? {
+        let value = &line.value;
         if mark == b'D' {
-            dir = Some(PathBuf::from(value));
+            dir = Some(PathBuf::from(line.take()));
             continue;
         }
-        let wrong = || format!("{value} is not a number");
-        let number: u64 = decimal::number(&value).ok_or_else(wrong)?;
+        let wrong = || problem!("{value} is not a number");
+        let number: u64 = decimal::number(value).ok_or_else(wrong)?;
         let fd = || RawFd::try_from(number).map_err(|_| wrong());
         match mark {
             b'P' => map = Some(fd()?),
@@ -64,7 +68,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, Problem> {
             b'C' => console = Some(fd()?),
             b'F' => max_file = number.max(MIN_FILE),
             b'T' => max_total = number,
-            _ => return Err(format!("{value} is no option").into()),
+            _ => return Err(problem!("{value} is no option")),
         }
     }
     // The budget must hold a piece and a file being written, with one to be deleted beside it.
@@ -73,7 +77,7 @@ pub fn parse(args: Vec<String>) -> Result<Args, Problem> {
         max_total: max_total.max(max_file.saturating_mul(2).saturating_add(PIECE as u64)),
         piece: PIECE,
     };
-    let missing = |name: &str| format!("{name} is missing");
+    let missing = |name: &str| problem!("{name} is missing");
     Ok(Args {
         map: map.ok_or_else(|| missing("--map-fd"))?,
         spool: spool.ok_or_else(|| missing("--spool-fd"))?,

@@ -2,7 +2,10 @@
 //! together (`-vn5`), a value attached (`-n5`, `--lines=5`) or as the next word, and what is no option, in
 //! the order in which they were written. Nothing after `--` is an option, nor is a lone `-`.
 
-use crate::{cut, problem::Problem};
+use crate::{
+    cut,
+    problem::{Problem, problem},
+};
 use std::vec::IntoIter;
 
 /// An option that an applet knows.
@@ -49,20 +52,29 @@ pub struct Line {
     /// Letters that were written together with the last one.
     letters: String,
     only_words: bool,
+    /// The value of the option that was read last, or the word itself; empty of an option that has none.
+    pub value: String,
 }
 
 impl Line {
     /// The words after the applet's name.
     #[must_use]
     pub fn new(words: Vec<String>, known: &'static [Known]) -> Self {
-        Self { known, words: words.into_iter(), letters: String::new(), only_words: false }
+        let words = words.into_iter();
+        Self { known, words, letters: String::new(), only_words: false, value: String::new() }
     }
 
-    /// The next option, as its mark and its value, or the next word, as [`WORD`] and itself.
+    /// The value of the option that was read last, to be kept.
+    pub fn take(&mut self) -> String {
+        core::mem::take(&mut self.value)
+    }
+
+    /// Reads the next option, and answers its mark, or the next word, and answers [`WORD`]; [`Self::value`] has the
+    /// rest. `None` at the end.
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn take(&mut self) -> Result<Option<(u8, String)>, Problem> {
+    pub fn read(&mut self) -> Result<Option<u8>, Problem> {
         while self.letters.is_empty() {
             let Some(word) = self.words.next() else { return Ok(None) };
             match word.strip_prefix('-') {
@@ -77,7 +89,10 @@ impl Line {
                     }
                     option.clone_into(&mut self.letters);
                 }
-                _ => return Ok(Some((WORD, word))),
+                _ => {
+                    self.value = word;
+                    return Ok(Some(WORD));
+                }
             }
         }
         let letter = self.letters.remove(0);
@@ -93,17 +108,17 @@ impl Line {
         known: Option<&Known>,
         written: &str,
         attached: Option<String>,
-    ) -> Result<Option<(u8, String)>, Problem> {
-        let Some(known) = known else { return Err(format!("unknown option {written}").into()) };
-        let value = if !known.value.is_empty() {
+    ) -> Result<Option<u8>, Problem> {
+        let Some(known) = known else { return Err(problem!("unknown option {written}")) };
+        self.value = if !known.value.is_empty() {
             let value = attached.or_else(|| self.words.next());
-            value.ok_or_else(|| format!("{written} needs {}", known.value))?
+            value.ok_or_else(|| problem!("{written} needs {}", known.value))?
         } else if attached.is_none() {
             String::new()
         } else {
-            return Err(format!("{written} takes no value").into());
+            return Err(problem!("{written} takes no value"));
         };
-        Ok(Some((known.mark, value)))
+        Ok(Some(known.mark))
     }
 }
 
@@ -121,8 +136,8 @@ mod tests {
     fn read(line: &str) -> Result<Vec<(char, String)>, Problem> {
         let mut line = Line::new(line.split(' ').map(str::to_owned).collect(), KNOWN);
         let mut all = Vec::new();
-        while let Some((mark, value)) = line.take()? {
-            all.push((if mark == WORD { '.' } else { mark.into() }, value));
+        while let Some(mark) = line.read()? {
+            all.push((if mark == WORD { '.' } else { mark.into() }, line.take()));
         }
         Ok(all)
     }

@@ -73,18 +73,19 @@ pub fn parse(
 ) -> Result<Option<Args>, Problem> {
     let mut args = Args::default();
     let mut line = Line::new(words, allowed.options);
-    while let Some((mark, value)) = line.take().map_err(|what| problem!("{command}: {what}"))? {
+    while let Some(mark) = line.read().map_err(|what| problem!("{command}: {what}"))? {
+        let value = &line.value;
         match mark {
             b'h' => return Ok(None),
             b'J' => args.json = true,
             b'f' => args.follow = true,
             b'n' => {
-                let number = decimal::number(&value);
+                let number = decimal::number(value);
                 args.lines = Some(number.ok_or_else(|| problem!("{value} is no number of lines"))?);
             }
-            b'S' => args.since = Some(value),
+            b'S' => args.since = Some(line.take()),
             b't' => {
-                let span = decimal::span(&value);
+                let span = decimal::span(value);
                 args.timeout = Some(
                     span.ok_or_else(|| problem!("{value} is no time; 5, 0.5, 45s and 2m are"))?,
                 );
@@ -92,7 +93,7 @@ pub fn parse(
             b'N' => args.no_wait = true,
             b'A' => args.all = true,
             b'r' => args.reverse = true,
-            _ => args.names.push(value),
+            _ => args.names.push(line.take()),
         }
     }
     if args.names.len() < allowed.least {
