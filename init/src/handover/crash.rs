@@ -326,7 +326,7 @@ pub fn exec(header: &'static Header) -> Errno {
     Errno::from_raw_os_error(errno)
 }
 
-/// From now on `signal` sets a flag and writes a byte to the descriptor of [`wake_at`].
+/// From now on `signal` sets a flag and writes a byte to the descriptor of [`wake_at`], which must not block.
 ///
 /// # Errors
 /// As sigaction(2) has it.
@@ -350,11 +350,11 @@ extern "C" fn on_signal(signal: c_int) {
     // SIGPIPE is caught only to be survived: writing because of it could raise it anew.
     if signal != libc::SIGPIPE {
         // SAFETY: errno is this thread's, and whoever was interrupted finds it as it was. One byte of a constant
-        // is sent; whether it could be does not matter: a full socket wakes all the same.
+        // is written; whether it could be does not matter: a full pipe wakes all the same.
         unsafe {
             let errno = libc::__errno_location();
             let before = *errno;
-            libc::send(WAKE.load(Relaxed), c"".as_ptr().cast(), 1, libc::MSG_DONTWAIT);
+            libc::write(WAKE.load(Relaxed), c"".as_ptr().cast(), 1);
             *errno = before;
         }
     }
@@ -408,7 +408,7 @@ mod tests {
         let after = unsafe {
             *libc::__errno_location() = libc::EXDEV;
             libc::raise(libc::SIGWINCH);
-            // Nobody reads where a byte was sent, so that failed, and set errno in between.
+            // There is nowhere to write to, so that failed, and set errno in between.
             *libc::__errno_location()
         };
         assert_eq!((after, take_signal()), (libc::EXDEV, Some(libc::SIGWINCH)));

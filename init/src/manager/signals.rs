@@ -1,24 +1,21 @@
-//! Signals as something the loop can poll: a handler sets a flag and writes one byte into a socket, see
+//! Signals as something the loop can poll: a handler sets a flag and writes one byte into a pipe, see
 //! [`crash::catch`]. Nothing else happens in a handler; see signal-safety(7).
 
 use super::SIGNAL;
 use crate::handover::crash;
 use core::{ffi::c_int, mem::ManuallyDrop};
 use mio::{Interest, Poll, unix::SourceFd};
-use std::{
-    io::{self, Read},
-    os::{
-        fd::{AsRawFd, IntoRawFd},
-        unix::net::UnixStream,
-    },
+use rustix::{
+    fd::{AsRawFd, OwnedFd},
+    pipe::{PipeFlags, pipe_with},
 };
+use std::{io, os::fd::IntoRawFd};
 
-/// The socket that becomes readable when a signal arrives; none yet.
+/// The pipe that becomes readable when a signal arrives; none yet.
 #[derive(Default)]
 pub struct Signals {
-    /// Never closed: the handlers stay for good, and a write into a socket that nobody reads raises
-    /// SIGPIPE, whose handler writes again; PID 1 would do nothing else from then on.
-    wake: Option<ManuallyDrop<UnixStream>>,
+    /// Never closed: the handlers stay for good, and a write into a pipe that nobody reads raises SIGPIPE.
+    wake: Option<ManuallyDrop<OwnedFd>>,
 }
 
 impl Signals {
@@ -27,8 +24,7 @@ impl Signals {
     /// # Errors
     /// A handler cannot be installed, or there is no descriptor left.
     pub fn catch(signals: &[c_int], poll: &Poll) -> io::Result<Self> {
-        let (wake, write) = UnixStream::pair()?;
-        wake.set_nonblocking(true)?;
+        let (wake, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         crash::wake_at(write.into_raw_fd());
         poll.registry().register(&mut SourceFd(&wake.as_raw_fd()), SIGNAL, Interest::READABLE)?;
         for &signal in signals {
@@ -42,6 +38,6 @@ impl Signals {
     pub fn quiet(&mut self) {
         let mut bytes = [0; 64];
         let Some(wake) = &mut self.wake else { return };
-        while matches!((&**wake).read(&mut bytes), Ok(length) if length > 0) {}
+        while matches!(rustix::io::read(&**wake, &mut bytes), Ok(length) if length > 0) {}
     }
 }
