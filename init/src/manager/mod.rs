@@ -325,16 +325,12 @@ impl Manager {
             stopped_at: None,
             more: false,
         };
-        if let Some(handover) = &handover {
-            manager.take_over(handover)?;
-        }
-        manager.keep_all(&fixed, &setup.line);
-        // From here on a crash is one of this program, whose state is complete.
-        manager.signals = Signals::catch(setup.signals, &manager.poll)
-            .map_err(|error| cannot("catch", "signals", error))?;
-        let is_first = handover.is_none();
-        if let Some(handover) = handover {
-            manager.go_on_from(handover);
+        let target = setup.target.filter(|_| handover.is_none());
+        if let Err(problem) = manager.begin_with(handover, &fixed, setup.signals, &setup.line) {
+            // Nobody is to wait for an answer. Whoever has no manager ends soon, and the kernel closes the rest.
+            supervisor::file::unlink(Path::new(&manager.paths.control)).ok();
+            core::mem::forget(manager);
+            return Err(problem);
         }
         manager.tend();
         // What is so at first is told before anything starts, so that nothing starts in vain.
@@ -342,10 +338,31 @@ impl Manager {
         let problem = manager.conditions.settle(now, manager.poll.registry());
         manager.tell_conditions(problem);
         manager.begin_selfcheck();
-        if let (Some(target), true) = (setup.target, is_first) {
+        if let Some(target) = target {
             manager.tell(Event::Boot(target));
         }
         Ok(manager)
+    }
+
+    /// Goes on from what the program before left, if there was one. From then on a crash is one of this program,
+    /// whose state is complete.
+    fn begin_with(
+        &mut self,
+        handover: Option<Handover>,
+        fixed: &Fixed,
+        signals: &[c_int],
+        line: &[String],
+    ) -> Result<(), Problem> {
+        if let Some(handover) = &handover {
+            self.take_over(handover)?;
+        }
+        self.keep_all(fixed, line);
+        self.signals = Signals::catch(signals, &self.poll)
+            .map_err(|error| cannot("catch", "signals", error))?;
+        if let Some(handover) = handover {
+            self.go_on_from(handover);
+        }
+        Ok(())
     }
 
     /// Runs until an orderly end is over; answers which end was asked for.
