@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Instant;
+use supervisor::problem::{Problem, problem};
 
 /// All predicates hold.
 pub const MET: i32 = 0;
@@ -35,31 +36,20 @@ pub fn applet_main(args: Vec<String>, out: &mut dyn Write, err: &mut dyn Write) 
             return USAGE;
         }
     };
-    result.unwrap_or_else(|failure| {
-        let (what, object, error) = match &failure {
-            Failure::Watch(ifname, error) => ("watch ", &**ifname, error),
-            Failure::Print(error) => ("write its output", "", error),
-        };
+    result.unwrap_or_else(|problem| {
         // As above.
-        writeln!(err, "jamb: ifwait: cannot {what}{object}: {error}; giving up").ok();
+        writeln!(err, "jamb: ifwait: cannot {problem}; giving up").ok();
         SYSTEM
     })
 }
 
-/// What cannot be gone on from.
-enum Failure {
-    /// A socket, or the poll loop; with the interface's name.
-    Watch(String, io::Error),
-    /// The output.
-    Print(io::Error),
+fn print(out: &mut dyn Write, text: fmt::Arguments<'_>) -> Result<(), Problem> {
+    let printed = out.write_fmt(text).and_then(|()| out.flush());
+    printed.map_err(|error| problem!("write its output: {error}"))
 }
 
-fn print(out: &mut dyn Write, text: fmt::Arguments<'_>) -> Result<(), Failure> {
-    out.write_fmt(text).and_then(|()| out.flush()).map_err(Failure::Print)
-}
-
-fn wait(wanted: &Wait, out: &mut dyn Write) -> Result<i32, Failure> {
-    let failed = |error| Failure::Watch(wanted.ifname.clone(), error);
+fn wait(wanted: &Wait, out: &mut dyn Write) -> Result<i32, Problem> {
+    let failed = |error: io::Error| problem!("watch {}: {error}", wanted.ifname);
     // A sum too far away to be a time is no deadline at all.
     let deadline = wanted.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let asks_routes = wanted.predicates.iter().any(|one| matches!(one, Predicate::Route(_)));

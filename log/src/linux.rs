@@ -84,7 +84,7 @@ impl Linux {
 }
 
 /// Writes one line to the standard error. If nobody listens there is nobody to tell that either.
-pub fn complain(text: &str) {
+pub fn complain(text: Arguments<'_>) {
     io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes()).ok();
 }
 
@@ -96,7 +96,7 @@ impl System for Linux {
     }
 
     fn warn(&mut self, text: Arguments<'_>) {
-        complain(&text.to_string());
+        complain(text);
     }
 
     fn console(&mut self, bytes: &[u8]) -> usize {

@@ -6,6 +6,7 @@ use crate::args::{self, Args};
 use crate::collector::{Collector, Turn};
 use crate::linux::{Linux, complain};
 use crate::system::System;
+use core::mem::ManuallyDrop;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::fs::{MemfdFlags, Mode, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
@@ -44,11 +45,11 @@ pub fn collector_main(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     match args::parse(args) {
         Ok(args) => collect(inherited, args).unwrap_or_else(|error| {
-            complain(&format!("jamb: log: cannot collect: {error}; the collector ends"));
+            complain(format_args!("jamb: log: cannot collect: {error}; the collector ends"));
             EXIT_SYSTEM
         }),
         Err(mistake) => {
-            complain(&format!("jamb: log: cannot collect: {mistake}; the collector ends"));
+            complain(format_args!("jamb: log: cannot collect: {mistake}; the collector ends"));
             EXIT_USAGE
         }
     }
@@ -61,7 +62,9 @@ fn collect(inherited: &mut dyn FnMut(RawFd) -> Option<OwnedFd>, args: Args) -> R
     let mut pipes = Vec::new();
     for line in read_map(&map)?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let Some((number, name)) = args::map_line(line) else {
-            complain("jamb: log: cannot use a line of the map: not `FD NAME`; it is skipped");
+            complain(format_args!(
+                "jamb: log: cannot use a line of the map: not `FD NAME`; it is skipped"
+            ));
             continue;
         };
         let pipe = inherited(number).ok_or(Errno::BADF.into());
@@ -70,7 +73,7 @@ fn collect(inherited: &mut dyn FnMut(RawFd) -> Option<OwnedFd>, args: Args) -> R
                 names.push(name.to_owned());
                 pipes.push(Some(pipe));
             }
-            Err(error) => complain(&format!(
+            Err(error) => complain(format_args!(
                 "jamb: {name}: cannot watch descriptor {number}: {error}; its log is not collected"
             )),
         }
@@ -79,19 +82,22 @@ fn collect(inherited: &mut dyn FnMut(RawFd) -> Option<OwnedFd>, args: Args) -> R
     let spool = match spool {
         Some(spool) => spool,
         None => {
-            complain("jamb: log: cannot use the spool; a crash may lose lines until a restart");
+            complain(format_args!(
+                "jamb: log: cannot use the spool; a crash may lose lines until a restart"
+            ));
             memfd_create("jamb-log-spool", MemfdFlags::CLOEXEC)?
         }
     };
     let console = args.console.and_then(inherited).filter(|fd| unblock(fd).is_ok());
     let linux = Linux { dir: args.dir, pipes, spool, console, can_splice: true };
-    let collector = Collector::new(linux, args.limits, &names);
-    turns(collector, poll, names.len())
+    // It is used to the end of the process, and the kernel is faster at closing everything.
+    let mut collector = ManuallyDrop::new(Collector::new(linux, args.limits, &names));
+    turns(&mut collector, poll, names.len())
 }
 
 /// The loop. mio reports edges: a pipe that was not drained is not reported again. So each ready
 /// pipe gets one turn after the other, among all ready ones, until it is empty.
-fn turns(mut collector: Collector<Linux>, mut poll: Poll, count: usize) -> Result<i32, Error> {
+fn turns(collector: &mut Collector<Linux>, mut poll: Poll, count: usize) -> Result<i32, Error> {
     let mut events = Events::with_capacity(EVENTS);
     let mut ready = vec![false; count];
     let mut open = count;
