@@ -148,7 +148,7 @@ fn check(name: &str, options: &Options) -> Result<(), Problem> {
 /// PID 1 may hang, or be another init: a signal reaches both. They are BusyBox's.
 fn by_signal(name: &str, how: Ending, error: &Error) -> i32 {
     if crate::inherit::variable(c"JAMB_RUN_DIR").is_some() {
-        exit::complain(name, format_args!("{}", error));
+        exit::complain(name, format_args!("{error}"));
         return exit::SYSTEM;
     }
     let signal = match how {

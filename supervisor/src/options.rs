@@ -6,6 +6,7 @@ use crate::{
     cut,
     problem::{Problem, problem},
 };
+use core::fmt::Arguments;
 use std::vec::IntoIter;
 
 /// An option that an applet knows.
@@ -85,7 +86,8 @@ impl Line {
                         let name = name.unwrap_or(named);
                         let is_it = |known: &&Known| known.name == name && !name.is_empty();
                         let known = self.known.iter().find(is_it);
-                        return self.option(known, &format!("--{name}"), value.map(str::to_owned));
+                        let written = format_args!("--{name}");
+                        return self.option(known, written, value.map(str::to_owned));
                     }
                     option.clone_into(&mut self.letters);
                 }
@@ -100,13 +102,13 @@ impl Line {
         let known = self.known.iter().find(is_it);
         let takes_rest = !self.letters.is_empty() && known.is_some_and(|one| !one.value.is_empty());
         let rest = takes_rest.then(|| core::mem::take(&mut self.letters));
-        self.option(known, &format!("-{letter}"), rest)
+        self.option(known, format_args!("-{letter}"), rest)
     }
 
     fn option(
         &mut self,
         known: Option<&Known>,
-        written: &str,
+        written: Arguments<'_>,
         attached: Option<String>,
     ) -> Result<Option<u8>, Problem> {
         let Some(known) = known else { return Err(problem!("unknown option {written}")) };

@@ -12,7 +12,10 @@ use rc::{
     model::{Condition, Fact, LinkIs, ServiceId},
 };
 use std::io;
-use supervisor::time::{Instant, Millis};
+use supervisor::{
+    problem::{Problem, problem},
+    time::{Instant, Millis},
+};
 
 /// For the poll.
 pub const LINKS: Token = Token(2);
@@ -178,7 +181,7 @@ impl Conditions {
     }
 
     /// Reads until everything is known; what cannot be known holds as if it were not so.
-    pub fn settle(&mut self, now: Instant, registry: &Registry) -> Option<String> {
+    pub fn settle(&mut self, now: Instant, registry: &Registry) -> Option<Problem> {
         let mut problem = None;
         for _ in 0..FIRST_TURNS {
             problem = self.turn(now, registry).or(problem);
@@ -190,7 +193,7 @@ impl Conditions {
     }
 
     /// Gives each watcher that has something its turn; answers what went wrong, for people, once.
-    pub fn turn(&mut self, now: Instant, registry: &Registry) -> Option<String> {
+    pub fn turn(&mut self, now: Instant, registry: &Registry) -> Option<Problem> {
         if self.again_at.is_some_and(|at| at <= now) {
             self.again_at = None;
         }
@@ -234,7 +237,7 @@ impl Conditions {
         };
         self.again_at = Some(now.after(AGAIN));
         let is_news = !core::mem::replace(&mut self.complained, true);
-        is_news.then(|| format!("cannot watch {what}: {error}; it is tried again every second"))
+        is_news.then(|| problem!("cannot watch {what}: {error}; it is tried again every second"))
     }
 
     fn read_links(&mut self, registry: &Registry) -> io::Result<State> {

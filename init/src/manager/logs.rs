@@ -23,6 +23,7 @@ use rustix::{
 use std::fmt::Write as _;
 use supervisor::{
     backoff::Backoff,
+    problem::{Problem, problem},
     spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
     words::Words,
@@ -182,7 +183,7 @@ impl Logs {
         resources: &Resources,
         console: Option<BorrowedFd<'_>>,
         copy: bool,
-    ) -> Option<String> {
+    ) -> Option<Problem> {
         let mut keep =
             vec![self.own.read.as_raw_fd(), self.map.as_raw_fd(), self.spool.as_raw_fd()];
         for pipe in self.pipes.iter().flatten() {
@@ -223,7 +224,7 @@ impl Logs {
                 let delay = self.back_off(now, 0);
                 let error = Errno::from_raw_os_error(failure.errno);
                 let step = failure.step.verb();
-                Some(format!("cannot {step} the collector: {error}; again in {} ms", delay.0))
+                Some(problem!("cannot {step} the collector: {error}; again in {} ms", delay.0))
             }
         }
     }

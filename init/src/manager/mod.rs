@@ -469,7 +469,7 @@ impl Manager {
         }
     }
 
-    fn tell_conditions(&mut self, problem: Option<String>) {
+    fn tell_conditions(&mut self, problem: Option<Problem>) {
         point("condition");
         if let Some(problem) = problem {
             self.report.say("conditions", &problem);

@@ -192,7 +192,7 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
             "svc {VERSION}, jamb {} (pid {}), up for {}; {settled}\ndatabase {}",
             info.version,
             info.pid,
-            show::span(info.up_ms),
+            show::Span(info.up_ms),
             hexadecimal(&info.database),
         );
         if info.reexecs + info.crashes > 0 {

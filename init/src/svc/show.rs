@@ -6,7 +6,7 @@ use rc::{
     engine::{Notice, Phase, Role, Want, Why},
     proto::{Condition, DogState, Ending, Event, Item, Kind, Watchdog, What},
 };
-use std::fmt::Write as _;
+use std::fmt::{self, Arguments, Write as _};
 use supervisor::{exit::Exit, signal::Signal};
 
 /// The widest name before columns give way.
@@ -56,71 +56,95 @@ pub const fn ending(ending: Ending) -> &'static str {
 }
 
 /// How a process ended, briefly.
-pub fn exit(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit {code}"),
-        Exit::Signal(number) => match Signal::from_number(i32::from(number)) {
-            Some(signal) => format!("SIG{}", signal.name()),
-            None => format!("signal {number}"),
-        },
-        Exit::NotStarted(failure) if failure.errno == 0 => {
-            format!("cannot {}", failure.step.verb())
-        }
-        Exit::NotStarted(failure) => {
-            format!("cannot {}: {}", failure.step.verb(), reason(failure.errno))
+pub struct Brief(pub Exit);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Exit::Code(code) => write!(f, "exit {code}"),
+            Exit::Signal(number) => match Signal::from_number(i32::from(number)) {
+                Some(signal) => write!(f, "SIG{}", signal.name()),
+                None => write!(f, "signal {number}"),
+            },
+            Exit::NotStarted(failure) => {
+                write!(f, "cannot {}", failure.step.verb())?;
+                if failure.errno == 0 { Ok(()) } else { write!(f, ": {}", reason(failure.errno)) }
+            }
         }
     }
 }
 
-/// A span of time in at most six characters.
-pub fn span(ms: u64) -> String {
-    let secs = ms / 1000;
-    match secs {
-        0 => format!("{ms}ms"),
-        1..100 => format!("{secs}s"),
-        100..6000 => format!("{}m", secs / 60),
-        6000..360_000 => format!("{}h", secs / 3600),
-        _ => format!("{}d", secs / 86_400),
+/// A span of time of so many milliseconds, in at most six characters.
+pub struct Span(pub u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0 / 1000;
+        let (number, unit) = match secs {
+            0 => (self.0, "ms"),
+            1..100 => (secs, "s"),
+            100..6000 => (secs / 60, "m"),
+            6000..360_000 => (secs / 3600, "h"),
+            _ => (secs / 86_400, "d"),
+        };
+        // In a table it has a width.
+        f.pad(&format!("{number}{unit}"))
     }
 }
 
 /// What one would want to know about a service beyond its state.
 pub fn detail(item: &Item) -> String {
-    let last = item.last_exit.map(exit);
+    let mut text = String::new();
+    // A string takes everything.
+    let mut put = |words: Arguments<'_>| text.write_fmt(words).unwrap_or_default();
+    let last = item.last_exit.map(Brief);
     match item.phase {
-        Phase::Down if item.pinned.is_some() => "held down".to_owned(),
-        Phase::Down if item.stopped_by_command => "stopped by command".to_owned(),
-        Phase::Waiting if item.waiting_on.is_empty() => "for its members".to_owned(),
-        Phase::Waiting => format!("for {}", item.waiting_on.join(" ")),
+        Phase::Down if item.pinned.is_some() => put(format_args!("held down")),
+        Phase::Down if item.stopped_by_command => put(format_args!("stopped by command")),
+        Phase::Waiting if item.waiting_on.is_empty() => put(format_args!("for its members")),
+        Phase::Waiting => put(format_args!("for {}", item.waiting_on.join(" "))),
         Phase::Stopping if !item.waiting_on.is_empty() => {
-            format!("after {}", item.waiting_on.join(" "))
+            put(format_args!("after {}", item.waiting_on.join(" ")));
         }
-        Phase::Stopping => item.role.map_or(String::new(), |r| format!("{} runs", role(r))),
+        Phase::Stopping => {
+            if let Some(one) = item.role {
+                put(format_args!("{} runs", role(one)));
+            }
+        }
         Phase::Backoff => {
-            let again =
-                item.retry_ms.map_or(String::new(), |ms| format!("; again in {}", span(ms)));
-            format!("{}{again}", last.unwrap_or_else(|| "failed".to_owned()))
+            match last {
+                Some(last) => put(format_args!("{last}")),
+                None => put(format_args!("failed")),
+            }
+            if let Some(ms) = item.retry_ms {
+                put(format_args!("; again in {}", Span(ms)));
+            }
         }
         Phase::Failed => match item.why {
-            Some(Why::Permanent(exit)) => format!("for good: {}", self::exit(exit)),
-            Some(Why::TooMany(how)) => format!("{}, {} times", exit(how), item.failures),
-            Some(Why::Ended(how)) => exit(how),
-            None => String::new(),
+            Some(Why::Permanent(how)) => put(format_args!("for good: {}", Brief(how))),
+            Some(Why::TooMany(how)) => {
+                put(format_args!("{}, {} times", Brief(how), item.failures));
+            }
+            Some(Why::Ended(how)) => put(format_args!("{}", Brief(how))),
+            None => {}
         },
         Phase::Ready if item.health_failures > 0 => {
-            format!("{} failed health checks in a row", item.health_failures)
+            put(format_args!("{} failed health checks in a row", item.health_failures));
         }
-        Phase::Ready if !item.status.is_empty() => item.status.clone(),
-        Phase::Ready if item.pinned.is_some() => "held up".to_owned(),
+        Phase::Ready if !item.status.is_empty() => put(format_args!("{}", item.status)),
+        Phase::Ready if item.pinned.is_some() => put(format_args!("held up")),
         Phase::Ready if item.selected.is_some() => {
-            format!("uses {}", item.selected.as_deref().unwrap_or_default())
+            put(format_args!("uses {}", item.selected.as_deref().unwrap_or_default()));
         }
         Phase::Ready if item.kind == Kind::Longrun && item.generation > 1 => {
-            let last = last.map_or(String::new(), |last| format!("; before: {last}"));
-            format!("run {}{last}", item.generation)
+            put(format_args!("run {}", item.generation));
+            if let Some(last) = last {
+                put(format_args!("; before: {last}"));
+            }
         }
-        _ => String::new(),
+        _ => {}
     }
+    text
 }
 
 const fn dog(state: DogState) -> &'static str {
@@ -140,8 +164,8 @@ pub fn watchdog(watchdog: &Watchdog) -> String {
         state => format!(
             "{}, fed {} ago, resets after {}",
             dog(state),
-            span(watchdog.fed_ms),
-            span(watchdog.timeout_ms.into())
+            Span(watchdog.fed_ms),
+            Span(watchdog.timeout_ms.into())
         ),
     };
     let last = if watchdog.has_reset { "; the last reset was the watchdog's" } else { "" };
@@ -168,7 +192,7 @@ pub fn table(items: &[Item], colour: bool) -> String {
             "{:<width$}  {on}{:<8}{off}  {:<6}  {:<5}  ",
             item.name,
             item.phase.name(),
-            span(item.since_ms),
+            Span(item.since_ms),
             pid
         );
         let visible = line.chars().count() - if colour { on.len() + off.len() } else { 0 };
@@ -184,48 +208,48 @@ pub fn in_detail(item: &Item) -> String {
     let detail = detail(item);
     let colon = if detail.is_empty() { "" } else { ": " };
     let phase = item.phase.name();
-    let mut text = format!("{}: {phase} for {}{colon}{detail}\n", item.name, span(item.since_ms));
-    let mut row = |key: &str, value: &str| writeln!(text, "  {key:<12}{value}").ok();
-    row("kind", kind(item.kind));
+    let mut text = format!("{}: {phase} for {}{colon}{detail}\n", item.name, Span(item.since_ms));
+    let mut row = |key: &str, value: Arguments<'_>| writeln!(text, "  {key:<12}{value}").ok();
+    row("kind", format_args!("{}", kind(item.kind)));
     let by = if item.stopped_by_command { " (stopped by command)" } else { "" };
-    row("wanted", &format!("{}{by}", want(item.want)));
+    row("wanted", format_args!("{}{by}", want(item.want)));
     if let Some(pinned) = item.pinned {
-        row("held", want(pinned));
+        row("held", format_args!("{}", want(pinned)));
     }
     if let Some(pid) = item.pid {
-        row("process", &format!("pid {pid} ({})", item.role.map_or("", role)));
+        row("process", format_args!("pid {pid} ({})", item.role.map_or("", role)));
     }
-    row("generation", &item.generation.to_string());
+    row("generation", format_args!("{}", item.generation));
     if let Some(last) = item.last_exit {
-        row("last exit", &exit(last));
+        row("last exit", format_args!("{}", Brief(last)));
     }
     if item.failures > 0 {
-        row("failures", &format!("{} in a row", item.failures));
+        row("failures", format_args!("{} in a row", item.failures));
     }
     if let Some(ms) = item.retry_ms {
-        row("retry", &format!("in {}", span(ms)));
+        row("retry", format_args!("in {}", Span(ms)));
     }
     if item.health_failures > 0 {
-        row("health", &format!("{} failures in a row", item.health_failures));
+        row("health", format_args!("{} failures in a row", item.health_failures));
     }
     if let Some(selected) = &item.selected {
-        row("uses", selected);
+        row("uses", format_args!("{selected}"));
     }
     if item.reloading {
-        row("now", "reloading");
+        row("now", format_args!("reloading"));
     }
     if !item.status.is_empty() {
-        row("says", &item.status);
+        row("says", format_args!("{}", item.status));
     }
     for Condition { text, holds, now } in &item.conditions {
         let holds = if *holds { "holds" } else { "does not hold" };
-        row("condition", &format!("{text}: {holds}, now {now}"));
+        row("condition", format_args!("{text}: {holds}, now {now}"));
     }
     for note in &item.notes {
-        row("note", note);
+        row("note", format_args!("{note}"));
     }
     if !item.waiting_on.is_empty() {
-        row("waiting on", &item.waiting_on.join(" "));
+        row("waiting on", format_args!("{}", item.waiting_on.join(" ")));
     }
     text
 }
@@ -299,7 +323,7 @@ fn exit_json(json: &mut Json, how: Exit) {
                 json.count("errno", failure.errno.unsigned_abs().into());
             }
         }
-        json.named("text", &exit(how));
+        json.named("text", &Brief(how).to_string());
     });
 }
 
@@ -360,27 +384,33 @@ fn event_fields(json: &mut Json, event: &Event) {
 /// One event for people.
 pub fn event_text(event: &Event) -> String {
     let name = if event.service.is_empty() { "jamb" } else { &event.service };
-    let what = match &event.what {
+    let (secs, ms) = (event.at_ms / 1000, event.at_ms % 1000);
+    let mut text = format!("{secs:>9}.{ms:03}  {name}: ");
+    let mut put = |words: Arguments<'_>| text.write_fmt(words).unwrap_or_default();
+    match &event.what {
         What::Engine(Notice::Changed { from, to, .. }) => {
-            format!("{} (was {})", to.name(), from.name())
+            put(format_args!("{} (was {})", to.name(), from.name()));
         }
-        What::Engine(Notice::Exited { incarnation, exit: how, timed_out }) => {
+        What::Engine(Notice::Exited { incarnation, exit, timed_out }) => {
             let late = if *timed_out { ", it took too long" } else { "" };
-            format!("{} ended: {}{late}", role(incarnation.role), exit(*how))
+            put(format_args!("{} ended: {}{late}", role(incarnation.role), Brief(*exit)));
         }
-        What::Engine(Notice::Settled { ready: true }) => "everything is ready".to_owned(),
-        What::Engine(Notice::Settled { ready: false }) => "not everything is ready".to_owned(),
-        What::Engine(Notice::Bug { .. }) => "a defect of jamb".to_owned(),
-        What::Spawned { pid, role: of } => format!("{} has pid {pid}", role(*of)),
-        What::Outputs(keys) if keys.is_empty() => "outputs are withdrawn".to_owned(),
-        What::Outputs(keys) => format!("outputs: {}", keys.join(" ")),
-        What::Shutdown(how) => format!("{} begins", ending(*how)),
-        What::Resumed { crashes, reexecs } => {
-            format!("executed anew ({reexecs} times so far; {crashes} crashes); all goes on")
+        What::Engine(Notice::Settled { ready: true }) => put(format_args!("everything is ready")),
+        What::Engine(Notice::Settled { ready: false }) => {
+            put(format_args!("not everything is ready"));
         }
+        What::Engine(Notice::Bug { .. }) => put(format_args!("a defect of jamb")),
+        What::Spawned { pid, role: of } => put(format_args!("{} has pid {pid}", role(*of))),
+        What::Outputs(keys) if keys.is_empty() => put(format_args!("outputs are withdrawn")),
+        What::Outputs(keys) => put(format_args!("outputs: {}", keys.join(" "))),
+        What::Shutdown(how) => put(format_args!("{} begins", ending(*how))),
+        What::Resumed { crashes, reexecs } => put(format_args!(
+            "executed anew ({reexecs} times so far; {crashes} crashes); all goes on"
+        )),
         What::Condition { index, holds } => {
-            format!("condition {index} {}", if *holds { "holds" } else { "does not hold" })
+            let holds = if *holds { "holds" } else { "does not hold" };
+            put(format_args!("condition {index} {holds}"));
         }
-    };
-    format!("{:>9}.{:03}  {name}: {what}", event.at_ms / 1000, event.at_ms % 1000)
+    }
+    text
 }

@@ -134,7 +134,7 @@ fn as_json(causes: &[Cause<'_>]) -> String {
 
 /// The state and its reason in a sentence.
 fn reason(item: &Item) -> String {
-    let since = show::span(item.since_ms);
+    let since = show::Span(item.since_ms);
     let detail = show::detail(item);
     match item.phase {
         Phase::Ready if item.pinned == Some(Want::Up) => {
