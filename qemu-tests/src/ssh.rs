@@ -11,7 +11,7 @@ use std::{
 };
 
 /// What ssh ends with if there is no connection; ssh(1).
-const NO_CONNECTION: i32 = 255;
+pub const NO_CONNECTION: i32 = 255;
 
 /// A way in.
 pub struct Ssh {
