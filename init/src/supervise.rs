@@ -188,7 +188,7 @@ pub type Loaded = (Database, Graph, OwnedFd);
 
 /// Reads and checks a database; an error is for people.
 pub fn load(path: &Path) -> Result<Loaded, Problem> {
-    let refuse = |problem: &str| Problem::from(format!("cannot use {}: {problem}", path.display()));
+    let refuse = |problem: &str| problem!("cannot use {}: {problem}", path.display());
     // One byte more than is valid, so that what is too long is seen to be so.
     let bytes = crate::file::read(path, rc::db::MAX_LENGTH + 1);
     let bytes = bytes.map_err(|error| refuse(&exit::reason(error.raw_os_error())))?;

@@ -17,6 +17,7 @@ macro_rules! problem {
     ($($text:tt)*) => { $crate::problem::Problem::from(format_args!($($text)*)) };
 }
 
+// So that both are found where the type is.
 pub use crate::problem;
 
 impl Deref for Problem {

@@ -220,7 +220,7 @@ pub fn engine(graph: Graph, legacy: &Legacy<'_>) -> Result<Engine, Problem> {
     let mut head = Vec::new();
     state::copy(legacy, state::ENGINE, &mut head);
     let record = &mut |id, bytes: &mut Vec<u8>| state::copy(legacy, state::of_engine(id), bytes);
-    Engine::restore(graph, &head, record).map_err(|error| error.to_string().into())
+    Engine::restore(graph, &head, record).map_err(|error| problem!("{error}"))
 }
 
 /// The records of the manager itself, and [`next`]'s field.

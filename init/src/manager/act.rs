@@ -31,7 +31,7 @@ use std::path::Path;
 use supervisor::{
     exit::{Exit, SpawnFailure, SpawnStep},
     file::{change_owner, make_directory},
-    problem::Problem,
+    problem::problem,
     reap,
     signal::Signal,
     spawn::{Isolation, Spec, Terminal},
@@ -76,7 +76,7 @@ impl Manager {
     fn spawn(&mut self, run: Incarnation) -> Result<(), SpawnFailure> {
         let name = self.database.name(run.service).to_owned();
         let unprepared = SpawnFailure { step: SpawnStep::Prepare, errno: 0 };
-        let prepared = self.database.record(run.service).map_err(|e| Problem::from(e.to_string()));
+        let prepared = self.database.record(run.service).map_err(|error| problem!("{error}"));
         let prepared = prepared.and_then(|record| {
             let nofile = self.resources.nofile;
             let held = self.hold_for(run, &record)?;

@@ -92,8 +92,7 @@ impl Json {
         }
     }
 
-    /// True or false.
-    pub fn truth(&mut self, value: bool) {
+    fn truth(&mut self, value: bool) {
         self.bare(if value { "true" } else { "false" });
     }
 

@@ -414,3 +414,49 @@ pub fn event_text(event: &Event) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::why::tests::item, *};
+    use supervisor::exit::{SpawnFailure, SpawnStep};
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let mut wan = item("wan", Phase::Ready, &[]);
+        (wan.pid, wan.generation, wan.since_ms) = (Some(84), 3, 5_999_000);
+        let mut route = item("default-route", Phase::Waiting, &["wan", "lan"]);
+        route.since_ms = 250;
+        let want = "\
+SERVICE        STATE     FOR     PID    DETAIL
+wan            ready     99m     84     run 3; before: exit 1
+default-route  waiting   250ms   -      for wan lan
+";
+        assert_eq!(table(&[wan, route], false), want);
+    }
+
+    #[test]
+    fn a_span_has_at_most_six_characters() {
+        let spans = [0, 999, 99_999, 100_000, 5_999_999, 6_000_000, 359_999_999, 360_000_000];
+        let shown = spans.map(|ms| Span(ms).to_string());
+        assert_eq!(shown, ["0ms", "999ms", "99s", "1m", "99m", "1h", "99h", "4d"]);
+    }
+
+    #[test]
+    fn details_say_how_it_ended_and_what_comes() {
+        let not_started = |errno| Exit::NotStarted(SpawnFailure { step: SpawnStep::Exec, errno });
+        for (how, want) in [
+            (Exit::Signal(9), "SIGKILL; again in 2s"),
+            (Exit::Signal(200), "signal 200; again in 2s"),
+            (not_started(0), "cannot execute; again in 2s"),
+            (not_started(2), "cannot execute: No such file or directory (errno 2); again in 2s"),
+        ] {
+            let mut one = item("x", Phase::Backoff, &[]);
+            one.last_exit = Some(how);
+            assert_eq!(detail(&one), want);
+        }
+        let mut failed = item("x", Phase::Failed, &[]);
+        (failed.why, failed.failures) = (Some(Why::TooMany(Exit::Code(1))), 5);
+        assert_eq!(detail(&failed), "exit 1, 5 times");
+        assert_eq!(detail(&item("x", Phase::Stopping, &["y"])), "after y");
+    }
+}

@@ -161,12 +161,12 @@ fn reason(item: &Item) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rc::proto::{Condition, Kind};
     use supervisor::exit::Exit;
 
-    fn item(name: &str, phase: Phase, waiting_on: &[&str]) -> Item {
+    pub fn item(name: &str, phase: Phase, waiting_on: &[&str]) -> Item {
         Item {
             name: name.into(),
             kind: Kind::Longrun,
