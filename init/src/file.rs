@@ -21,12 +21,12 @@ const DEPTH: usize = 32;
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 
-/// The content of a file, at most `limit` bytes of it.
+/// The content of a file, at most `limit` bytes of it. A pipe is not waited for: what is not there is not read.
 ///
 /// # Errors
 /// As open(2) and read(2) have it.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
-    let fd = open(path, OFlags::RDONLY, Mode::empty())?;
+    let fd = open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
     let mut bytes = Vec::new();
     loop {
         let start = bytes.len();

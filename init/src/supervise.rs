@@ -124,12 +124,12 @@ fn supervise(
     run_dir: &str,
     options: Options,
     line: Vec<String>,
-    handover: Option<Handover>,
+    mut handover: Option<Handover>,
 ) -> Result<(), Problem> {
     if let Some(why) = handover.as_ref().and_then(|handover| handover.degraded.as_ref()) {
         return end_degraded(why);
     }
-    let (clock, loaded) = match &handover {
+    let (clock, loaded) = match &mut handover {
         None => (Clock::new(), load(Path::new(db))?),
         Some(handover) => (handover.clock(), handover.database()?),
     };
@@ -138,22 +138,14 @@ fn supervise(
         Some(name) => Some(database.find(name).ok_or(format!("there is no service {name}"))?),
         None => graph.system.target,
     };
-    // Services are told these paths, and they may be anywhere.
-    let absolute = |path: &str| {
-        if path.starts_with('/') {
-            return Ok(path.to_owned());
-        }
-        let here = working_directory().map_err(|error| problem!("cannot use {path}: {error}"))?;
-        let here = here.to_str().ok_or("the working directory is not UTF-8; name it otherwise")?;
-        Ok::<_, String>(below(here, path))
-    };
     // A daemon that forks becomes a child of ours, as it would of PID 1. Without it such services cannot be
     // followed, which is told when they start; before Linux 3.4 there is no such thing.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
+    // Services are told these paths, and they may be anywhere.
     let log = options.log_dir.as_deref().map(absolute).transpose()?;
     let mut manager = Manager::new(Setup {
         clock,
-        paths: Paths::of_directory(&absolute(run_dir)?, log),
+        paths: Paths::of_directory(&absolute(run_dir)?, log, &absolute(db)?),
         database,
         stored,
         graph,
@@ -173,6 +165,16 @@ fn supervise(
     // The kernel is faster at closing everything.
     core::mem::forget(manager);
     Ok(())
+}
+
+/// A path that means the same for everybody; an error is for people.
+pub fn absolute(path: &str) -> Result<String, Problem> {
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    let here = working_directory().map_err(|error| problem!("cannot use {path}: {error}"))?;
+    let here = here.to_str().ok_or("the working directory is not UTF-8; name it otherwise")?;
+    Ok(below(here, path))
 }
 
 /// It crashes again and again. The services may go on for a while; then they are told to end.

@@ -69,7 +69,7 @@ const SIZES: &[(Arch, u64)] = &[
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the
 /// page. Whoever changes one changes the other and this.
 const NUMBERS: &[(&str, &str, &str)] = &[
-    ("rc/src/db/layout.rs", "FORMAT: u32 = 4;", "Format 4. All"),
+    ("rc/src/db/layout.rs", "FORMAT: u32 = 5;", "Format 5. All"),
     ("rc/src/db/layout.rs", "MAX_LENGTH: usize = 16 * 1024 * 1024;", "| database file | 16 MiB |"),
     ("rc/src/model.rs", "MAX_SERVICES: usize = 20_000;", "| services in a database | 20,000 |"),
     ("rc/src/model.rs", "MAX_NAME: usize = 128;", "| name of a service or output | 128 bytes |"),
@@ -87,7 +87,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ),
     ("rc/src/outputs.rs", "MAX_VALUE: usize = 4096;", "| a value of an output | 4,096 bytes |"),
     ("rc/src/text.rs", "MAX_EXPANDED: usize = 128 * 1024;", "after expansion | 128 KiB |"),
-    ("rc/src/proto.rs", "VERSION: u8 = 5;", "Version 5. A stream"),
+    ("rc/src/proto.rs", "VERSION: u8 = 6;", "Version 6. A stream"),
     ("rc/src/proto.rs", "MAX_FRAME: usize = 64 * 1024;", "| a frame | 64 KiB |"),
     ("rc/src/proto.rs", "MAX_NAMES: usize = 256;", "| services named in a request | 256 |"),
     ("rc/src/model/system.rs", "MAX_CRITICAL: usize = 32;", "in the watchdog's `needs` | 32 |"),

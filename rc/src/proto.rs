@@ -17,7 +17,7 @@ use supervisor::{exit::Exit, signal::Signal};
 
 /// The version of these types. Client and PID 1 are one binary, but after an upgrade the running
 /// PID 1 may be older than the file that `svc` was started from.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 
 /// The longest frame after its length, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -33,6 +33,9 @@ pub const MILESTONE_PAGE: u16 = 2048;
 
 /// Relations in one reply, at most.
 pub const EDGE_PAGE: usize = 4096;
+
+/// Changes in one reply, at most.
+pub const PLAN_PAGE: usize = 400;
 
 /// Something asked of PID 1.
 #[derive(Clone, PartialEq, Eq, Debug, Coded)]
@@ -106,6 +109,25 @@ pub enum Request {
         /// The program.
         path: String,
     },
+    /// What another database would change: [`Reply::Plan`].
+    Plan {
+        /// The database, by an absolute path.
+        path: String,
+        /// The number of the first change: 0, then what the last page said.
+        from: u16,
+    },
+    /// Goes over to another database: the connection ends once that is in use, or [`Reply::Refused`] says why
+    /// it is not.
+    Switch {
+        /// The database, by an absolute path.
+        path: String,
+        /// It goes back after this time in milliseconds, unless it is told to stay.
+        confirm_ms: Option<u32>,
+    },
+    /// The database to which it went over is to stay: [`Reply::Done`].
+    Confirm,
+    /// Goes back to the database before: as with [`Request::Switch`].
+    Rollback,
     /// Ends the machine, or `jamb supervise`: [`Reply::Done`].
     Shutdown {
         /// How.
@@ -134,6 +156,8 @@ impl Request {
                 | Self::Wait { .. }
                 | Self::Edges { .. }
                 | Self::Milestones { .. }
+                | Self::Plan { .. }
+                | Self::Confirm
                 | Self::Selfcheck
         )
     }
@@ -210,6 +234,13 @@ pub enum Reply {
         /// The number of the next page, if there is one.
         next: Option<u16>,
     },
+    /// To [`Request::Plan`].
+    Plan {
+        /// First those that are there, in the order of their names, then those that are new.
+        changes: Vec<Change>,
+        /// The number of the next page, if there is one.
+        next: Option<u16>,
+    },
     /// To [`Request::Change`]: each service with the generation it had before.
     Tickets(Vec<(String, u32)>),
     /// To [`Request::Wait`]: what became of it.
@@ -240,6 +271,39 @@ pub struct Figure {
     pub value: u64,
     /// More than this is a defect.
     pub bound: Option<u64>,
+}
+
+/// What another database means for a service that does not just go on.
+#[derive(Clone, PartialEq, Eq, Debug, Coded)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// What.
+    pub what: Difference,
+    /// Whether it is up, or on its way.
+    pub up: bool,
+}
+
+/// How a service differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
+pub enum Difference {
+    /// It is new.
+    New,
+    /// It is defined otherwise: it stops, and starts as it is defined then.
+    Changed,
+    /// It is gone: it stops.
+    Gone,
+    /// It is the same, but stops and starts again as something does that it cannot be up without.
+    Restarts,
+}
+
+/// The database is not just the one of the boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
+pub enum Switching {
+    /// Another one is to come, and what it changes goes down.
+    Coming,
+    /// It is another one than before, and was not told to stay; in how many milliseconds it goes back by itself.
+    Unconfirmed(Option<u32>),
 }
 
 /// Who answers.
@@ -275,6 +339,10 @@ pub struct Info {
     pub reexecs: u32,
     /// How often it crashed, and went on.
     pub crashes: u32,
+    /// The file that it takes its database from when it is started.
+    pub database_path: String,
+    /// Whether it goes over to another database, or did.
+    pub switching: Option<Switching>,
 }
 
 /// How the watchdog of the hardware is.
@@ -509,6 +577,9 @@ mod tests {
         assert!(encode(&mut edges).is_ok());
         let late =
             Milestones { wanted: Some(u32::MAX), started: Some(u32::MAX), ready: Some(u32::MAX) };
+        let change = Change { name: "n".repeat(MAX_NAME), what: Difference::New, up: true };
+        let mut plan = Reply::Plan { changes: vec![change; PLAN_PAGE], next: Some(u16::MAX) };
+        assert!(encode(&mut plan).is_ok());
         let list = vec![late; usize::from(MILESTONE_PAGE)];
         assert!(encode(&mut Reply::Milestones { list, next: Some(u16::MAX) }).is_ok());
     }

@@ -16,13 +16,14 @@ pub mod state;
 pub use check::{CAN, main as check_main};
 pub use degraded::{TIME as DEGRADED, end_children, wait as wait_degraded};
 
-use crate::{clock::Clock, file, inherit};
+use crate::{clock::Clock, file, inherit, supervise::Loaded};
 use area::{Area, Header, phase};
 use core::sync::atomic::Ordering::Relaxed;
 use ledger::Legacy;
 use rc::{
     db::Database,
-    engine::{Engine, Graph, SAVED},
+    engine::{Engine, Graph, Origin, SAVED, origins},
+    model::ServiceId,
 };
 use rustix::{fd::RawFd, fs::OFlags, io::Errno};
 use state::{Fixed, Shell};
@@ -30,7 +31,10 @@ use std::{
     ffi::CString,
     os::fd::{AsFd, OwnedFd},
 };
-use supervisor::problem::{Problem, problem};
+use supervisor::{
+    problem::{Problem, problem},
+    time::Millis,
+};
 
 /// The option behind which the next program is told the number of the memfd.
 pub const OPTION: &str = "--handover";
@@ -58,6 +62,26 @@ pub struct Handover {
     is_attended: bool,
     /// The descriptor of the hardware's watchdog, and whether its ratchet has turned.
     watchdog: Option<(i32, bool)>,
+    /// The database that was to come, if all that it changes is down.
+    next: Option<state::Next>,
+    /// It is in use now.
+    pub switched: Option<Switched>,
+}
+
+/// This program has another database than the one before.
+pub struct Switched {
+    /// The one before.
+    pub database: Database,
+    /// Its engine's half, for the engine that has it.
+    pub graph: Option<Graph>,
+    /// The memfd that has it, for who keeps it.
+    pub memfd: Option<OwnedFd>,
+    /// By service, where it comes from.
+    pub origins: Vec<Origin>,
+    /// The one before may come back, and when it does by itself.
+    pub asks: bool,
+    /// See there.
+    pub confirm: Option<Millis>,
 }
 
 /// Takes what the program before left, if the arguments say that there was one. From then on a crash of this
@@ -101,6 +125,8 @@ pub fn take(arguments: &[String], line: &[&str]) -> Option<Handover> {
         crash,
         is_attended: false,
         watchdog: None,
+        next: None,
+        switched: None,
     };
     let problem = found.check().err();
     let often = || "it crashed too often, or twice could not take over".into();
@@ -119,6 +145,7 @@ impl Handover {
         let (shell, _) = shell(&legacy)?;
         self.is_attended = shell.attendant.is_some();
         self.watchdog = shell.watchdog;
+        self.next = shell.switch.next.filter(|next| next.is_ready);
         Ok(())
     }
 
@@ -155,17 +182,43 @@ impl Handover {
         legacy(self.area)
     }
 
-    /// The database that it used, and the memfd that has it. To be asked once.
+    /// The database to use, which is the one that it used or the one that was to come, and the memfd that has
+    /// it. To be asked once.
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn database(&self) -> Result<(Database, Graph, OwnedFd), Problem> {
-        let fd = inherit::adopt(self.fixed.database).ok_or(DAMAGED)?;
-        let (database, graph) = database(&fd)?;
-        if database.len() != usize::from(self.fixed.services) {
+    pub fn database(&mut self) -> Result<Loaded, Problem> {
+        let loaded = loaded(self.fixed.database)?;
+        if loaded.0.len() != usize::from(self.fixed.services) {
             return Err(DAMAGED.into());
         }
-        Ok((database, graph, fd))
+        let Some(state::Next { database, asks, confirm, .. }) = self.next else {
+            return Ok(loaded);
+        };
+        let next = self::loaded(database)?;
+        let (former, graph, memfd) = loaded;
+        self.switched = Some(Switched {
+            origins: origins(&former, &next.0),
+            database: former,
+            graph: Some(graph),
+            memfd: Some(memfd),
+            asks,
+            confirm,
+        });
+        Ok(next)
+    }
+
+    /// Where a service comes from.
+    pub fn origin(&self, id: ServiceId) -> Origin {
+        let origins = self.switched.as_ref().map(|switched| &switched.origins);
+        origins.map_or(Origin::Kept(id), |all| all.get(id.index()).copied().unwrap_or(Origin::New))
+    }
+
+    /// The number that a service has which had this one, if it goes on.
+    pub fn kept(&self, id: ServiceId) -> Option<ServiceId> {
+        let Some(switched) = &self.switched else { return Some(id) };
+        let place = switched.origins.iter().position(|origin| *origin == Origin::Kept(id))?;
+        u16::try_from(place).ok().map(ServiceId)
     }
 
     /// Everything was taken over: what it kept and nobody took is closed, and its memory given back.
@@ -196,7 +249,18 @@ fn legacy(area: &Area) -> Result<Legacy<'_>, Problem> {
     Ok(Legacy::read(area.space(), counts, keys, found).ok_or(DAMAGED)?)
 }
 
-fn database(fd: &OwnedFd) -> Result<(Database, Graph), Problem> {
+/// A database in a memfd that the program before had.
+fn loaded(fd: i32) -> Result<Loaded, Problem> {
+    let fd = inherit::adopt(fd).ok_or(DAMAGED)?;
+    let (database, graph) = database(&fd)?;
+    Ok((database, graph, fd))
+}
+
+/// A database in a memfd.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn database(fd: &OwnedFd) -> Result<(Database, Graph), Problem> {
     let size = rustix::fs::fstat(fd).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
     let mut bytes = vec![0; size.min(rc::db::MAX_LENGTH)];
     let mut read = 0;

@@ -75,16 +75,19 @@ mod imp {
         }
     }
 
-    /// Reads what is asked for, `PLACE WAY`, once, or `PLACE WAY TIMES`.
+    /// Reads what is asked for, `PLACE WAY`, once, or `PLACE WAY TIMES`. Of `next-PLACE` it is the next program
+    /// that crashes.
     pub fn arm(run: &Path, is_first: bool) {
         let path = run.join("crash");
         let Ok(text) = fs::read_to_string(&path) else { return };
         let text = text.trim_ascii();
         let (place, way) = cut::first(text, b' ').unwrap_or((text, "abort"));
         let (way, times) = cut::first(way, b' ').unwrap_or((way, "1"));
-        if super::FIRST.contains(&place) != is_first {
+        let of_next = place.strip_prefix("next-");
+        if (of_next.is_some() || super::FIRST.contains(&place)) != is_first {
             return;
         }
+        let place = of_next.unwrap_or(place);
         match times.parse() {
             Ok(times @ 2u32..) => fs::write(&path, format!("{place} {way} {}", times - 1)).ok(),
             _ => fs::remove_file(&path).ok(),

@@ -16,7 +16,7 @@ use supervisor::{
     coder::{Coded, decode},
     exit::Exit,
     notify::Line,
-    time::Instant,
+    time::{Instant, Millis},
 };
 
 /// The engine's head.
@@ -93,6 +93,32 @@ pub struct Shell {
     /// Who asked for the end and why, and the directory of its last act.
     pub why: String,
     pub last_act: String,
+    /// Other databases. Since format 6.
+    pub switch: Switch,
+}
+
+/// Other databases than the one in use: see `manager/switch.rs`.
+#[derive(Coded, Default, Clone, Copy)]
+pub struct Switch {
+    pub next: Option<Next>,
+    /// The one before and when it comes back, as long as it may.
+    pub former: Option<(i32, Option<Instant>)>,
+    /// How many there have been.
+    pub count: u16,
+}
+
+/// How many zero bytes are a [`Switch`] in which there is nothing.
+const SWITCH: usize = 3;
+
+/// The database that is to come.
+#[derive(Coded, Clone, Copy)]
+pub struct Next {
+    pub database: i32,
+    /// The one before may come back, and when it does by itself.
+    pub asks: bool,
+    pub confirm: Option<Millis>,
+    /// All that it changes is down: the next program uses it.
+    pub is_ready: bool,
 }
 
 /// Where a service speaks up.
@@ -172,12 +198,16 @@ impl From<Sequel> for Event {
 }
 
 /// The oldest format that is read.
-pub const OLDEST: u32 = SAVED as u32;
+pub const OLDEST: u32 = 5;
 
 /// How many fields a record of an older format lacks. Whoever appends a field raises the format, and adds it
 /// here.
 fn lacking(format: u32, key: Key) -> usize {
-    usize::from(super::next::is_next() && format == OLDEST && key == SHELL)
+    if key != SHELL {
+        return 0;
+    }
+    let switch = if format < 6 { SWITCH } else { 0 };
+    switch + usize::from(super::next::is_next() && format <= u32::from(SAVED))
 }
 
 /// Appends the latest record of a kind, as this program would have written it.

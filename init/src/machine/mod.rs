@@ -285,10 +285,10 @@ fn run(
     is_machine: bool,
     oom_protected: bool,
     early: Option<Device>,
-    handover: Option<Handover>,
+    mut handover: Option<Handover>,
 ) -> Over {
     let path = cmdline.database.as_deref().unwrap_or(DATABASE);
-    let chosen = match &handover {
+    let chosen = match &mut handover {
         None => choose(cmdline, path),
         Some(before) => before.database().map(|loaded| (loaded, before.rescue())),
     };
@@ -316,7 +316,8 @@ fn run(
     if handover.is_none() && is_machine {
         tell_end(record.as_deref(), &mut report);
     }
-    if let (Some(name), None) = (&graph.system.hostname, &handover)
+    let is_other = handover.as_ref().is_none_or(|before| before.switched.is_some());
+    if let (Some(name), true) = (&graph.system.hostname, is_other)
         && let Err(error) = sethostname(name.as_bytes())
     {
         report.tell(
@@ -342,7 +343,7 @@ fn run(
         database,
         stored,
         graph,
-        paths: Paths::of_machine(),
+        paths: Paths::of_machine(path),
         report,
         signals: SIGNALS,
         meaning: if is_machine { on_machine } else { in_container },

@@ -36,9 +36,17 @@ pub enum Heir {
 }
 
 impl Heir {
-    const fn run(&self) -> Incarnation {
+    /// For which incarnation.
+    pub const fn run(&self) -> Incarnation {
         match self {
             Self::Named(run, _) | Self::Awaited(run, _) => *run,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn run_mut(&mut self) -> &mut Incarnation {
+        match self {
+            Self::Named(run, _) | Self::Awaited(run, _) => run,
         }
     }
 
@@ -67,6 +75,11 @@ fn stat(pid: i32) -> Option<Stat> {
     let is_zombie = matches!(fields.next()?, "Z" | "X");
     let mut number = || decimal::number(fields.next()?);
     Some(Stat { parent: number()?, group: number()?, session: number()?, is_zombie })
+}
+
+/// The process that a process is a child of; `None` if it is gone.
+pub fn parent(pid: i32) -> Option<i32> {
+    stat(pid).map(|found| found.parent)
 }
 
 /// Their numbers; not all if they are many.

@@ -16,6 +16,7 @@ use rustix::process::geteuid;
 use supervisor::{
     problem::{Problem, problem},
     reap,
+    time::Millis,
 };
 
 /// Requests of one client in one turn.
@@ -179,6 +180,19 @@ impl Manager {
                 }
                 Err(problem) => Reply::Refused(problem.into()),
             },
+            Request::Plan { path, from } => self.plan(&path, from),
+            Request::Switch { path, confirm_ms } => {
+                let done = self.switch_to(&path, confirm_ms.map(Millis));
+                return self.goes_over(place, done);
+            }
+            Request::Rollback => {
+                let done = self.roll_back();
+                return self.goes_over(place, done);
+            }
+            Request::Confirm => match self.confirm() {
+                Ok(()) => Reply::Done,
+                Err(problem) => Reply::Refused(problem.into()),
+            },
             Request::Shutdown { how, now, mut why, last_act } => {
                 if !last_act.is_empty() && (self.rescue.is_none() || last_act.len() > MAX_WHY) {
                     let text = "only the PID 1 of a machine has a last act, with a short name; \
@@ -199,6 +213,15 @@ impl Manager {
             }
         };
         Some(reply)
+    }
+
+    /// The connection ends when another database is in use, if it comes to that.
+    fn goes_over(&mut self, place: usize, begun: Result<(), Problem>) -> Option<Reply> {
+        match begun {
+            Ok(()) => self.control.client(place)?.mode = Mode::Upgrading,
+            Err(problem) => return Some(Reply::Refused(problem.into())),
+        }
+        None
     }
 
     fn find(&self, name: &str) -> Result<ServiceId, Refusal> {

@@ -237,6 +237,8 @@ impl Manager {
             watchdog: self.guard_told(),
             reexecs: self.vault.header.reexecs.load(Relaxed),
             crashes: self.vault.header.crashes.load(Relaxed),
+            database_path: self.paths.database.clone(),
+            switching: self.switching(),
         }
     }
 }

@@ -203,9 +203,9 @@ impl Manager {
         }
     }
 
-    /// `None` if there are daemons that fork, of which numbers do not tell all.
+    /// `None` if there are daemons that fork, or other databases, of which these numbers do not tell all.
     fn glance(&self) -> Option<Glance> {
-        if !self.heirs.is_empty() {
+        if !self.heirs.is_empty() || self.switch.is_open() {
             return None;
         }
         let time = |at: Option<Instant>| at.map_or(0, |at| at.ms + 1);
@@ -240,6 +240,7 @@ impl Manager {
             heirs: self.heirs.clone(),
             why: self.ending.as_ref().map_or(String::new(), |end| end.why.clone()),
             last_act: self.ending.as_ref().map_or(String::new(), |end| end.last_act.clone()),
+            switch: self.switch.record(),
         };
         let mut bytes = encode(&mut shell, bytes);
         next::append(&mut bytes, self.next_count);

@@ -8,11 +8,18 @@ use super::{Resources, keep::number};
 use crate::{
     clock::Clock,
     file,
-    handover::state::{Collector, Fixed},
+    handover::{
+        Handover,
+        state::{Collector, Fixed},
+    },
     inherit,
 };
 use jamb_log::SPOOL_IDLE_LEN;
-use rc::{db::Database, engine::NodeKind, model::System};
+use rc::{
+    db::Database,
+    engine::{NodeKind, Origin},
+    model::System,
+};
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     fs::{OFlags, fcntl_setfl, fstat},
@@ -24,6 +31,8 @@ use std::fmt::Write as _;
 use supervisor::{
     backoff::Backoff,
     problem::{Problem, problem},
+    reap,
+    signal::Signal,
     spawn::{Isolation, Spawner, Spec, Terminal},
     time::{Instant, Millis},
     words::Words,
@@ -74,27 +83,35 @@ impl Logs {
         database: &Database,
         dir: &str,
         system: &System,
-        before: Option<&Fixed>,
+        before: Option<&Handover>,
     ) -> Result<Self, Errno> {
-        let own = before.map_or_else(pipe, |fixed| Pipe::adopt(fixed.own))?;
+        let own = before.map_or_else(pipe, |before| Pipe::adopt(before.fixed.own))?;
         let mut pipes = Vec::with_capacity(database.len());
         for id in database.ids() {
             let kind = database.node(id).kind();
             let runs = matches!(kind, NodeKind::Longrun(_) | NodeKind::Oneshot { .. });
-            let known = before.and_then(|fixed| fixed.pipes.get(id.index()).copied().flatten());
+            let known = before.and_then(|before| match before.origin(id) {
+                Origin::New => None,
+                Origin::Kept(from) | Origin::Changed(from) => {
+                    before.fixed.pipes.get(from.index()).copied().flatten()
+                }
+            });
             pipes.push(match known {
                 _ if !runs => None,
                 Some(fds) => Some(Pipe::adopt(fds)?),
                 None => Some(pipe()?),
             });
         }
-        let (map, spool) = match before {
-            Some(fixed) => (adopt(fixed.map)?, adopt(fixed.spool)?),
+        let spool = match before {
+            Some(before) => adopt(before.fixed.spool)?,
             None => {
                 fcntl_setfl(&own.write, OFlags::NONBLOCK)?;
-                let spool = file::in_memory(c"jamb-log-spool", &[])?;
-                (map_of(database, &own, &pipes)?, spool)
+                file::in_memory(c"jamb-log-spool", &[])?
             }
+        };
+        let map = match before.filter(|before| before.switched.is_none()) {
+            Some(before) => adopt(before.fixed.map)?,
+            None => map_of(database, &own, &pipes)?,
         };
         let arguments = [
             "jamb",
@@ -153,6 +170,14 @@ impl Logs {
             None => State::Waiting { until: at },
         };
         (self.failures, self.starts) = (failures, starts);
+    }
+
+    /// Its map is no longer true: it is to end, and the next one gets the new one. What it has read and not
+    /// written is in the spool, under the names of services.
+    pub fn renew(&self) {
+        if let State::Running { pid, .. } = self.state {
+            reap::signal_one(pid, Signal::Kill);
+        }
     }
 
     /// Where a service's processes write.
@@ -257,10 +282,14 @@ impl Logs {
 
     /// Whether everything that was written so far is in the files.
     pub fn is_drained(&self) -> bool {
-        let empty = |pipe: &Pipe| ioctl_fionread(&pipe.read).is_ok_and(|bytes| bytes == 0);
         let spooled = fstat(&self.spool)
             .is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size > SPOOL_IDLE_LEN));
-        empty(&self.own) && self.pipes.iter().flatten().all(empty) && !spooled
+        self.own.is_empty() && self.pipes.iter().flatten().all(Pipe::is_empty) && !spooled
+    }
+
+    /// Whether nobody has to read any more of what a service wrote.
+    pub fn is_read(&self, service: usize) -> bool {
+        self.pipes.get(service).and_then(Option::as_ref).is_none_or(Pipe::is_empty)
     }
 }
 
@@ -268,6 +297,10 @@ impl Pipe {
     /// One that the program before had.
     fn adopt((read, write): (i32, i32)) -> Result<Self, Errno> {
         Ok(Self { read: adopt(read)?, write: adopt(write)? })
+    }
+
+    fn is_empty(&self) -> bool {
+        ioctl_fionread(&self.read).is_ok_and(|bytes| bytes == 0)
     }
 
     fn fds(&self) -> (i32, i32) {

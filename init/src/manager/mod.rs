@@ -29,6 +29,7 @@ mod report;
 mod resume;
 mod selfcheck;
 mod signals;
+mod switch;
 mod upgrade;
 mod users;
 mod watch;
@@ -50,7 +51,7 @@ use crate::{
         state::Fixed,
     },
 };
-pub use adopt::Heir;
+pub use adopt::{Heir, parent};
 use cgroups::Cgroups;
 use children::Children;
 use conditions::Conditions;
@@ -81,6 +82,7 @@ use supervisor::{
     spawn::Spawner,
     time::{Instant, Millis},
 };
+use switch::Switch;
 use upgrade::Candidate;
 
 const SIGNAL: Token = Token(0);
@@ -230,6 +232,8 @@ pub struct Manager {
     candidate: Option<Candidate>,
     /// The program to become, when the turn is over.
     next_image: Option<OwnedFd>,
+    /// Other databases.
+    switch: Switch,
     /// See [`crate::handover::next`].
     next_count: u8,
     /// Counts published generations; makes their names unique.
@@ -253,14 +257,14 @@ impl Manager {
     /// # Errors
     /// What could not be made and why, for people.
     pub fn new(setup: Setup) -> Result<Self, Problem> {
-        let Setup { database, graph, paths, mut report, handover, .. } = setup;
+        let Setup { database, graph, paths, mut report, mut handover, .. } = setup;
         let before = handover.as_ref().map(|handover| &handover.fixed);
         let nofile = before.map_or_else(raise_nofile, |fixed| fixed.nofile);
         // What every process gets, and what hands it over, should have low numbers; see there.
         let nothing = disk::nothing().map_err(|error| cannot("open", "/dev/null", error))?;
         let mut spawner = Spawner::new();
         let states = paths.make().map_err(|(path, error)| cannot("make", &path, error))?;
-        let logs = Logs::new(&database, &paths.log, &graph.system, before)
+        let logs = Logs::new(&database, &paths.log, &graph.system, handover.as_ref())
             .map_err(|errno| cannot("make", "the log pipes", errno.into()))?;
         let own = logs.own_writer();
         report.set_log(own.map_err(|errno| cannot("make", "the log pipes", errno.into()))?);
@@ -279,9 +283,9 @@ impl Manager {
         let vault = Vault::make(&fixed, setup.stored)
             .map_err(|errno| cannot("make", "the state", errno.into()))?;
         spawner.note_pid_at(&vault.header.spawned);
-        let (engine, todo, queue) = match &handover {
+        let (engine, todo, queue) = match &mut handover {
             None => (Engine::new(graph), Vec::new(), VecDeque::new()),
-            Some(handover) => resume::engine(graph, handover)?,
+            Some(handover) => resume::engine(graph, handover, setup.target)?,
         };
         let milestones = database.ids().map(|_| Milestones::default()).collect();
         let mut manager = Self {
@@ -314,6 +318,7 @@ impl Manager {
             is_telling: false,
             candidate: None,
             next_image: None,
+            switch: Switch::default(),
             next_count: 1,
             publications: 0,
             settled_at: None,
@@ -338,9 +343,8 @@ impl Manager {
         let problem = manager.conditions.settle(now, manager.poll.registry());
         manager.tell_conditions(problem);
         manager.begin_selfcheck();
-        if let Some(target) = target {
-            manager.tell(Event::Boot(target));
-        }
+        // An engine that goes on looks at what the one before may not have come to.
+        manager.tell(target.map_or(Event::Tick, Event::Boot));
         Ok(manager)
     }
 
@@ -348,12 +352,12 @@ impl Manager {
     /// whose state is complete.
     fn begin_with(
         &mut self,
-        handover: Option<Handover>,
+        mut handover: Option<Handover>,
         fixed: &Fixed,
         signals: &[c_int],
         line: &[String],
     ) -> Result<(), Problem> {
-        if let Some(handover) = &handover {
+        if let Some(handover) = &mut handover {
             self.take_over(handover)?;
         }
         self.keep_all(fixed, line);
@@ -396,6 +400,7 @@ impl Manager {
             self.guard_turn();
             self.serve_clients();
             self.note_turn(self.has_more());
+            self.switch_turn();
             self.become_next();
         }
     }
@@ -424,6 +429,7 @@ impl Manager {
             self.control.deadline(),
             self.guard.as_ref().and_then(|guard| guard.deadline(self.clock.now())),
             self.candidate.as_ref().map(|candidate| candidate.until),
+            self.switch_deadline(),
             drain,
         ];
         let at = candidates.into_iter().flatten().min()?;

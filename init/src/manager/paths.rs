@@ -27,24 +27,29 @@ pub struct Paths {
     pub log: String,
     /// The search path of services.
     pub search: String,
+    /// The database that is used at the next start.
+    pub database: String,
+    /// How many databases there were before this one: each has notification sockets of its own, as services
+    /// keep theirs.
+    pub switches: u16,
 }
 
 impl Paths {
     /// Those of a machine: everything below `/run`.
-    pub fn of_machine() -> Self {
-        Self::below("/run/jamb", "/run/services", "/run/log".to_owned())
+    pub fn of_machine(database: &str) -> Self {
+        Self::below("/run/jamb", "/run/services", "/run/log".to_owned(), database)
     }
 
     /// Those of `jamb supervise`: everything below `dir`, except logs if told so.
-    pub fn of_directory(dir: &str, log: Option<String>) -> Self {
+    pub fn of_directory(dir: &str, log: Option<String>, database: &str) -> Self {
         let search = crate::inherit::variable(c"PATH").and_then(|path| path.into_string().ok());
         let log = log.unwrap_or_else(|| below(dir, "log"));
-        let mut paths = Self::below(dir, &below(dir, "services"), log);
+        let mut paths = Self::below(dir, &below(dir, "services"), log, database);
         paths.search = search.unwrap_or_else(|| PATH.to_owned());
         paths
     }
 
-    fn below(run: &str, services: &str, log: String) -> Self {
+    fn below(run: &str, services: &str, log: String, database: &str) -> Self {
         Self {
             control: below(run, "control"),
             run: run.to_owned(),
@@ -53,12 +58,15 @@ impl Paths {
             state: below(services, "state"),
             log,
             search: PATH.to_owned(),
+            database: database.to_owned(),
+            switches: 0,
         }
     }
 
     /// The notification socket of a service. A number keeps it within the 107 bytes of unix(7).
     pub fn notify(&self, service: u16) -> String {
-        below(&self.run, &format!("notify/{service}"))
+        let number = u32::from(self.switches) << 16 | u32::from(service);
+        below(&self.run, &format!("notify/{number}"))
     }
 
     /// Makes all directories; answers that of the state directories. Those that are there already keep their

@@ -21,13 +21,14 @@ use crate::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use rc::{
-    engine::{Action, Engine, Event, Graph, Incarnation},
+    engine::{Action, Engine, Event, Graph, Incarnation, Origin},
     model::ServiceId,
     proto::What,
 };
 use rustix::{
     fd::{AsRawFd, OwnedFd},
     io::Errno,
+    net::{SocketAddrUnix, getsockname},
     process::Pid,
 };
 use std::{collections::VecDeque, os::fd::IntoRawFd, path::Path};
@@ -38,13 +39,23 @@ const DAMAGED: &str = "the state of the program before is damaged";
 /// The engine, what was still to be done, the last first, and the events that wait.
 pub type GoesOn = (Engine, Vec<Action>, VecDeque<Event>);
 
-/// What the program before was in the middle of.
+/// What the program before was in the middle of. With another database, `target` is what it starts at first.
 ///
 /// # Errors
 /// What is wrong with what it left, for people.
-pub fn engine(graph: Graph, handover: &Handover) -> Result<GoesOn, Problem> {
+pub fn engine(
+    graph: Graph,
+    handover: &mut Handover,
+    target: Option<ServiceId>,
+) -> Result<GoesOn, Problem> {
     let legacy = handover.legacy()?;
-    let engine = handover::engine(graph, &legacy)?;
+    let engine = match &mut handover.switched {
+        None => handover::engine(graph, &legacy)?,
+        Some(switched) => {
+            let former = switched.graph.take().ok_or(DAMAGED)?;
+            handover::engine(former, &legacy)?.adopt(graph, &switched.origins, target)
+        }
+    };
     let (todo, queue) = rest(&legacy).ok_or(DAMAGED)?;
     Ok((engine, todo, queue))
 }
@@ -106,20 +117,34 @@ impl Vault {
     }
 }
 
+/// The path of a socket that a service was told.
+fn bound_to(fd: &OwnedFd) -> String {
+    let address = getsockname(fd).and_then(SocketAddrUnix::try_from);
+    let path = address
+        .ok()
+        .and_then(|address| address.path().and_then(|p| p.into_owned().into_string().ok()));
+    path.unwrap_or_default()
+}
+
 impl Manager {
     /// Takes over what belongs to the services, and what was being started.
-    pub(super) fn take_over(&mut self, handover: &Handover) -> Result<(), Problem> {
+    pub(super) fn take_over(&mut self, handover: &mut Handover) -> Result<(), Problem> {
         arm(Path::new(&self.paths.run), true);
         point("take-over");
         let legacy = handover.legacy()?;
         let (shell, count) = handover::shell(&legacy)?;
-        self.take_shell(shell);
+        self.take_shell(shell, handover);
         self.next_count = count.wrapping_add(1);
         for id in self.database.ids() {
-            let key = state::of_service(id);
+            let (from, is_kept) = match handover.origin(id) {
+                Origin::New => continue,
+                Origin::Changed(from) => (from, false),
+                Origin::Kept(from) => (from, true),
+            };
+            let key = state::of_service(from);
             // Of one that has none nothing is known yet.
             if legacy.has(key) {
-                self.take_service(id, state::read(&legacy, key).ok_or(DAMAGED)?);
+                self.take_service(id, state::read(&legacy, key).ok_or(DAMAGED)?, is_kept);
             }
         }
         self.take_child(handover);
@@ -134,7 +159,7 @@ impl Manager {
         Ok(())
     }
 
-    fn take_shell(&mut self, shell: Shell) {
+    fn take_shell(&mut self, shell: Shell, handover: &mut Handover) {
         // One generation may have been on its way: its number is not used again.
         self.publications = shell.publications + 1;
         self.settled_at = shell.settled_at;
@@ -143,23 +168,33 @@ impl Manager {
         self.stopped_at = shell.stopped_at;
         self.logs.take_over(shell.collector);
         self.cgroups.take_over(shell.cgroups);
-        self.heirs = shell.heirs;
+        for mut heir in shell.heirs {
+            if let Some(id) = handover.kept(heir.run().service) {
+                heir.run_mut().service = id;
+                self.heirs.push(heir);
+            }
+        }
+        self.take_switch(shell.switch, handover);
         let pid = shell.attendant.flatten().and_then(Pid::from_raw);
         if let (Some(attendant), Some(pid)) = (&mut self.attendant, pid) {
             attendant.take_over(pid);
         }
     }
 
-    fn take_service(&mut self, service: ServiceId, known: state::Service) {
+    /// One that is defined otherwise now is down, so that only its past is left.
+    fn take_service(&mut self, service: ServiceId, known: state::Service, is_kept: bool) {
         self.children.touch(service);
+        if let Some(milestones) = self.milestones.get_mut(service.index()) {
+            *milestones = known.milestones;
+            self.ever_ready += u32::from(known.milestones.ready.is_some());
+        }
+        if !is_kept {
+            return;
+        }
         for (role, generation, pid, group) in known.live {
             if let (Some(pid), Some(group)) = (Pid::from_raw(pid), Pid::from_raw(group)) {
                 self.children.born(pid, group, Incarnation { service, generation, role });
             }
-        }
-        if let Some(milestones) = self.milestones.get_mut(service.index()) {
-            *milestones = known.milestones;
-            self.ever_ready += u32::from(known.milestones.ready.is_some());
         }
         for (name, is_stored, fd) in known.held {
             if let Some(fd) = inherit::adopt(fd) {
@@ -171,9 +206,12 @@ impl Manager {
         let Some(fd) = inherit::adopt(fd) else { return };
         let ear = match owner {
             None => Ear::Pipe(fd, line),
-            Some(owner) => Ear::Socket(fd, self.paths.notify(service.0), owner),
+            Some(owner) => {
+                let path = bound_to(&fd);
+                Ear::Socket(fd, path, owner)
+            }
         };
-        self.listen(run, ear, status);
+        self.listen(Incarnation { service, ..run }, ear, status);
     }
 
     /// A child that the program before had made, and not recorded yet.
@@ -227,8 +265,11 @@ impl Manager {
             Some(crash) => format!("jamb crashed ({crash}), {crashes} times so far; "),
             None => format!("jamb was executed anew, {reexecs} times so far; "),
         };
-        self.report
-            .tell("handover", format_args!("{text}{VERSION} goes on, all services as they were"));
+        let services = match &handover.switched {
+            Some(_) => "with another database",
+            None => "all services as they were",
+        };
+        self.report.tell("handover", format_args!("{text}{VERSION} goes on, {services}"));
         self.feed.push(self.clock.now(), "", What::Resumed { crashes, reexecs });
         if handover::next::is_next() {
             let text = format_args!("the next format's field is {}", self.next_count);
@@ -241,5 +282,6 @@ impl Manager {
         self.is_telling = true;
         self.go_on();
         self.is_telling = false;
+        self.go_on_switching();
     }
 }

@@ -53,7 +53,8 @@ impl Manager {
         let device = usize::from(self.guard.as_ref().is_some_and(super::Guard::is_open));
         let candidate = if self.candidate.is_some() { 2 } else { 0 };
         let ears = self.children.ears.count();
-        self.control.count() + ears + self.conditions.descriptors() + device + candidate
+        let databases = self.switch.descriptors();
+        self.control.count() + ears + self.conditions.descriptors() + device + candidate + databases
     }
 
     /// All figures, in the order in which they are shown.

@@ -98,7 +98,7 @@ impl Manager {
         Ok(())
     }
 
-    fn may_be_followed(&self) -> Result<(), Problem> {
+    pub(super) fn may_be_followed(&self) -> Result<(), Problem> {
         match self.vault.is_full() {
             true => Err("the state is not complete; nothing was done".into()),
             false => Ok(()),
@@ -137,8 +137,8 @@ impl Manager {
         }
     }
 
-    /// Tells whoever asked for another version that there is none.
-    fn refuse(&mut self, text: &str) {
+    /// Tells whoever asked for another version, or another database, that there is none.
+    pub(super) fn refuse(&mut self, text: &str) {
         self.report.say("handover", text);
         for place in self.control.places() {
             if let Some(client) = self.control.client(place)
@@ -166,6 +166,7 @@ impl Manager {
         header.image.store(own, Relaxed);
         header.former.store(-1, Relaxed);
         header.reexecs.store(header.reexecs.load(Relaxed) - 1, Relaxed);
+        self.stay_with_database();
         self.refuse(&format!("cannot execute the next program: {errno}; this one goes on"));
     }
 }

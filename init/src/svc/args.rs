@@ -36,6 +36,10 @@ pub const NO_WAIT: Known = Known { mark: b'N', letter: Some(b'n'), name: "no-wai
 pub const ALL: Known = Known::name(b'A', "all", "");
 /// The same.
 pub const SINCE_BOOT: Known = Known::name(b'A', "since-boot", "");
+/// `--confirm TIME`
+pub const CONFIRM: Known = Known::name(b'C', "confirm", "a time such as 90s");
+/// `--temporary`
+pub const TEMPORARY: Known = Known::name(b'T', "temporary", "");
 /// `-r`
 pub const REVERSE: Known = Known::both(b'r', "reverse", "");
 
@@ -60,6 +64,10 @@ pub struct Args {
     pub all: bool,
     /// The other way round.
     pub reverse: bool,
+    /// After what time it goes back.
+    pub confirm: Option<Duration>,
+    /// Not for the next boot.
+    pub temporary: bool,
 }
 
 /// Reads the words after the command; `None` if they ask for help.
@@ -84,12 +92,14 @@ pub fn parse(
                 args.lines = Some(number.ok_or_else(|| problem!("{value} is no number of lines"))?);
             }
             b'S' => args.since = Some(line.take()),
-            b't' => {
+            b't' | b'C' => {
                 let span = decimal::span(value);
-                args.timeout = Some(
-                    span.ok_or_else(|| problem!("{value} is no time; 5, 0.5, 45s and 2m are"))?,
-                );
+                let span =
+                    span.ok_or_else(|| problem!("{value} is no time; 5, 0.5, 45s and 2m are"))?;
+                let of = if mark == b't' { &mut args.timeout } else { &mut args.confirm };
+                *of = Some(span);
             }
+            b'T' => args.temporary = true,
             b'N' => args.no_wait = true,
             b'A' => args.all = true,
             b'r' => args.reverse = true,

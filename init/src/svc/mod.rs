@@ -13,6 +13,7 @@ mod query;
 mod relations;
 mod selfcheck;
 mod show;
+mod switch;
 mod why;
 
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
     exit::{self, Failure},
 };
 use args::{
-    ALL, Allowed, Args, FOLLOW, FOR_HELP, JSON, LINES, NO_WAIT, REVERSE, SINCE, SINCE_BOOT, TIMEOUT,
+    ALL, Allowed, Args, CONFIRM, FOLLOW, FOR_HELP, JSON, LINES, NO_WAIT, REVERSE, SINCE,
+    SINCE_BOOT, TEMPORARY, TIMEOUT,
 };
 use core::fmt::Arguments;
 
@@ -49,6 +51,10 @@ usage: svc COMMAND [OPTION]… [NAME]…
   bootchart               when services got ready             --json
   selfcheck               how jamb itself is; 1 if not well  --json
   version                 of this program and the running one --json
+  plan FILE               what another database would change  --json
+  switch FILE             use it; what is the same goes on    -t --confirm TIME
+  confirm                 the database in use stays, also for the next boot
+  rollback                back to the database before         -t
   reexec                  execute jamb anew; services go on
   upgrade PATH            the same with another version, if it can take over
 
@@ -59,6 +65,8 @@ usage: svc COMMAND [OPTION]… [NAME]…
   -r, --reverse           of deps: the relations of others to it
       --all               of events: begin with the first that is still kept
       --since WHEN        an age (10s 5m 2h 1d) or a time (2026-11-24T08:00:00Z)
+      --confirm TIME      of switch: back after TIME unless svc confirm is said
+      --temporary         of switch: the next boot has the database before
 
 JAMB_RUN_DIR names the run directory of the jamb to talk to (default /run/jamb).
 
@@ -127,6 +135,22 @@ const COMMANDS: &[Command] = &[
         name: "upgrade",
         allowed: Allowed { least: 1, most: 1, ..PLAIN },
         run: handover::upgrade,
+    },
+    Command {
+        name: "plan",
+        allowed: Allowed { options: &[FOR_HELP, JSON], least: 1, most: 1 },
+        run: switch::plan,
+    },
+    Command {
+        name: "switch",
+        allowed: Allowed { options: &[FOR_HELP, TIMEOUT, CONFIRM, TEMPORARY], least: 1, most: 1 },
+        run: switch::switch,
+    },
+    Command { name: "confirm", allowed: Allowed { most: 0, ..PLAIN }, run: switch::confirm },
+    Command {
+        name: "rollback",
+        allowed: Allowed { options: &[FOR_HELP, TIMEOUT], most: 0, ..PLAIN },
+        run: switch::rollback,
     },
     Command { name: "selfcheck", allowed: Allowed { most: 0, ..SHOW }, run: selfcheck::selfcheck },
     Command { name: "version", allowed: Allowed { most: 0, ..SHOW }, run: query::version },

@@ -1,13 +1,13 @@
 //! The commands that read: status, list, events, version.
 
-use super::{Connection, args::Args, json::Json, show, unknown};
+use super::{Connection, args::Args, json::Json, show, switch, unknown};
 use crate::{
     applet::VERSION,
     exit::{self, Failure},
 };
 use rc::{
     engine::Phase,
-    proto::{Info, Item, Reply, Request, Watchdog},
+    proto::{Info, Item, Reply, Request, Switching, Watchdog},
 };
 use rustix::termios::isatty;
 use std::fmt::Write as _;
@@ -73,13 +73,17 @@ pub fn status(args: &Args) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     if args.names.is_empty() {
         let items = all(&mut connection)?;
-        let watchdog = info(&mut connection)?.watchdog;
+        let info = info(&mut connection)?;
+        let watchdog = &info.watchdog;
         if args.json {
             print_json(&items, watchdog.as_ref());
         } else {
             let mut text = show::table(&items, isatty(rustix::stdio::stdout()));
-            if let Some(watchdog) = &watchdog {
+            if let Some(watchdog) = watchdog {
                 text.push_str(&show::watchdog(watchdog));
+            }
+            if let Some(state) = switch::state(&info) {
+                text.push_str(&(state + "\n"));
             }
             exit::say(&text);
         }
@@ -199,6 +203,10 @@ pub fn version(args: &Args) -> Result<i32, Failure> {
             let (reexecs, crashes) = (info.reexecs, info.crashes);
             write!(text, "\nexecuted anew {reexecs} times, {crashes} crashes survived").ok();
         }
+        if let Some(state) = switch::state(&info) {
+            text.push('\n');
+            text.push_str(&state);
+        }
         if let Some(ending) = info.ending {
             write!(text, "\n{} is in progress", show::ending(ending)).ok();
         }
@@ -222,6 +230,14 @@ fn info_fields(json: &mut Json, info: &Info) {
     json.count("reexecs", info.reexecs.into());
     json.count("crashes", info.crashes.into());
     json.key("ending").text_or_null(info.ending.map(show::ending));
+    json.named("database_path", &info.database_path);
+    let (switching, back_ms) = match info.switching {
+        None => (None, None),
+        Some(Switching::Coming) => (Some("coming"), None),
+        Some(Switching::Unconfirmed(ms)) => (Some("unconfirmed"), ms),
+    };
+    json.key("switching").text_or_null(switching);
+    json.count_or_null("back_ms", back_ms.map(u64::from));
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{
         Back, Body, Condition, Edge, Fact, Kind, MAX_SERVICES, OnChange, OnFailure, OutputDecl,
-        Policy, Ready, ReadyWhen, Record, Relation, Service, System,
+        Policy, Ready, ReadyWhen, Record, Relation, Service, ServiceId, System,
     },
     outputs::{OutputType, Scalar},
 };
@@ -39,7 +39,11 @@ pub fn encode(
     if services.len() > MAX_SERVICES {
         return Err(Error::TooLarge);
     }
-    let bytes = Writer::new(services).write(content_id, system)?;
+    let mut writer = Writer::new(services);
+    for (name, service) in services {
+        writer.digests.push(digest(name, service, services)?);
+    }
+    let bytes = writer.write(content_id, system)?;
     if bytes.len() > MAX_LENGTH {
         return Err(Error::TooLarge);
     }
@@ -47,9 +51,52 @@ pub fn encode(
     Database::open(bytes.clone()).map(|_| bytes)
 }
 
+/// What two services have in common only if they are defined alike, but for their descriptions, in whatever
+/// databases: of a database of just the one, in which all others have one number, and of the names that these
+/// numbers stand for.
+fn digest(name: &str, service: &Service, all: &[(String, Service)]) -> Result<u64, Error> {
+    let mut alone = service.clone();
+    // No process is told it.
+    alone.description.clear();
+    let mut names = String::new();
+    let mut call = |id: &mut ServiceId, what: &str| {
+        let other = all.get(core::mem::take(id).index());
+        names.push_str(other.map_or("", |(name, _)| name));
+        names.push_str(what);
+        names.push('\n');
+    };
+    for edge in &mut alone.edges {
+        call(&mut edge.to, "");
+    }
+    for read in &mut alone.reads {
+        let of = all.get(read.service.index());
+        let output = of.and_then(|(_, of)| of.outputs.get(usize::from(read.output)));
+        let key = output.map_or("", |output| &output.key);
+        read.output = 0;
+        call(&mut read.service, &format!(".{key}"));
+    }
+    for other in &mut alone.conflicts {
+        call(other, "");
+    }
+    let policy = match &mut alone.kind {
+        Kind::Longrun(run) => Some(&mut run.policy),
+        Kind::Oneshot(shot) => Some(&mut shot.policy),
+        _ => None,
+    };
+    if let Some(OnFailure::Start(other)) = policy.map(|policy| &mut policy.on_failure) {
+        call(other, "");
+    }
+    let alone = [(name.to_owned(), alone)];
+    let mut bytes = Writer::new(&alone).write([0; 16], &System::default())?;
+    bytes.extend_from_slice(names.as_bytes());
+    Ok(checksum(&bytes))
+}
+
 /// The tables, as they grow.
 struct Writer<'s> {
     services: &'s [(String, Service)],
+    /// The digest of each service; without them they are 0.
+    digests: Vec<u64>,
     tables: [Vec<u8>; TABLES],
     /// The number of each string.
     strings: BTreeMap<&'s str, u32>,
@@ -62,6 +109,7 @@ impl<'s> Writer<'s> {
     fn new(services: &'s [(String, Service)]) -> Self {
         Self {
             services,
+            digests: Vec::new(),
             tables: Default::default(),
             strings: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -100,7 +148,8 @@ impl<'s> Writer<'s> {
         }
         self.push_all(Table::Order, order);
         for (index, (_, service)) in self.services.iter().enumerate() {
-            self.write_service(service, ranks[index], &dependents[index])?;
+            let digest = self.digests.get(index).copied().unwrap_or_default();
+            self.write_service(service, ranks[index], digest, &dependents[index])?;
             self.write_record(record(service))?;
         }
         self.finish(content_id)
@@ -157,6 +206,7 @@ impl<'s> Writer<'s> {
         &mut self,
         service: &'s Service,
         rank: u16,
+        digest: u64,
         dependents: &[(u16, u16)],
     ) -> Result<(), Error> {
         for edge in &service.edges {
@@ -189,6 +239,7 @@ impl<'s> Writer<'s> {
         let reload = service.reload.map_or(0, |_| service::RELOAD);
         row.extend_from_slice(&[kind, ready, flags | reload]);
         row.extend_from_slice(&change(service.reload.unwrap_or(OnChange::Ignore)));
+        row.extend_from_slice(&digest.to_le_bytes());
         self.push(Table::Services, &row);
         Ok(())
     }

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 /// The version of this layout. It changes whenever a table, a row or the header does.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// What the records look like: a hash of the names and types of all their fields, in order. The test
 /// `the_schema_is_that_of_the_records` computes it from the types and says the new one when they change.
@@ -129,7 +129,9 @@ pub(super) mod service {
     pub const FLAGS: usize = 34;
     /// A change as in an edge: u8 and u16.
     pub const RELOAD_CHANGE: usize = 35;
-    pub const WIDTH: usize = 38;
+    /// u64: a hash of its whole definition, in which other services are named, not numbered.
+    pub const DIGEST: usize = 38;
+    pub const WIDTH: usize = 46;
 
     pub const FINISH: u8 = 1;
     pub const UP: u8 = 2;

@@ -232,6 +232,14 @@ impl<'d> Node<'d> {
         self.bytes.half(self.at + service::RANK)
     }
 
+    /// A hash of its definition, the same in every database in which it is defined so: what it says of other
+    /// services counts by their names. What these are defined like does not count, nor its description.
+    #[must_use]
+    pub fn digest(self) -> u64 {
+        let at = self.at + service::DIGEST;
+        u64::from(self.bytes.word(at)) | u64::from(self.bytes.word(at + 4)) << 32
+    }
+
     /// What it relates to.
     pub fn edges(self) -> impl ExactSizeIterator<Item = Edge> + Clone + use<'d> {
         self.first_edges(usize::MAX)

@@ -43,7 +43,7 @@ pub use condition::Met;
 pub use graph::Graph;
 use save::Head;
 pub use save::{RestoreError, SAVED};
-pub use switch::Origin;
+pub use switch::{Fate, Origin, fates, origins};
 pub use view::{Blocker, View};
 pub use words::{Action, Cause, Incarnation, Notice, Phase, Role, Want, Why};
 

@@ -9,7 +9,7 @@ use crate::model::ServiceId;
 use supervisor::coder::{Coded, decode, encode};
 
 /// The version of what is saved, with what the shell saves beside it. It grows with every change of a type.
-pub const SAVED: u8 = 5;
+pub const SAVED: u8 = 6;
 
 /// What is saved is damaged, or of another database or version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,9 +99,12 @@ impl Engine {
         engine.bugs = head.bugs;
         engine.active = engine.dynamic.iter().filter(|one| one.state.is_active()).count();
         engine.recount_all();
+        // Who saved it may have been about to look at some of them.
+        engine.wants_stale = true;
         for index in 0..engine.dynamic.len() {
             engine.dynamic[index].armed = None;
             engine.arm(id_of(index));
+            engine.look_at(id_of(index));
         }
         Ok(engine)
     }

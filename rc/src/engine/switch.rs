@@ -6,7 +6,10 @@
 //! place, and what is wanted of it starts.
 
 use super::{Engine, Graph, graph::id_of};
-use crate::model::ServiceId;
+use crate::{
+    db::Database,
+    model::{Relation, ServiceId},
+};
 
 /// Where a service of the new database comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +20,66 @@ pub enum Origin {
     Changed(ServiceId),
     /// It was this one, and its record is the same but for the numbers of services in it.
     Kept(ServiceId),
+}
+
+/// Where each service of `new` comes from, by its number there. Services are the same if their names are.
+#[must_use]
+pub fn origins(old: &Database, new: &Database) -> Vec<Origin> {
+    let mut origins = Vec::with_capacity(new.len());
+    for id in new.ids() {
+        origins.push(match old.find(new.name(id)) {
+            None => Origin::New,
+            Some(from) if old.node(from).digest() == new.node(id).digest() => Origin::Kept(from),
+            Some(from) => Origin::Changed(from),
+        });
+    }
+    origins
+}
+
+/// What another database means for a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is the same, and goes on.
+    Kept,
+    /// It is the same, but may come down and up again, as something that it cannot be up without does.
+    Restarts,
+    /// It is defined otherwise: it comes down, and up as it is defined then.
+    Changed,
+    /// There is none of its name any more: it comes down.
+    Gone,
+}
+
+/// What becomes of each service of `old`, by its number there. `origins` are those of the new one's.
+#[must_use]
+pub fn fates(old: &Database, origins: &[Origin]) -> Vec<Fate> {
+    let mut fates = vec![Fate::Gone; old.len()];
+    for origin in origins {
+        let (from, fate) = match *origin {
+            Origin::New => continue,
+            Origin::Kept(from) => (from, Fate::Kept),
+            Origin::Changed(from) => (from, Fate::Changed),
+        };
+        if let Some(of) = fates.get_mut(from.index()) {
+            *of = fate;
+        }
+    }
+    let mut open: Vec<ServiceId> = Vec::new();
+    open.extend(old.ids().filter(|id| fates[id.index()] != Fate::Kept));
+    while let Some(id) = open.pop() {
+        for (other, position) in old.node(id).dependents() {
+            let node = old.node(other);
+            // A group that loses a member may still be ready; whoever needs it is told of what may be.
+            let follows = node.edge(position.into()).is_some_and(|edge| {
+                node.is_hard(edge)
+                    || matches!(edge.relation, Relation::Member | Relation::Alternative)
+            });
+            if let (Some(fate @ Fate::Kept), true) = (fates.get_mut(other.index()), follows) {
+                *fate = Fate::Restarts;
+                open.push(other);
+            }
+        }
+    }
+    fates
 }
 
 impl Engine {
@@ -97,5 +160,69 @@ impl Engine {
             new.look_at(id_of(index));
         }
         new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        db::encode,
+        model::{Command, Edge, Kind, Longrun, OnChange, ReadyWhen, Service, System},
+        text::Piece,
+    };
+
+    /// A database of longruns and groups: name, program or members' relation, and what it relates to.
+    fn database(of: &[(&str, &str, &[(&str, Relation)])]) -> Database {
+        let number = |name: &str| of.iter().position(|one| one.0 == name);
+        let mut services = Vec::new();
+        for (name, program, edges) in of {
+            let kind = match *program {
+                "" => Kind::Bundle(ReadyWhen::All),
+                program => {
+                    let argv = vec![vec![Piece::Literal(program.into())]];
+                    Kind::Longrun(Longrun::new(Command { argv }))
+                }
+            };
+            let mut service = Service::new(kind);
+            for (to, relation) in *edges {
+                let to = ServiceId(u16::try_from(number(to).unwrap()).unwrap());
+                let on_change = OnChange::Restart;
+                service.edges.push(Edge { to, relation: *relation, on_change });
+            }
+            services.push(((*name).to_owned(), service));
+        }
+        Database::new(encode([0; 16], &System::default(), &services).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn who_needs_what_changes_restarts() {
+        use Relation::{Member, Needs, Wants};
+        let old = database(&[
+            ("all", "", &[("dns", Member), ("ntp", Member)]),
+            ("dns", "dns", &[("wan", Needs)]),
+            ("log", "log", &[("wan", Wants)]),
+            ("needs-all", "x", &[("all", Needs)]),
+            ("ntp", "ntp", &[]),
+            ("wan", "dhcp", &[]),
+        ]);
+        let new = database(&[
+            ("all", "", &[("dns", Member), ("ntp", Member)]),
+            ("dns", "dns", &[("wan", Needs)]),
+            ("needs-all", "x", &[("all", Needs)]),
+            ("new", "new", &[]),
+            ("ntp", "ntp", &[]),
+            ("wan", "ppp", &[]),
+        ]);
+        let origins = origins(&old, &new);
+        let kept = |number| Origin::Kept(ServiceId(number));
+        let changed = Origin::Changed(ServiceId(5));
+        assert_eq!(origins, [kept(0), kept(1), kept(3), Origin::New, kept(4), changed]);
+        let want =
+            [Fate::Restarts, Fate::Restarts, Fate::Gone, Fate::Restarts, Fate::Kept, Fate::Changed];
+        assert_eq!(fates(&old, &origins), want);
+        // Nothing follows from nothing.
+        assert_eq!(fates(&old, &super::origins(&old, &old)), [Fate::Kept; 6]);
+        assert_eq!(fates(&old, &[]), [Fate::Gone; 6]);
     }
 }

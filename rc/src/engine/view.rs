@@ -68,6 +68,12 @@ pub struct View {
 }
 
 impl Engine {
+    /// The service that boot started, if it did.
+    #[must_use]
+    pub const fn target(&self) -> Option<ServiceId> {
+        self.target
+    }
+
     /// One service; `None` if there is none with this number.
     #[must_use]
     pub fn view(&self, id: ServiceId) -> Option<View> {
