@@ -172,8 +172,11 @@ mod tests {
         text::Piece,
     };
 
-    /// A database of longruns and groups: name, program or members' relation, and what it relates to.
-    fn database(of: &[(&str, &str, &[(&str, Relation)])]) -> Database {
+    /// A name, a program or nothing, and what it relates to.
+    type Def<'a> = (&'a str, &'a str, &'a [(&'a str, Relation)]);
+
+    /// A database of longruns, and of bundles where there is no program.
+    fn database(of: &[Def<'_>]) -> Database {
         let number = |name: &str| of.iter().position(|one| one.0 == name);
         let mut services = Vec::new();
         for (name, program, edges) in of {

@@ -8,6 +8,13 @@ fn digests(services: &[(String, Service)]) -> Vec<u64> {
     db.ids().map(|id| db.node(id).digest()).collect()
 }
 
+fn longrun(service: &mut Service) -> &mut Longrun {
+    match &mut service.kind {
+        Kind::Longrun(run) => run,
+        _ => panic!("it is no longrun"),
+    }
+}
+
 /// The same services behind one more, so that each has another number.
 fn shifted() -> Vec<(String, Service)> {
     let mut services = services();
@@ -38,30 +45,23 @@ fn numbers_and_descriptions_do_not_count() {
 #[test]
 fn whatever_else_is_said_counts() {
     let good = digests(&services());
-    let longrun = |service: &mut Service, change: fn(&mut Longrun)| {
-        if let Kind::Longrun(run) = &mut service.kind {
-            change(run);
-        }
-    };
-    let changes: [fn(&mut Service, &dyn Fn(&mut Service, fn(&mut Longrun))); 12] = [
-        |daemon, _| daemon.edges[0].to.0 = 3,
-        |daemon, _| daemon.edges[1].relation = Relation::After,
-        |daemon, _| daemon.edges[0].on_change = OnChange::Restart,
-        |daemon, _| daemon.reads[0].output = 0,
-        |daemon, _| daemon.exec.user = None,
-        |daemon, _| daemon.conditions[0].negated = false,
-        |daemon, _| daemon.conditions.truncate(3),
-        |daemon, _| daemon.conflicts[0].0 = 2,
-        |daemon, _| daemon.actions[1] = program("told"),
-        |daemon, longrun| longrun(daemon, |run| run.run = program("demon")),
-        |daemon, longrun| longrun(daemon, |run| run.policy.on_failure = OnFailure::Ignore),
-        |daemon, longrun| {
-            longrun(daemon, |run| run.policy.on_failure = OnFailure::Start(ServiceId(2)));
-        },
+    let changes: [fn(&mut Service); 12] = [
+        |daemon| daemon.edges[0].to.0 = 3,
+        |daemon| daemon.edges[1].relation = Relation::After,
+        |daemon| daemon.edges[0].on_change = OnChange::Restart,
+        |daemon| daemon.reads[0].output = 0,
+        |daemon| daemon.exec.user = None,
+        |daemon| daemon.conditions[0].negated = false,
+        |daemon| daemon.conditions.truncate(3),
+        |daemon| daemon.conflicts[0].0 = 2,
+        |daemon| daemon.actions[1] = program("told"),
+        |daemon| longrun(daemon).run = program("demon"),
+        |daemon| longrun(daemon).policy.on_failure = OnFailure::Ignore,
+        |daemon| longrun(daemon).policy.on_failure = OnFailure::Start(ServiceId(2)),
     ];
     for (number, change) in changes.iter().enumerate() {
         let mut services = services();
-        change(&mut services[1].1, &longrun);
+        change(&mut services[1].1);
         let now = digests(&services);
         assert_ne!(now[1], good[1], "change {number}");
         assert_eq!([&now[..1], &now[2..]].concat(), [&good[..1], &good[2..]].concat());
