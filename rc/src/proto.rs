@@ -34,9 +34,6 @@ pub const MILESTONE_PAGE: u16 = 2048;
 /// Relations in one reply, at most.
 pub const EDGE_PAGE: usize = 4096;
 
-/// Changes in one reply, at most.
-pub const PLAN_PAGE: usize = 400;
-
 /// Something asked of PID 1.
 #[derive(Clone, PartialEq, Eq, Debug, Coded)]
 pub enum Request {
@@ -109,13 +106,6 @@ pub enum Request {
         /// The program.
         path: String,
     },
-    /// What another database would change: [`Reply::Plan`].
-    Plan {
-        /// The database, by an absolute path.
-        path: String,
-        /// The number of the first change: 0, then what the last page said.
-        from: u16,
-    },
     /// Goes over to another database: the connection ends once that is in use, or [`Reply::Refused`] says why
     /// it is not.
     Switch {
@@ -156,7 +146,6 @@ impl Request {
                 | Self::Wait { .. }
                 | Self::Edges { .. }
                 | Self::Milestones { .. }
-                | Self::Plan { .. }
                 | Self::Confirm
                 | Self::Selfcheck
         )
@@ -234,13 +223,6 @@ pub enum Reply {
         /// The number of the next page, if there is one.
         next: Option<u16>,
     },
-    /// To [`Request::Plan`].
-    Plan {
-        /// First those that are there, in the order of their names, then those that are new.
-        changes: Vec<Change>,
-        /// The number of the next page, if there is one.
-        next: Option<u16>,
-    },
     /// To [`Request::Change`]: each service with the generation it had before.
     Tickets(Vec<(String, u32)>),
     /// To [`Request::Wait`]: what became of it.
@@ -271,30 +253,6 @@ pub struct Figure {
     pub value: u64,
     /// More than this is a defect.
     pub bound: Option<u64>,
-}
-
-/// What another database means for a service that does not just go on.
-#[derive(Clone, PartialEq, Eq, Debug, Coded)]
-pub struct Change {
-    /// Its name.
-    pub name: String,
-    /// What.
-    pub what: Difference,
-    /// Whether it is up, or on its way.
-    pub up: bool,
-}
-
-/// How a service differs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Coded)]
-pub enum Difference {
-    /// It is new.
-    New,
-    /// It is defined otherwise: it stops, and starts as it is defined then.
-    Changed,
-    /// It is gone: it stops.
-    Gone,
-    /// It is the same, but stops and starts again as something does that it cannot be up without.
-    Restarts,
 }
 
 /// The database is not just the one of the boot.
@@ -341,6 +299,8 @@ pub struct Info {
     pub crashes: u32,
     /// The file that it takes its database from when it is started.
     pub database_path: String,
+    /// The number of its descriptor of the database in use.
+    pub database_fd: i32,
     /// Whether it goes over to another database, or did.
     pub switching: Option<Switching>,
 }
@@ -577,9 +537,6 @@ mod tests {
         assert!(encode(&mut edges).is_ok());
         let late =
             Milestones { wanted: Some(u32::MAX), started: Some(u32::MAX), ready: Some(u32::MAX) };
-        let change = Change { name: "n".repeat(MAX_NAME), what: Difference::New, up: true };
-        let mut plan = Reply::Plan { changes: vec![change; PLAN_PAGE], next: Some(u16::MAX) };
-        assert!(encode(&mut plan).is_ok());
         let list = vec![late; usize::from(MILESTONE_PAGE)];
         assert!(encode(&mut Reply::Milestones { list, next: Some(u16::MAX) }).is_ok());
     }

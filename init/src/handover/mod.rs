@@ -70,9 +70,7 @@ pub struct Handover {
 
 /// This program has another database than the one before.
 pub struct Switched {
-    /// The one before.
-    pub database: Database,
-    /// Its engine's half, for the engine that has it.
+    /// The engine's half of the one before, for the engine that had it.
     pub graph: Option<Graph>,
     /// The memfd that has it, for who keeps it.
     pub memfd: Option<OwnedFd>,
@@ -199,7 +197,6 @@ impl Handover {
         let (former, graph, memfd) = loaded;
         self.switched = Some(Switched {
             origins: origins(&former, &next.0),
-            database: former,
             graph: Some(graph),
             memfd: Some(memfd),
             asks,

@@ -141,6 +141,8 @@ pub struct Service {
     /// Descriptors that are held for it: name, whether it stored it, number.
     pub held: Vec<(String, bool, i32)>,
     pub milestones: Milestones,
+    /// The number in the path of its socket, if that is not its own. Since format 6.
+    pub socket: Option<u32>,
 }
 
 /// What the last event led to. Notices are left out: they are told once at most.
@@ -204,7 +206,8 @@ pub const OLDEST: u32 = 5;
 /// here.
 fn lacking(format: u32, key: Key) -> usize {
     if key != SHELL {
-        return 0;
+        let is_service = key >= SERVICES && (key - SERVICES) % 2 == 1;
+        return usize::from(is_service && format < 6);
     }
     let switch = if format < 6 { SWITCH } else { 0 };
     switch + usize::from(super::next::is_next() && format <= u32::from(SAVED))

@@ -180,7 +180,6 @@ impl Manager {
                 }
                 Err(problem) => Reply::Refused(problem.into()),
             },
-            Request::Plan { path, from } => self.plan(&path, from),
             Request::Switch { path, confirm_ms } => {
                 let done = self.switch_to(&path, confirm_ms.map(Millis));
                 return self.goes_over(place, done);

@@ -238,6 +238,7 @@ impl Manager {
             reexecs: self.vault.header.reexecs.load(Relaxed),
             crashes: self.vault.header.crashes.load(Relaxed),
             database_path: self.paths.database.clone(),
+            database_fd: self.vault.database,
             switching: self.switching(),
         }
     }

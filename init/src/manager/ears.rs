@@ -22,8 +22,8 @@ const TURN: usize = 16;
 pub enum Ear {
     /// Our end of its pipe, and the line that it is in the middle of.
     Pipe(OwnedFd, Line),
-    /// Its socket, the socket's path and the user who may send to it.
-    Socket(OwnedFd, String, u32),
+    /// Its socket, the number in the socket's path, and the user who may send to it.
+    Socket(OwnedFd, u32, u32),
 }
 
 /// A service's ear, whose it is, and what it said for people.
@@ -82,6 +82,14 @@ impl Ears {
         Ok(())
     }
 
+    /// The number in the path of a service's socket, if it has one.
+    pub fn socket(&self, id: ServiceId) -> Option<u32> {
+        match self.0.get(id.index())?.as_deref()?.ear {
+            Ear::Socket(_, number, _) => Some(number),
+            Ear::Pipe(..) => None,
+        }
+    }
+
     /// What the next program has to know of a service's ear.
     pub fn record(&self, id: ServiceId) -> Option<state::Ear> {
         let Listening { ear, run, status } = self.0.get(id.index())?.as_deref()?;
@@ -133,8 +141,8 @@ impl Manager {
         // Closing it, which follows, takes it out of the poll's set as well: nobody else has it, as whoever is
         // between clone(2) and execve(2) is waited for.
         self.vault.keep(fd, false);
-        if let Ear::Socket(_, path, _) = &listening.ear {
-            disk::remove(Path::new(path)).ok();
+        if let Ear::Socket(_, number, _) = listening.ear {
+            disk::remove(Path::new(&self.paths.notify(number))).ok();
         }
     }
 
@@ -287,9 +295,10 @@ impl Manager {
                 Ok((Some(Ear::Pipe(ours, Line::default())), Some((theirs, number))))
             }
             Channel::Socket => {
-                let path = self.paths.notify(run.service.0);
+                let number = self.paths.socket(run.service.0);
+                let path = self.paths.notify(number);
                 let fd = supervisor::notify::socket(Path::new(&path), owner)?;
-                Ok((Some(Ear::Socket(fd, path, owner.map_or(0, |(uid, _)| uid))), None))
+                Ok((Some(Ear::Socket(fd, number, owner.map_or(0, |(uid, _)| uid))), None))
             }
         }
     }

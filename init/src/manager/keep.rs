@@ -200,6 +200,7 @@ impl Manager {
             ear: self.children.ears.record(id),
             held: self.held.record(id),
             milestones: self.milestones.get(id.index()).copied().unwrap_or_default(),
+            socket: self.children.ears.socket(id).filter(|number| *number != u32::from(id.0)),
         }
     }
 

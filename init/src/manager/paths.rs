@@ -63,9 +63,13 @@ impl Paths {
         }
     }
 
-    /// The notification socket of a service. A number keeps it within the 107 bytes of unix(7).
-    pub fn notify(&self, service: u16) -> String {
-        let number = u32::from(self.switches) << 16 | u32::from(service);
+    /// The number of the notification socket that a service gets now.
+    pub fn socket(&self, service: u16) -> u32 {
+        u32::from(self.switches) << 16 | u32::from(service)
+    }
+
+    /// A notification socket. A number keeps it within the 107 bytes of unix(7).
+    pub fn notify(&self, number: u32) -> String {
         below(&self.run, &format!("notify/{number}"))
     }
 

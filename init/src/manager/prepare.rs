@@ -229,7 +229,7 @@ impl Environment<'_> {
         self.set("JAMB_STATE_DIR", &[&paths.state, "/", name]);
         self.set("JAMB_RUN_DIR", &[&paths.run]);
         if channel == Channel::Socket {
-            self.set("NOTIFY_SOCKET", &[&paths.notify(run.service.0)]);
+            self.set("NOTIFY_SOCKET", &[&paths.notify(paths.socket(run.service.0))]);
         }
     }
 }

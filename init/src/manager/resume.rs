@@ -28,7 +28,6 @@ use rc::{
 use rustix::{
     fd::{AsRawFd, OwnedFd},
     io::Errno,
-    net::{SocketAddrUnix, getsockname},
     process::Pid,
 };
 use std::{collections::VecDeque, os::fd::IntoRawFd, path::Path};
@@ -117,15 +116,6 @@ impl Vault {
     }
 }
 
-/// The path of a socket that a service was told.
-fn bound_to(fd: &OwnedFd) -> String {
-    let address = getsockname(fd).and_then(SocketAddrUnix::try_from);
-    let path = address
-        .ok()
-        .and_then(|address| address.path().and_then(|p| p.into_owned().into_string().ok()));
-    path.unwrap_or_default()
-}
-
 impl Manager {
     /// Takes over what belongs to the services, and what was being started.
     pub(super) fn take_over(&mut self, handover: &mut Handover) -> Result<(), Problem> {
@@ -206,10 +196,7 @@ impl Manager {
         let Some(fd) = inherit::adopt(fd) else { return };
         let ear = match owner {
             None => Ear::Pipe(fd, line),
-            Some(owner) => {
-                let path = bound_to(&fd);
-                Ear::Socket(fd, path, owner)
-            }
+            Some(owner) => Ear::Socket(fd, known.socket.unwrap_or(run.service.0.into()), owner),
         };
         self.listen(Incarnation { service, ..run }, ear, status);
     }

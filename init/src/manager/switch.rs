@@ -10,7 +10,7 @@
 //!
 //! It decides nothing about services, writes no file, and never waits for what goes down.
 
-use super::{DRAIN, DRAIN_STEP, Manager, keep::Vault, report::Report};
+use super::{DRAIN, DRAIN_STEP, Manager, keep::Vault};
 use crate::{
     handover::{self, Handover, number, state},
     inherit,
@@ -18,9 +18,9 @@ use crate::{
 };
 use rc::{
     db::Database,
-    engine::{Event, Fate, Origin, Phase, fates, origins},
+    engine::{Event, Fate, fates, origins},
     model::ServiceId,
-    proto::{Change, Difference, PLAN_PAGE, Reply, Switching},
+    proto::Switching,
 };
 use rustix::fd::OwnedFd;
 use std::path::Path;
@@ -101,46 +101,6 @@ impl Switch {
 }
 
 impl Manager {
-    /// A page of what the database at `path` would change.
-    pub(super) fn plan(&self, path: &str, from: u16) -> Reply {
-        match load(Path::new(path)) {
-            Ok((new, ..)) => self.plan_of(&new, from.into()),
-            Err(problem) => Reply::Refused(problem.into()),
-        }
-    }
-
-    fn plan_of(&self, new: &Database, from: usize) -> Reply {
-        let origins = origins(&self.database, new);
-        let fates = fates(&self.database, &origins);
-        let mut changes = Vec::new();
-        let mut seen = 0;
-        let mut put = |name: &str, what: Difference, up: bool| {
-            seen += 1;
-            if seen > from && changes.len() < PLAN_PAGE {
-                changes.push(Change { name: name.to_owned(), what, up });
-            }
-        };
-        for (id, fate) in self.database.ids().zip(fates) {
-            let phase = self.engine.view(id).map_or(Phase::Down, |view| view.phase);
-            let up = !matches!(phase, Phase::Down | Phase::Failed);
-            let what = match fate {
-                Fate::Kept => continue,
-                Fate::Restarts if !up || phase == Phase::Waiting => continue,
-                Fate::Restarts => Difference::Restarts,
-                Fate::Changed => Difference::Changed,
-                Fate::Gone => Difference::Gone,
-            };
-            put(self.database.name(id), what, up);
-        }
-        for (id, origin) in new.ids().zip(&origins) {
-            if *origin == Origin::New {
-                put(new.name(id), Difference::New, false);
-            }
-        }
-        let end = from + changes.len();
-        Reply::Plan { changes, next: u16::try_from(end).ok().filter(|_| end < seen) }
-    }
-
     /// Goes over to the database at `path`; an error is for people.
     pub(super) fn switch_to(&mut self, path: &str, confirm: Option<Millis>) -> Result<(), Problem> {
         self.may_switch()?;
@@ -318,27 +278,8 @@ impl Manager {
                 core::mem::forget(fd);
             }
         }
-        tell(&mut self.report, &switched.database, &switched.origins);
+        self.report.say("switch", "another database is in use");
     }
 }
 
 const COMING: &str = "another database or version is on its way; nothing was done";
-
-/// Says what is so now.
-fn tell(report: &mut Report, former: &Database, origins: &[Origin]) {
-    let (mut new, mut changed) = (0, 0);
-    for origin in origins {
-        match origin {
-            Origin::New => new += 1,
-            Origin::Changed(_) => changed += 1,
-            Origin::Kept(_) => {}
-        }
-    }
-    let kept = origins.len() - new - changed;
-    let gone = former.len() - kept - changed;
-    let text = format_args!(
-        "another database is in use: {new} services are new, {changed} defined otherwise, {gone} gone; \
-         {kept} go on"
-    );
-    report.tell("switch", text);
-}

@@ -15,12 +15,18 @@ use crate::{
     file, manager,
     supervise::{absolute, load},
 };
-use rc::proto::{Change, Difference, Info, Reply, Request, Switching};
+use core::fmt::Arguments;
+use rc::{
+    db::Database,
+    engine::{Fate, Origin, Phase, fates, origins},
+    proto::{Info, Reply, Request, Switching},
+};
 use rustix::{
     fs::{Mode, OFlags, fsync},
     io::Errno,
 };
 use std::{
+    fmt::Write as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -29,29 +35,38 @@ use supervisor::file::{open, rename, split, unlink_if_there};
 /// How often it is asked whether the database is in use, where nobody can wait to be told.
 const STEP: Duration = Duration::from_millis(100);
 
+/// Something that another database changes.
+struct Change<'d> {
+    name: &'d str,
+    /// `new`, `changed`, `gone`, or `restarts`: it is the same, but needs what is not.
+    what: &'static str,
+    /// It is up, or on its way.
+    up: bool,
+    /// This process comes from one of its own.
+    is_way: bool,
+}
+
 /// `svc plan`
 pub fn plan(args: &Args) -> Result<i32, Failure> {
-    let path = path_of(args)?;
     let mut connection = Connection::open()?;
-    let changes = changes(&mut connection, &path)?;
+    let (old, new) = (in_use(&info(&mut connection)?)?, database(&path_of(args)?)?);
+    let changes = changes(&mut connection, &old, &new)?;
+    let mut text = String::new();
     if args.json {
         let list = |json: &mut Json| changes.iter().for_each(|change| change_json(json, change));
-        exit::say(&(Json::text(|json| json.object(|json| json.key("changes").array(list))) + "\n"));
-        return Ok(exit::OK);
+        text = Json::text(|json| json.object(|json| json.key("changes").array(list))) + "\n";
+    } else if changes.is_empty() {
+        text.push_str("no service changes\n");
     }
-    let way = way_in(&mut connection)?;
-    for change in &changes {
-        let what = word(change.what);
-        let note = match way.as_deref() {
-            Some(way) if way == change.name => "  (this session comes through it)",
-            _ if change.up || change.what == Difference::New => "",
-            _ => "  (it is down)",
+    for Change { name, what, up, is_way } in changes.iter().filter(|_| !args.json) {
+        let note = match (is_way, up) {
+            (true, _) => "  (this session comes through it)",
+            (_, false) if *what != NEW => "  (it is down)",
+            _ => "",
         };
-        exit::tell(format_args!("{what:<9} {}{note}\n", change.name));
+        writeln!(text, "{what:<9} {name}{note}").ok();
     }
-    if changes.is_empty() {
-        exit::say("no service changes\n");
-    }
+    exit::say(&text);
     Ok(exit::OK)
 }
 
@@ -60,9 +75,8 @@ pub fn switch(args: &Args) -> Result<i32, Failure> {
     let path = path_of(args)?;
     let mut connection = Connection::open()?;
     let before = info(&mut connection)?;
-    let bytes = read(&path)?;
-    let id = content_id(&path)?;
-    if id == before.database {
+    let new = database(&path)?;
+    if new.content_id() == before.database {
         exit::say("it is in use already\n");
         return match args.confirm {
             None => keep(&before, args.temporary),
@@ -71,44 +85,34 @@ pub fn switch(args: &Args) -> Result<i32, Failure> {
     }
     if let Some(state) = state(&before) {
         // Before anything is written: the file may be what is to be confirmed.
-        let text = format_args!("{state}; nothing was done");
-        return Err(Failure::new(exit::FAILED, text));
+        return Err(failed(format_args!("{state}; nothing was done")));
     }
-    let changes = changes(&mut connection, &path)?;
-    if let (Some(way), None) = (way_in(&mut connection)?, args.confirm)
-        && changes.iter().any(|change| change.name == way)
-    {
-        let text = format_args!(
-            "this session comes through {way}, which stops for it; nothing was done. With --confirm \
-             TIME it goes back unless you come in again and say svc confirm"
-        );
-        return Err(Failure::new(exit::FAILED, text));
+    if args.confirm.is_none() {
+        let old = in_use(&before)?;
+        let changes = changes(&mut connection, &old, &new)?;
+        if let Some(Change { name, .. }) = changes.iter().find(|change| change.is_way) {
+            return Err(failed(format_args!(
+                "this session comes through {name}, which stops for it; nothing was done. With \
+                 --confirm TIME it goes back unless you come in again and say svc confirm"
+            )));
+        }
     }
     let staged = staged(&before);
-    let used = if args.temporary {
-        path
-    } else {
-        write(&staged, &bytes).map_err(|errno| {
-            let errno = reason(errno.raw_os_error());
-            let text = format_args!(
-                "cannot write {staged}: {errno}; nothing was done. --temporary switches until the next \
-                 boot"
-            );
-            Failure::new(exit::SYSTEM, text)
-        })?;
-        staged
-    };
-    let confirm_ms = args.confirm.map(|span| u32::try_from(span.as_millis()).unwrap_or(u32::MAX));
-    let request = Request::Switch { path: used, confirm_ms };
-    let now = follow(connection, request, args.timeout)?;
-    if now.database != id {
-        let text = format_args!("jamb went back to the database before; svc log jamb says why");
-        return Err(Failure::new(exit::FAILED, text));
+    if !args.temporary
+        && let Err(errno) = write(&staged, new.bytes())
+    {
+        let errno = reason(errno.raw_os_error());
+        return Err(failed(format_args!(
+            "cannot write {staged}: {errno}; nothing was done. --temporary switches until the next boot"
+        )));
     }
-    match args.confirm {
+    let confirm_ms = args.confirm.map(|span| u32::try_from(span.as_millis()).unwrap_or(u32::MAX));
+    let path = if args.temporary { path } else { staged };
+    let now = go_over(connection, &before, Request::Switch { path, confirm_ms }, args.timeout)?;
+    match state(&now).filter(|_| args.confirm.is_some()) {
         None => keep(&now, args.temporary),
-        Some(_) => {
-            exit::say(&(state(&now).unwrap_or_default() + "\n"));
+        Some(state) => {
+            exit::tell(format_args!("{state}\n"));
             Ok(exit::OK)
         }
     }
@@ -123,16 +127,14 @@ pub fn confirm(_: &Args) -> Result<i32, Failure> {
 pub fn rollback(args: &Args) -> Result<i32, Failure> {
     let mut connection = Connection::open()?;
     let before = info(&mut connection)?;
-    let now = follow(connection, Request::Rollback, args.timeout)?;
-    if now.database == before.database {
-        let text = format_args!("the same database is in use as before; svc log jamb says why");
-        return Err(Failure::new(exit::FAILED, text));
-    }
+    go_over(connection, &before, Request::Rollback, args.timeout)?;
     // If it stays, it is in nobody's way.
     unlink_if_there(Path::new(&staged(&before))).ok();
     exit::say("the database before is in use again\n");
     Ok(exit::OK)
 }
+
+const NEW: &str = "new";
 
 /// How it stands with the database in use, if it is not just the one of the boot.
 pub fn state(info: &Info) -> Option<String> {
@@ -157,20 +159,18 @@ fn keep(info: &Info, is_temporary: bool) -> Result<i32, Failure> {
         other => return Err(unexpected(other)),
     }
     let (path, staged) = (&info.database_path, staged(info));
-    let is_it = |path: &str| content_id(path).is_ok_and(|id| id == info.database);
+    let is_it = |path: &str| database(path).is_ok_and(|it| it.content_id() == info.database);
     if is_temporary {
         exit::say("in use until the next boot\n");
     } else if is_it(path) {
         exit::tell(format_args!("in use, and in {path}\n"));
     } else if is_it(&staged) {
-        put_in_place(&staged, path).map_err(|errno| {
+        if let Err(errno) = put_in_place(&staged, path) {
             let errno = reason(errno.raw_os_error());
-            let text = format_args!(
-                "in use, but not in {path}: {errno}. The next boot has the one before; svc confirm tries \
-                 again"
-            );
-            Failure::new(exit::SYSTEM, text)
-        })?;
+            return Err(failed(format_args!(
+                "in use, but not in {path}: {errno}. The next boot has the one before; svc confirm tries again"
+            )));
+        }
         exit::tell(format_args!("in use, and from now on in {path}\n"));
     } else {
         exit::tell(format_args!("in use until the next boot, which has what is in {path}\n"));
@@ -179,89 +179,108 @@ fn keep(info: &Info, is_temporary: bool) -> Result<i32, Failure> {
 }
 
 /// Asks for another database, and waits until it is in use; answers who goes on.
-fn follow(
+fn go_over(
     mut connection: Connection,
+    before: &Info,
     request: Request,
     timeout: Option<Duration>,
 ) -> Result<Info, Failure> {
     let until = timeout.map(|span| Instant::now() + span);
-    let late = || {
-        let text = format_args!("what changes is not down yet; it goes on, svc status shows how");
-        Failure::new(exit::TIMED_OUT, text)
-    };
-    match connection.ask_within(request, timeout) {
-        Err(error) if error.is_end() => {}
-        Err(Error::TimedOut) => return Err(late()),
+    let mut is_late = match connection.ask_within(request, timeout) {
+        Err(error) if error.is_end() => false,
+        Err(Error::TimedOut) => true,
         Err(error) => return Err(error.into()),
         Ok(reply) => return Err(unexpected(reply)),
-    }
+    };
     loop {
+        let now = info(&mut Connection::open()?)?;
+        if now.switching != Some(Switching::Coming) {
+            return match now.database == before.database {
+                true => Err(failed(format_args!("it came otherwise; svc log jamb says why"))),
+                false => Ok(now),
+            };
+        }
+        if is_late {
+            let text =
+                format_args!("what changes is not down yet; it goes on, svc status shows how");
+            return Err(Failure::new(exit::TIMED_OUT, text));
+        }
         // It may have been followed by itself for another reason.
-        let info = info(&mut Connection::open()?)?;
-        if info.switching != Some(Switching::Coming) {
-            return Ok(info);
-        }
-        if until.is_some_and(|until| until <= Instant::now()) {
-            return Err(late());
-        }
         std::thread::sleep(STEP);
+        is_late = until.is_some_and(|until| until <= Instant::now());
     }
 }
 
-fn changes(connection: &mut Connection, path: &str) -> Result<Vec<Change>, Failure> {
-    let mut all = Vec::new();
-    let mut from = 0;
-    loop {
-        match connection.ask(Request::Plan { path: path.to_owned(), from })? {
-            Reply::Plan { changes, next } => {
-                all.extend(changes);
-                match next {
-                    Some(next) if next > from => from = next,
-                    _ => return Ok(all),
-                }
-            }
-            other => return Err(unexpected(other)),
+/// What another database than the one in use means for those that do not just go on: first those that are there,
+/// then those that are new.
+fn changes<'d>(
+    connection: &mut Connection,
+    old: &'d Database,
+    new: &'d Database,
+) -> Result<Vec<Change<'d>>, Failure> {
+    let items = all(connection)?;
+    let ancestors = ancestors();
+    let origins = origins(old, new);
+    let mut changes = Vec::new();
+    for (id, fate) in old.ids().zip(fates(old, &origins)) {
+        let name = old.name(id);
+        let item = items.iter().find(|item| item.name == name);
+        let phase = item.map_or(Phase::Down, |item| item.phase);
+        let up = !matches!(phase, Phase::Down | Phase::Failed);
+        let what = match fate {
+            Fate::Changed => "changed",
+            Fate::Gone => "gone",
+            Fate::Restarts if up && phase != Phase::Waiting => "restarts",
+            _ => continue,
+        };
+        let is_way = item.and_then(|item| item.pid).is_some_and(|pid| ancestors.contains(&pid));
+        changes.push(Change { name, what, up, is_way });
+    }
+    for (id, origin) in new.ids().zip(&origins) {
+        if *origin == Origin::New {
+            changes.push(Change { name: new.name(id), what: NEW, up: false, is_way: false });
         }
     }
+    Ok(changes)
 }
 
-/// The service whose process this one descends from.
-fn way_in(connection: &mut Connection) -> Result<Option<String>, Failure> {
-    let services = all(connection)?;
-    let mut pid = i32::try_from(std::process::id()).unwrap_or(0);
+/// The database that jamb has.
+fn in_use(info: &Info) -> Result<Database, Failure> {
+    database(&format!("/proc/{}/fd/{}", info.pid, info.database_fd))
+}
+
+/// The processes that this one descends from.
+fn ancestors() -> Vec<u32> {
+    let mut ancestors = Vec::new();
+    let mut pid = std::process::id();
     while pid > 1 {
-        let of =
-            services.iter().find(|one| one.pid.is_some_and(|its| i64::from(its) == pid.into()));
-        if let Some(service) = of {
-            return Ok(Some(service.name.clone()));
-        }
-        pid = manager::parent(pid).unwrap_or(0);
+        ancestors.push(pid);
+        let parent = i32::try_from(pid).ok().and_then(manager::parent);
+        pid = parent.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
     }
-    Ok(None)
+    ancestors
 }
 
 /// The file that the command names, as PID 1 finds it, too.
 fn path_of(args: &Args) -> Result<String, Failure> {
     let name = args.names.first().map(String::as_str).unwrap_or_default();
-    absolute(name).map_err(|problem| Failure::new(exit::SYSTEM, format_args!("{problem}")))
+    absolute(name).map_err(|problem| failed(format_args!("{problem}")))
 }
 
 fn staged(info: &Info) -> String {
     format!("{}.next", info.database_path)
 }
 
-fn read(path: &str) -> Result<Vec<u8>, Failure> {
-    file::read(Path::new(path), rc::db::MAX_LENGTH + 1).map_err(|errno| {
-        let errno = reason(errno.raw_os_error());
-        Failure::new(exit::FAILED, format_args!("cannot read {path}: {errno}"))
-    })
+/// The database in a file.
+fn database(path: &str) -> Result<Database, Failure> {
+    match load(Path::new(path)) {
+        Ok(loaded) => Ok(loaded.0),
+        Err(problem) => Err(failed(format_args!("{problem}"))),
+    }
 }
 
-/// What names the set of services in a file; a database that cannot be used has none.
-fn content_id(path: &str) -> Result<[u8; 16], Failure> {
-    let (database, ..) = load(Path::new(path))
-        .map_err(|problem| Failure::new(exit::FAILED, format_args!("{problem}")))?;
-    Ok(database.content_id())
+fn failed(text: Arguments<'_>) -> Failure {
+    Failure::new(exit::FAILED, text)
 }
 
 /// Writes a file so that a loss of power cannot take it back.
@@ -279,19 +298,10 @@ fn put_in_place(from: &str, to: &str) -> Result<(), Errno> {
     fsync(open(directory, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
 }
 
-const fn word(what: Difference) -> &'static str {
-    match what {
-        Difference::New => "new",
-        Difference::Changed => "changed",
-        Difference::Gone => "gone",
-        Difference::Restarts => "restarts",
-    }
-}
-
-fn change_json(json: &mut Json, change: &Change) {
+fn change_json(json: &mut Json, change: &Change<'_>) {
     json.object(|json| {
-        json.named("name", &change.name);
-        json.named("what", word(change.what));
+        json.named("name", change.name);
+        json.named("what", change.what);
         json.flag("up", change.up);
     });
 }

@@ -166,10 +166,10 @@ impl Database {
         self.len() == 0
     }
 
-    /// Its size as a file, in bytes.
+    /// The file.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.bytes.all().len()
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.all()
     }
 
     /// What names this set of services: equal input of the compiler gives an equal id.

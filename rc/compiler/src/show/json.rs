@@ -24,7 +24,7 @@ pub fn json(db: &Decoded<'_>, only: Option<&str>) -> Result<Value, Error> {
     Ok(json!({
         "format": FORMAT,
         "content_id": db.content_id(),
-        "bytes": db.database.size(),
+        "bytes": db.database.bytes().len(),
         "system": {
             "default": system.target.map(|id| db.name(id)),
             "hostname": system.hostname,

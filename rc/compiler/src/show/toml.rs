@@ -25,7 +25,7 @@ use std::fmt::Write as _;
 pub fn toml(db: &Decoded<'_>, only: Option<&str>) -> Result<String, Error> {
     let mut out = String::new();
     if only.is_none() {
-        let (size, count) = (db.database.size(), db.services.len());
+        let (size, count) = (db.database.bytes().len(), db.services.len());
         line(&mut out, &format!("# jamb database, format {FORMAT}, {size} bytes"));
         line(&mut out, &format!("# content id {}", db.content_id()));
         line(&mut out, &format!("# {count} services: {}", db.census()));
