@@ -9,7 +9,7 @@ use disks::{LIMIT, OWN_INIT, drive, helper, shell};
 use qemu_tests::{
     board::Board,
     disk,
-    image::{DATABASE, Image, Recipe},
+    image::{Builder, DATABASE, Image, Recipe},
     kernel::Kernel,
     lab::{Alone, Bench},
     machine::Plan,
@@ -17,7 +17,11 @@ use qemu_tests::{
     tree::{Node, Tree},
 };
 use serde_json::json;
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 const PART_UUID: &str = "89abcdef-0123-4567-89ab-cdef01234567";
 const ROOT_UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -43,6 +47,8 @@ impl Flash {
         let mut recipe = Recipe::new(&places, board.clone(), Some(folder));
         recipe.name = format!("{name}-system");
         let mut builder = recipe.start(&places).unwrap();
+        let others = Node::Bytes(others(&builder, &recipe, &directory));
+        builder.tree.add("/etc/others.db", others, 0o644, "others.db").unwrap();
         let database = builder.compile(&recipe).unwrap();
         builder.tree.add(DATABASE, Node::Bytes(database), 0o644, "services.db").unwrap();
         let squashfs = directory.join("squashfs");
@@ -93,6 +99,20 @@ impl Flash {
         };
         Alone::start(&self.places, bench, &self.board, image, change).unwrap()
     }
+}
+
+/// The database of the system with one service more.
+fn others(builder: &Builder<'_>, recipe: &Recipe, directory: &Path) -> Vec<u8> {
+    let services = directory.join("others");
+    fs::create_dir_all(&services).unwrap();
+    for entry in fs::read_dir(&recipe.services).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, services.join(path.file_name().unwrap())).unwrap();
+    }
+    fs::remove_file(services.join("image.toml")).unwrap();
+    let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
+    fs::write(services.join("more.toml"), more).unwrap();
+    builder.compile(&Recipe { services, ..recipe.clone() }).unwrap()
 }
 
 fn wait_system(alone: &mut Alone) {
@@ -193,6 +213,48 @@ fn an_ext4_by_its_uuid_or_a_squashfs_with_flash_over_it() {
     shell(&mut alone, "reboot -f", "");
     alone.machine.wait_reset(LIMIT).unwrap();
     alone.machine.console.wait_for("no run before has left word", LIMIT).unwrap();
+}
+
+/// Other services are there after a loss of power if they were to stay, and only then; and a root that cannot be
+/// written to says so before anything is done.
+#[test]
+fn other_services_outlive_a_loss_of_power_if_they_are_confirmed() {
+    let flash = Flash::new("test-switch");
+    let image = flash.initramfs("switch", &format!("device = \"UUID={ROOT_UUID}\""));
+    let mut options = flash.drive("ext4", "root", "").to_vec();
+    options.extend(["-device".to_owned(), "virtio-blk-pci,drive=root".to_owned()]);
+    let mut alone = flash.start(image, "rw", options);
+    let lose_power = |alone: &mut Alone| {
+        alone.machine.press_reset().unwrap();
+        alone.machine.wait_reset(LIMIT).unwrap();
+        wait_system(alone);
+    };
+    wait_system(&mut alone);
+    shell(&mut alone, "cp /etc/jamb/services.db /etc/first.db; sync", "");
+    shell(&mut alone, "svc plan /etc/others.db", r"changed   default\r\nnew       more\r");
+    let command = "svc switch /etc/others.db --confirm 10m";
+    shell(&mut alone, command, "not confirmed: svc confirm keeps it, or in ");
+    shell(&mut alone, "svc wait more ready && echo it is $?", "it is 0");
+    lose_power(&mut alone);
+    shell(&mut alone, "svc status more", "there is no service more");
+    // What was prepared is in nobody's way.
+    shell(
+        &mut alone,
+        "svc switch /etc/others.db",
+        "in use, and from now on in /etc/jamb/services.db",
+    );
+    lose_power(&mut alone);
+    shell(&mut alone, "svc status more", "more: ready");
+    shell(&mut alone, "ls /etc/jamb; echo all", r"\nservices.db\r\nall");
+    shell(
+        &mut alone,
+        "mount -o remount,ro / && svc switch /etc/first.db",
+        "cannot write .*Read-only",
+    );
+    shell(&mut alone, "svc switch --temporary /etc/first.db", "in use until the next boot");
+    shell(&mut alone, "svc status more", "there is no service more");
+    shell(&mut alone, "poweroff", "shutdown: powering off");
+    assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
 }
 
 /// On raw NAND a root is a volume of UBI: a ubifs, or a squashfs on a block device of the volume.

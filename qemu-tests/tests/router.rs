@@ -15,7 +15,12 @@ use qemu_tests::{
     places::Places,
     status::Status,
 };
-use std::time::Duration;
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
 use wan::LIMIT;
 
 const BOOT: Duration = Duration::from_secs(60);
@@ -73,6 +78,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     wan::kill_client(&mut lab, NEUTRAL);
     wan::another_address(&mut lab, NEUTRAL);
     reach_the_internet(&mut lab);
+    other_services(&mut lab);
 
     // Longer than what is left of any deadline of the boot, so that a forgotten timer shows.
     let [idle] = idle::watch(&lab.ssh, [1], 20).unwrap();
@@ -82,6 +88,65 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     lab.ssh.run("poweroff").ok();
     lab.router.console.wait_for("shutdown: powering off", LIMIT).unwrap();
     assert_eq!(lab.router.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
+}
+
+/// The definitions of the router with another range of addresses for the house, and one service more.
+fn others() -> Result<Vec<u8>> {
+    let places = Places::find()?;
+    let board = Board::load(&places.root, "qemu-x86_64")?;
+    let recipe = Recipe::new(&places, board.clone(), None);
+    let services = places.images.join("test-router/others");
+    fs::create_dir_all(&services)?;
+    for entry in fs::read_dir(&recipe.services)? {
+        let path = entry?.path();
+        if path.is_file() {
+            let text = fs::read_to_string(&path)?;
+            let text = text.replace("{{board.lan.last-lease}}", "192.168.77.150");
+            fs::write(services.join(path.file_name().unwrap()), text)?;
+        }
+    }
+    fs::remove_file(services.join("image.toml"))?;
+    let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
+    fs::write(services.join("more.toml"), more)?;
+    let file = services.with_extension("db");
+    let mut jambc = Command::new(places.jambc()?);
+    jambc.arg("compile").arg(places.templates()).arg(&services).arg("-o").arg(&file);
+    assert!(jambc.arg("--board").arg(&board.file).status()?.success());
+    Ok(fs::read(file)?)
+}
+
+/// Other services while the house is served: who is not concerned does not notice, and the way back is short.
+fn other_services(lab: &mut Lab) {
+    let mut copy = lab.ssh.command();
+    let mut copy = copy.arg("cat >/run/others.db").stdin(Stdio::piped()).spawn().unwrap();
+    copy.stdin.take().unwrap().write_all(&others().unwrap()).unwrap();
+    assert!(copy.wait().unwrap().success());
+    let plan = lab.ssh.must("svc plan /run/others.db").unwrap();
+    let want = "\
+changed   default
+restarts  dnsmasq
+changed   dnsmasq-conf
+new       more
+";
+    assert_eq!(plan, want);
+
+    let before = Status::of(&lab.ssh).unwrap();
+    let said = lab.ssh.must("svc switch /run/others.db --confirm 10m -t 60").unwrap();
+    assert!(said.starts_with("the database in use is not confirmed: "), "{said}");
+    lab.ssh.must("svc wait default ready -t 60").unwrap();
+    let after = Status::of(&lab.ssh).unwrap();
+    assert_eq!(after.restarted_since(&before), ["default", "dnsmasq", "dnsmasq-conf", "more"]);
+    lab.ssh
+        .must("grep -q '^dhcp-range=192.168.77.100,192.168.77.150,' /run/dnsmasq-dnsmasq.conf")
+        .unwrap();
+    use_the_lan(lab);
+
+    lab.ssh.must("svc rollback -t 60").unwrap();
+    lab.ssh.must("svc wait default ready -t 60").unwrap();
+    let again = Status::of(&lab.ssh).unwrap();
+    assert_eq!(again.restarted_since(&after), ["default", "dnsmasq", "dnsmasq-conf"]);
+    assert!(again.service("more").is_err());
+    use_the_lan(lab);
 }
 
 /// What needs the line to the provider.
