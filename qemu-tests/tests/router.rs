@@ -15,12 +15,7 @@ use qemu_tests::{
     places::Places,
     status::Status,
 };
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, process::Command, time::Duration};
 use wan::LIMIT;
 
 const BOOT: Duration = Duration::from_secs(60);
@@ -79,6 +74,7 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     wan::another_address(&mut lab, NEUTRAL);
     reach_the_internet(&mut lab);
     other_services(&mut lab);
+    locked_out(&mut lab);
 
     // Longer than what is left of any deadline of the boot, so that a forgotten timer shows.
     let [idle] = idle::watch(&lab.ssh, [1], 20).unwrap();
@@ -90,37 +86,37 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     assert_eq!(lab.router.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
 }
 
-/// The definitions of the router with another range of addresses for the house, and one service more.
-fn others() -> Result<Vec<u8>> {
+/// Brings a database of the router's own definitions into it, with one text in them replaced and these appended.
+fn bring_others(lab: &Lab, name: &str, text: [&str; 2], more: &str) -> Result<()> {
     let places = Places::find()?;
     let board = Board::load(&places.root, "qemu-x86_64")?;
     let recipe = Recipe::new(&places, board.clone(), None);
-    let services = places.images.join("test-router/others");
+    let services = places.images.join("test-router").join(name);
     fs::create_dir_all(&services)?;
     for entry in fs::read_dir(&recipe.services)? {
         let path = entry?.path();
         if path.is_file() {
-            let text = fs::read_to_string(&path)?;
-            let text = text.replace("{{board.lan.last-lease}}", "192.168.77.150");
-            fs::write(services.join(path.file_name().unwrap()), text)?;
+            let others = fs::read_to_string(&path)?.replace(text[0], text[1]);
+            fs::write(services.join(path.file_name().unwrap()), others)?;
         }
     }
     fs::remove_file(services.join("image.toml"))?;
-    let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
     fs::write(services.join("more.toml"), more)?;
     let file = services.with_extension("db");
     let mut jambc = Command::new(places.jambc()?);
     jambc.arg("compile").arg(places.templates()).arg(&services).arg("-o").arg(&file);
     assert!(jambc.arg("--board").arg(&board.file).status()?.success());
-    Ok(fs::read(file)?)
+    let mut copy = lab.ssh.command();
+    copy.arg(format!("cat >/run/{name}.db")).stdin(fs::File::open(file)?);
+    assert!(copy.status()?.success());
+    Ok(())
 }
 
 /// Other services while the house is served: who is not concerned does not notice, and the way back is short.
 fn other_services(lab: &mut Lab) {
-    let mut copy = lab.ssh.command();
-    let mut copy = copy.arg("cat >/run/others.db").stdin(Stdio::piped()).spawn().unwrap();
-    copy.stdin.take().unwrap().write_all(&others().unwrap()).unwrap();
-    assert!(copy.wait().unwrap().success());
+    let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
+    let range = ["{{board.lan.last-lease}}", "192.168.77.150"];
+    bring_others(lab, "others", range, more).unwrap();
     let plan = lab.ssh.must("svc plan /run/others.db").unwrap();
     let want = "\
 changed   default
@@ -147,6 +143,27 @@ new       more
     assert_eq!(again.restarted_since(&after), ["default", "dnsmasq", "dnsmasq-conf"]);
     assert!(again.service("more").is_err());
     use_the_lan(lab);
+}
+
+/// Who locks himself out is let in again, without another way in.
+fn locked_out(lab: &mut Lab) {
+    let port = ["options = [\"-B\"]", "options = [\"-B\"], port = 2200"];
+    bring_others(lab, "locked", port, "").unwrap();
+    let refused = lab.ssh.run("svc switch /run/locked.db").unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(told.contains("this session comes through dropbear-mgmt, which stops"), "{told}");
+
+    let before = Status::of(&lab.ssh).unwrap();
+    // What is connected stays so.
+    lab.ssh.must("svc switch /run/locked.db --confirm 3 -t 60").unwrap();
+    lab.router.console.wait_for("switch: nobody has confirmed the database in use", LIMIT).unwrap();
+    lab.ssh.wait_up(&lab.router.console, LIMIT).unwrap();
+    lab.ssh.must("svc wait default ready -t 60").unwrap();
+    let after = Status::of(&lab.ssh).unwrap();
+    assert_eq!(after.restarted_since(&before), ["default", "dropbear-mgmt"]);
+    let version = lab.ssh.must("svc version").unwrap();
+    assert!(!version.contains("confirm"), "{version}");
 }
 
 /// What needs the line to the provider.

@@ -191,10 +191,12 @@ impl Manager {
     fn reaped_other(&mut self, pid: Pid, exit: Exit) {
         let now = self.clock.now();
         if let Some(delay) = self.logs.exited(now, pid) {
-            let exit = super::messages::exit(exit);
-            let text =
-                format_args!("the collector {exit}; another one is started in {} ms", delay.0);
-            self.report.tell("log", text);
+            if let Some(delay) = delay {
+                let exit = super::messages::exit(exit);
+                let text =
+                    format_args!("the collector {exit}; another one is started in {} ms", delay.0);
+                self.report.tell("log", text);
+            }
         } else if let Some(attendant) = &mut self.attendant
             && attendant.exited(now, pid, &mut self.report)
         {

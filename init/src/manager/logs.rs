@@ -70,6 +70,8 @@ pub struct Logs {
     state: State,
     failures: u32,
     starts: u32,
+    /// It is to end, and is not to blame for it.
+    is_renewed: bool,
 }
 
 impl Logs {
@@ -136,6 +138,7 @@ impl Logs {
             state: State::Waiting { until: Instant::default() },
             failures: 0,
             starts: 0,
+            is_renewed: false,
         })
     }
 
@@ -174,8 +177,9 @@ impl Logs {
 
     /// Its map is no longer true: it is to end, and the next one gets the new one. What it has read and not
     /// written is in the spool, under the names of services.
-    pub fn renew(&self) {
+    pub fn renew(&mut self) {
         if let State::Running { pid, .. } = self.state {
+            self.is_renewed = true;
             reap::signal_one(pid, Signal::Kill);
         }
     }
@@ -254,11 +258,17 @@ impl Logs {
         }
     }
 
-    /// The child is dead; answers whether it was the collector.
-    pub fn exited(&mut self, now: Instant, dead: Pid) -> Option<Millis> {
+    /// The child is dead; if it was the collector, answers after what delay there is another one, or nothing if
+    /// that was our will.
+    pub fn exited(&mut self, now: Instant, dead: Pid) -> Option<Option<Millis>> {
         match self.state {
+            State::Running { pid, .. } if pid == dead && self.is_renewed => {
+                self.is_renewed = false;
+                self.state = State::Waiting { until: now };
+                Some(None)
+            }
             State::Running { pid, since } if pid == dead => {
-                Some(self.back_off(now, now.since_ms(since)))
+                Some(Some(self.back_off(now, now.since_ms(since))))
             }
             _ => None,
         }

@@ -174,7 +174,7 @@ pub fn another_pid_1(lab: &mut Lab) {
     assert_ne!(lab.ssh.run("svc upgrade /bin/busybox").unwrap().status.code(), Some(0));
     // The kernel drops signals that PID 1 has no handler for, kill(2).
     lab.ssh.must("kill -SEGV 1").unwrap();
-    let place = "handover: jamb crashed .SIGSEGV at 0x([0-9a-f]+)";
+    let place = "handover: jamb crashed .SIGSEGV at 0x([0-9a-f]+)[,)]";
     let found = lab.router.console.wait_for(place, LIMIT).unwrap();
     let place = u64::from_str_radix(&found[1], 16).unwrap();
     let code = lab.ssh.must("grep -m 1 r-x /proc/1/maps").unwrap();
