@@ -74,6 +74,13 @@ fn actions(new: &str) -> Vec<String> {
     touched.map(line).collect()
 }
 
+/// A device would not notice.
+#[test]
+fn what_is_only_for_people_restarts_nothing() {
+    let described = OLD.replace("[service.dns]\n", "[service.dns]\ndescription = \"names\"\n");
+    assert_eq!(actions(&described), ["dns changed keep nothing of it concerns its processes"]);
+}
+
 #[test]
 fn equal_sets_are_equal_whatever_their_files_look_like() {
     let output = diff(OLD, &format!("# a comment\n{OLD}"), &[]);

@@ -43,6 +43,7 @@ pub(super) fn effects(old: &Side, new: &Side, entries: &mut [Entry]) {
     for entry in entries.iter_mut() {
         let (was, is) =
             (was_wanted.contains(entry.name.as_str()), is_wanted.contains(entry.name.as_str()));
+        let is_same = old.digests.get(&entry.name) == new.digests.get(&entry.name);
         let (action, because) = match (entry.status, was, is) {
             (Status::Added, _, true) => (Action::Start, "new"),
             (Status::Added, _, false) => (Action::Keep, "new, but boot does not start it"),
@@ -52,6 +53,10 @@ pub(super) fn effects(old: &Side, new: &Side, entries: &mut [Entry]) {
             }
             (_, false, true) => (Action::Start, "boot starts it now"),
             (_, true, false) => (Action::Stop, "boot no longer starts it"),
+            (Status::Changed, ..) if is_same => {
+                (Action::Keep, "nothing of it concerns its processes")
+            }
+            (Status::Kept, true, true) if !is_same => (Action::Restart, "compiled otherwise"),
             (Status::Changed, true, true) => (Action::Restart, ""),
             (Status::Changed, ..) => (Action::Keep, ""),
             (Status::Kept, ..) if old.records.get(&entry.name) != new.records.get(&entry.name) => {

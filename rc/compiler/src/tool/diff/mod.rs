@@ -28,6 +28,8 @@ pub struct Side {
     services: BTreeMap<String, Value>,
     /// The services as a device has them, with numbers in place of names.
     records: BTreeMap<String, Service>,
+    /// What a device knows by whether a service is the same.
+    digests: BTreeMap<String, u64>,
 }
 
 impl Side {
@@ -50,8 +52,10 @@ impl Side {
             .ids()
             .map(|id| database.service(id).map(|record| (database.name(id).to_owned(), record)));
         let records = records.collect::<Result<_, _>>()?;
+        let digest = |id| (database.name(id).to_owned(), database.node(id).digest());
+        let digests = database.ids().map(digest).collect();
         let content_id = all["content_id"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { content_id, system: all["system"].take(), services, records })
+        Ok(Self { content_id, system: all["system"].take(), services, records, digests })
     }
 
     /// What boot starts: all that the default target reaches over relations that start.
