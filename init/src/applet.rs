@@ -120,8 +120,7 @@ fn ifwait(call: Call) -> i32 {
 }
 
 fn collector(call: Call) -> i32 {
-    let help = "usage: log-collector --map-fd N --spool-fd N --dir DIR [--max-file BYTES] \
-                [--max-total BYTES] [--console-fd N]\n\njamb starts it with the pipes of all \
+    let help = "usage: log-collector MAP SPOOL DIR MAX-FILE MAX-TOTAL [CONSOLE]\n\njamb starts it with the pipes of all \
                 services. See svc log for reading logs.\n";
     if let Some(code) = asked_for_help(&call, help) {
         return code;

@@ -6,7 +6,6 @@ use crate::spool::CHUNK;
 use crate::store::Limits;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use supervisor::options::{Known, Line};
 use supervisor::{
     cut, decimal,
     problem::{Problem, problem},
@@ -14,21 +13,8 @@ use supervisor::{
 
 /// Bytes written at once at most. Half a chunk: more would cost memory and gain little.
 const PIECE: usize = CHUNK / 2;
-/// Bytes of one log file, unless told otherwise.
-const MAX_FILE: u64 = 128 << 10;
-/// Bytes of all log files, unless told otherwise.
-const MAX_TOTAL: u64 = 2 << 20;
 /// Below this, `current` would be rotated with nearly every line.
 const MIN_FILE: u64 = 4 << 10;
-
-const OPTIONS: &[Known] = &[
-    Known::name(b'P', "map-fd", "a number"),
-    Known::name(b'S', "spool-fd", "a number"),
-    Known::name(b'C', "console-fd", "a number"),
-    Known::name(b'D', "dir", "a directory"),
-    Known::name(b'F', "max-file", "a number"),
-    Known::name(b'T', "max-total", "a number"),
-];
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -45,45 +31,32 @@ pub struct Args {
     pub limits: Limits,
 }
 
-/// Reads the command line, without the program's name.
+/// Reads the command line, without the program's name: `MAP SPOOL DIR MAX-FILE MAX-TOTAL [CONSOLE]`. Only jamb
+/// itself writes it, so it needs no options.
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn parse(args: Vec<String>) -> Result<Args, Problem> {
-    let (mut map, mut spool, mut console, mut dir) = (None, None, None, None);
-    let (mut max_file, mut max_total) = (MAX_FILE, MAX_TOTAL);
-    let mut line = Line::new(args, OPTIONS);
-    while let Some(mark) = line.read()? {
-        let value = &line.value;
-        if mark == b'D' {
-            dir = Some(PathBuf::from(line.take()));
-            continue;
-        }
-        let wrong = || problem!("{value} is not a number");
-        let number: u64 = decimal::number(value).ok_or_else(wrong)?;
-        let fd = || RawFd::try_from(number).map_err(|_| wrong());
-        match mark {
-            b'P' => map = Some(fd()?),
-            b'S' => spool = Some(fd()?),
-            b'C' => console = Some(fd()?),
-            b'F' => max_file = number.max(MIN_FILE),
-            b'T' => max_total = number,
-            _ => return Err(problem!("{value} is no option")),
-        }
+pub fn parse(mut args: Vec<String>) -> Result<Args, Problem> {
+    if !(5..=6).contains(&args.len()) {
+        return Err("MAP SPOOL DIR MAX-FILE MAX-TOTAL [CONSOLE] are needed".into());
     }
+    let dir = PathBuf::from(args.remove(2));
+    let mut numbers = [0; 5];
+    for (number, text) in numbers.iter_mut().zip(&args) {
+        *number = decimal::number(text).ok_or_else(|| problem!("{text} is not a number"))?;
+    }
+    let has_console = args.len() == numbers.len();
+    let [map, spool, max_file, max_total, console] = numbers;
+    let max_file = u64::from(max_file).max(MIN_FILE);
     // The budget must hold a piece and a file being written, with one to be deleted beside it.
-    let limits = Limits {
-        max_file,
-        max_total: max_total.max(max_file.saturating_mul(2).saturating_add(PIECE as u64)),
-        piece: PIECE,
-    };
-    let missing = |name: &str| problem!("{name} is missing");
+    let max_total = u64::from(max_total).max(2 * max_file + PIECE as u64);
+    let fd = |number: u32| RawFd::try_from(number).unwrap_or(-1);
     Ok(Args {
-        map: map.ok_or_else(|| missing("--map-fd"))?,
-        spool: spool.ok_or_else(|| missing("--spool-fd"))?,
-        console,
-        dir: dir.ok_or_else(|| missing("--dir"))?,
-        limits,
+        map: fd(map),
+        spool: fd(spool),
+        console: has_console.then(|| fd(console)),
+        dir,
+        limits: Limits { max_file, max_total, piece: PIECE },
     })
 }
 
@@ -104,35 +77,34 @@ mod tests {
 
     #[test]
     fn a_full_command_line() {
-        let args = parsed(
-            "--map-fd 5 --spool-fd 6 --dir /run/log --max-file 8192 --max-total 500000 --console-fd 7",
-        )
-        .unwrap();
+        let args = parsed("5 6 /run/log 8192 500000 7").unwrap();
         assert_eq!((args.map, args.spool, args.console), (5, 6, Some(7)));
         assert_eq!(args.dir, PathBuf::from("/run/log"));
         assert_eq!((args.limits.max_file, args.limits.max_total), (8192, 500_000));
+        assert_eq!(parsed("5 6 /run/log 8192 500000").unwrap().console, None);
     }
 
     #[test]
     fn limits_are_kept_sensible() {
-        let args = parsed("--map-fd 5 --spool-fd 6 --dir d --max-file 1 --max-total 0").unwrap();
-        assert_eq!(args.limits.max_file, MIN_FILE);
-        assert_eq!(args.limits.max_total, 2 * MIN_FILE + PIECE as u64);
-        let huge = "--map-fd 5 --spool-fd 6 --dir d --max-file 18446744073709551615";
-        assert_eq!(parsed(huge).unwrap().limits.max_total, u64::MAX);
+        let limits = |line: &str| {
+            let limits = parsed(line).unwrap().limits;
+            (limits.max_file, limits.max_total)
+        };
+        assert_eq!(limits("5 6 d 1 0"), (MIN_FILE, 2 * MIN_FILE + PIECE as u64));
+        let most = u64::from(u32::MAX);
+        assert_eq!(limits("5 6 d 4294967295 0"), (most, 2 * most + PIECE as u64));
     }
 
     #[test]
     fn mistakes_are_named() {
+        let short = "MAP SPOOL DIR MAX-FILE MAX-TOTAL [CONSOLE] are needed";
         for (line, want) in [
-            ("", "--map-fd is missing"),
-            ("--map-fd 1 --dir d", "--spool-fd is missing"),
-            ("--map-fd 1 --spool-fd 2", "--dir is missing"),
-            ("--map-fd", "--map-fd needs a number"),
-            ("--map-fd x", "x is not a number"),
-            ("--map-fd -1", "-1 is not a number"),
-            ("--map-fd 4294967296", "4294967296 is not a number"),
-            ("--colour 1", "unknown option --colour"),
+            ("", short),
+            ("1 2 d 3", short),
+            ("1 2 d 3 4 5 6", short),
+            ("x 2 d 3 4", "x is not a number"),
+            ("1 -2 d 3 4", "-2 is not a number"),
+            ("1 2 d 4294967296 4", "4294967296 is not a number"),
         ] {
             assert_eq!(&*parsed(line).unwrap_err(), want);
         }

@@ -26,8 +26,8 @@ const EVENTS: usize = 64;
 /// Runs the collector until every pipe is closed; answers the exit code: 0 at the end, 100 for a
 /// wrong command line, 111 if the system refuses something it cannot do without.
 ///
-/// `args`, without the program's name: `--map-fd N --spool-fd N --dir DIR [--max-file BYTES]
-/// [--max-total BYTES] [--console-fd N]`.
+/// `args`, without the program's name: `MAP SPOOL DIR MAX-FILE MAX-TOTAL [CONSOLE]`, descriptors by their numbers
+/// and sizes in bytes.
 /// * The map has a line `FD NAME` for each pipe; it is read from its beginning, wherever its offset is.
 /// * The pipes' read ends are set to `O_NONBLOCK`. PID 1 keeps a duplicate of each end, so that what is
 ///   in a pipe outlives this process.

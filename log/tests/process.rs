@@ -60,6 +60,9 @@ fn inheritable(fd: &OwnedFd) -> RawFd {
     fd.as_raw_fd()
 }
 
+/// The bounds of a file and of all.
+const USUAL: &str = " 131072 2097152";
+
 /// What PID 1 holds: the pipes, the map, the spool, and a log directory of its own.
 struct Keeper {
     dir: PathBuf,
@@ -67,6 +70,8 @@ struct Keeper {
     _readers: Vec<OwnedFd>,
     map: OwnedFd,
     spool: OwnedFd,
+    /// In place of the number of the spool.
+    other_spool: Option<RawFd>,
     more: String,
 }
 
@@ -84,8 +89,15 @@ impl Keeper {
             readers.push(read);
             writers.push(Some(File::from(write)));
         }
-        let keeper =
-            Keeper { dir, writers, _readers: readers, map: map.into(), spool, more: more.into() };
+        let keeper = Keeper {
+            dir,
+            writers,
+            _readers: readers,
+            map: map.into(),
+            spool,
+            other_spool: None,
+            more: more.into(),
+        };
         inheritable(&keeper.map);
         inheritable(&keeper.spool);
         keeper
@@ -96,9 +108,10 @@ impl Keeper {
     }
 
     fn collector_with(&self, stderr: Stdio) -> Child {
-        let (map, spool) = (self.map.as_raw_fd(), self.spool.as_raw_fd());
+        let map = self.map.as_raw_fd();
+        let spool = self.other_spool.unwrap_or(self.spool.as_raw_fd());
         let (dir, more) = (self.dir.display(), &self.more);
-        let args = format!("--map-fd {map} --spool-fd {spool} --dir {dir}{more}");
+        let args = format!("{map} {spool} {dir}{more}");
         start("collector_process", &args, stderr)
     }
 
@@ -158,7 +171,7 @@ fn killed_a_hundred_times_while_100_000_lines_are_written() {
     println!("JAMB_LOG_SEED={seed}");
     const LINES: usize = 100_000;
     let line = |number: usize| format!("{number} {}", "x".repeat(number * 7 % 90));
-    let mut keeper = Keeper::new("kill", &["w"], " --max-file 65536 --max-total 100000000");
+    let mut keeper = Keeper::new("kill", &["w"], " 65536 100000000");
     let mut random = Random(seed);
     let mut pauses = Random(seed ^ 0xffff);
     let (tell, told) = mpsc::channel();
@@ -203,7 +216,7 @@ fn killed_a_hundred_times_while_100_000_lines_are_written() {
 
 #[test]
 fn an_orderly_life() {
-    let mut keeper = Keeper::new("life", &["a", "b", "silent"], "");
+    let mut keeper = Keeper::new("life", &["a", "b", "silent"], USUAL);
     let collector = keeper.collector();
     keeper.say(0, "one\ntwo\n");
     keeper.say(1, "\x1b[31mred\n");
@@ -218,7 +231,7 @@ fn an_orderly_life() {
 
 #[test]
 fn the_total_is_kept_on_a_real_disk() {
-    let mut keeper = Keeper::new("total", &["a", "b"], " --max-file 20000 --max-total 200000");
+    let mut keeper = Keeper::new("total", &["a", "b"], " 20000 200000");
     let collector = keeper.collector();
     for number in 0..20_000 {
         keeper.say(0, &format!("line {number}\n"));
@@ -234,7 +247,7 @@ fn the_total_is_kept_on_a_real_disk() {
 
 #[test]
 fn a_directory_that_cannot_be_created_is_no_obstacle_to_services() {
-    let mut keeper = Keeper::new("nodir", &["a"], "");
+    let mut keeper = Keeper::new("nodir", &["a"], USUAL);
     fs::write(&keeper.dir, "a file is in the way").unwrap();
     let mut collector = keeper.collector_with(Stdio::piped());
     // Far more than the pipe holds: this would block if it were not drained.
@@ -253,13 +266,14 @@ fn a_directory_that_cannot_be_created_is_no_obstacle_to_services() {
 #[test]
 fn mistakes_of_the_caller_are_exit_codes() {
     let code = |args: &str| start("collector_process", args, Stdio::null()).wait().unwrap().code();
-    assert_eq!(code("--dir"), Some(100));
-    assert_eq!(code("--map-fd 999 --spool-fd 998 --dir /nonexistent"), Some(111));
+    assert_eq!(code("1 2 dir"), Some(100));
+    assert_eq!(code("999 998 /nonexistent 4096 9999"), Some(111));
 }
 
 #[test]
 fn without_a_spool_and_with_a_broken_map_it_still_collects() {
-    let mut keeper = Keeper::new("nospool", &["a"], " --spool-fd 999");
+    let mut keeper = Keeper::new("nospool", &["a"], USUAL);
+    keeper.other_spool = Some(999);
     let mut map = File::from(keeper.map.try_clone().unwrap());
     map.write_all(b"998 closed\nrubbish\n7 ../up\n").unwrap();
     let mut collector = keeper.collector_with(Stdio::piped());
@@ -278,7 +292,7 @@ fn the_console_gets_a_copy() {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         (File::from(read), write)
     };
-    let more = format!(" --console-fd {}", inheritable(&write));
+    let more = format!("{USUAL} {}", inheritable(&write));
     let mut keeper = Keeper::new("console", &["a"], &more);
     let collector = keeper.collector();
     drop(write);
@@ -319,7 +333,7 @@ impl Drop for Follower {
 
 #[test]
 fn a_follower_sees_every_line_once_across_rotations_and_deaths() {
-    let mut keeper = Keeper::new("follow", &["f"], " --max-file 4096 --max-total 10000000");
+    let mut keeper = Keeper::new("follow", &["f"], " 4096 10000000");
     let mut follower = Follower::new(&keeper, "f");
     let mut collector = keeper.collector();
     let mut seen = 0;
@@ -347,7 +361,7 @@ fn a_follower_sees_every_line_once_across_rotations_and_deaths() {
 
 #[test]
 fn a_noisy_service_does_not_keep_a_quiet_one_waiting() {
-    let mut keeper = Keeper::new("noisy", &["noisy", "quiet"], "");
+    let mut keeper = Keeper::new("noisy", &["noisy", "quiet"], USUAL);
     let mut follower = Follower::new(&keeper, "quiet");
     let collector = keeper.collector();
     let stop = AtomicBool::new(false);

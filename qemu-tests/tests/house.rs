@@ -60,10 +60,10 @@ const TARGETS: &[&str] = &[
 
 /// The largest that `target/dist/ARCH/jamb` may be, in bytes; SPECIFICATION.md says the same.
 const SIZES: &[(Arch, u64)] = &[
-    (Arch::X86_64, 366 * 1024),
-    (Arch::Aarch64, 342 * 1024),
-    (Arch::Armv7, 265 * 1024),
-    (Arch::Mipsel, 448 * 1024),
+    (Arch::X86_64, 380 * 1024),
+    (Arch::Aarch64, 356 * 1024),
+    (Arch::Armv7, 276 * 1024),
+    (Arch::Mipsel, 465 * 1024),
 ];
 
 /// Numbers that both the code and SPECIFICATION.md have: in which file, as what, and as which words of the

@@ -108,6 +108,12 @@ fn without_devices_or_a_usable_database_there_is_a_way_on() {
         console.send("svc status; svc version\n").unwrap();
         console.wait_for("SERVICE .*STATE", LIMIT).unwrap();
         console.wait_for(r"jamb \S+ \(pid 1\)", LIMIT).unwrap();
+        // It need not come to a reboot.
+        console
+            .send(&format!("svc switch {GOOD}; svc wait default ready && echo is=up\n"))
+            .unwrap();
+        console.wait_for("in use, and from now on in /etc/jamb/[a-z]+.db", LIMIT).unwrap();
+        console.wait_for("is=up", LIMIT).unwrap();
         console.send("reboot\n").unwrap();
         console.wait_for("shutdown: rebooting", LIMIT).unwrap();
         assert_eq!(alone.machine.wait_shutdown(LIMIT).unwrap(), "guest-reset");

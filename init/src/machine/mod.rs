@@ -227,6 +227,10 @@ fn guard(
         Some(path) => rule.get_or_insert_default().device.clone_from(path),
         None => {}
     }
+    if early.is_some() {
+        // Another database may have no use for it; whoever let go of it could be reset.
+        rule.get_or_insert_default();
+    }
     let mut rule = rule?;
     if !is_usual && !rule.needs.is_empty() {
         report.say("watchdog", "not the usual services are started; only jamb itself is watched");

@@ -118,15 +118,10 @@ impl Logs {
         let arguments = [
             "jamb",
             "log-collector",
-            "--map-fd",
             &map.as_raw_fd().to_string(),
-            "--spool-fd",
             &spool.as_raw_fd().to_string(),
-            "--dir",
             dir,
-            "--max-file",
             &system.log_max_file.to_string(),
-            "--max-total",
             &system.log_max_total.to_string(),
         ];
         Ok(Self {
@@ -221,7 +216,6 @@ impl Logs {
         let mut argv = self.arguments.clone();
         if let Some(console) = console.filter(|_| copy) {
             keep.push(console.as_raw_fd());
-            argv.push(&["--console-fd"]);
             argv.push(&[&console.as_raw_fd().to_string()]);
         }
         // Not the writing end of a pipe that it reads: it could never see the end of it.

@@ -230,7 +230,10 @@ fn changes<'d>(
         let what = match fate {
             Fate::Changed => "changed",
             Fate::Gone => "gone",
-            Fate::Restarts if up && phase != Phase::Waiting => "restarts",
+            // What waits does not come down, and a group has nothing that could.
+            Fate::Restarts if up && phase != Phase::Waiting && !old.node(id).is_group() => {
+                "restarts"
+            }
             _ => continue,
         };
         let is_way = item.and_then(|item| item.pid).is_some_and(|pid| ancestors.contains(&pid));
@@ -244,8 +247,11 @@ fn changes<'d>(
     Ok(changes)
 }
 
-/// The database that jamb has.
+/// The database that jamb has; a rescue has none.
 fn in_use(info: &Info) -> Result<Database, Failure> {
+    if info.database == Database::empty().content_id() {
+        return Ok(Database::empty());
+    }
     database(&format!("/proc/{}/fd/{}", info.pid, info.database_fd))
 }
 
