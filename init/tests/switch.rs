@@ -6,15 +6,18 @@
 mod world;
 
 use rc::{
-    Signal,
-    model::{OnChange, Ready, Relation},
+    Millis, Signal,
+    kept::{Address, Kept, Socket, SocketKind},
+    model::{Back, Fact, OnChange, Ready, Relation},
 };
 use std::{
     fs,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
-use world::{Def, JAMB, World, bundle, database, file, longrun, script};
+use world::{Def, JAMB, World, argv, bundle, database, failover, file, longrun, oneshot, script};
 
 const WAIT: &str = "while :; do sleep 1000 & wait; done";
 
@@ -159,6 +162,106 @@ new       arrives
     assert_eq!(world.end().code(), Some(0));
 }
 
+/// Services in all the states that one can be in for long, and what commands have left.
+fn states(dir: &Path) -> Vec<Def> {
+    let gate = dir.join("gate").to_str().unwrap().to_owned();
+    let address = Address::Unix(dir.join("socket").to_str().unwrap().to_owned());
+    let socket = Socket {
+        name: "local".to_owned(),
+        kind: SocketKind::Stream,
+        address,
+        backlog: 16,
+        mode: 0o600,
+        user: None,
+        group: None,
+    };
+    let kept = Kept { sockets: vec![socket], store: 1 };
+    let sleeps = |name| longrun(name, &["sleep", "1000"]);
+    let heir = dir.join("pidfile").to_str().unwrap().to_owned();
+    let forks =
+        format!("(setsid sh -c 'while :; do read x < {heir}.go; echo $$ > {heir}; done' &)");
+    vec![
+        sleeps("held"),
+        sleeps("held-down"),
+        sleeps("stopped"),
+        sleeps("dormant").when(Fact::Path(gate.clone()), false),
+        sleeps("not-dormant").when(Fact::Path(gate), true),
+        script("flaps", "exit 1").policy(|policy| policy.backoff.min = Millis(600_000)),
+        script("failed", "exit 1").policy(|policy| policy.max_restarts = 1),
+        sleeps("waits").needs("flaps"),
+        oneshot("done", "true", None),
+        oneshot("goes-on", "sleep 1000", None),
+        script("listens", WAIT).of_longrun(|run| run.kept = Some(Box::new(kept))),
+        script("checked", WAIT)
+            .ready(Ready::Check { every: Millis(50) })
+            .of_longrun(|run| run.check = Some(argv(&["sleep", "1000"]))),
+        script("forks", &forks)
+            .ready(Ready::Pidfile)
+            .of_longrun(|run| run.pidfile = Some(heir.clone())),
+        sleeps("first"),
+        sleeps("second"),
+        failover_of("either", &["first", "second"]),
+    ]
+}
+
+fn failover_of(name: &'static str, alternatives: &[&'static str]) -> Def {
+    let mut one = failover(name, Back::Sticky, alternatives, "", "string");
+    one.service.outputs.clear();
+    one.without_reads()
+}
+
+/// Whatever state a service is in, it is in that afterwards; what goes on in the middle of something comes to its end.
+#[test]
+fn every_state_goes_on() {
+    let dir = world::scratch();
+    assert!(Command::new("mkfifo").arg(dir.join("pidfile.go")).status().unwrap().success());
+    let path = dir.join("new.db");
+    let mut more = states(&dir);
+    more.push(longrun("arrives", &["sleep", "1000"]));
+    fs::write(&path, whole(more)).unwrap();
+    let world = World::start_in(dir.clone(), &whole(states(&dir)), |_| {});
+    for (name, state) in [("flaps", "backoff"), ("failed", "failed"), ("either", "ready")] {
+        let reached = (0..1000).any(|_| world.status(name)["state"] == state);
+        assert!(reached, "{name}");
+    }
+    world.ok(&["hold", "held", "up"]);
+    world.ok(&["hold", "held-down", "down"]);
+    world.ok(&["stop", "stopped", "held", "-n"]);
+    for name in ["held-down", "stopped"] {
+        world.ok(&["wait", name, "down", "-t", world::LIMIT]);
+    }
+    let look = || -> Vec<String> {
+        let json = world.ok(&["status", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let mut services = json["services"].as_array().unwrap().clone();
+        services.retain(|one| !["arrives", "default"].contains(&one["name"].as_str().unwrap()));
+        services.iter_mut().for_each(|one| {
+            // They go on as well.
+            one["since_ms"] = 0.into();
+            one["retry_ms"] = one["retry_ms"].is_null().into();
+        });
+        services.iter().map(ToString::to_string).collect()
+    };
+    let before = look();
+    let said = world.ok(&["switch", path.to_str().unwrap(), "-t", world::LIMIT]);
+    assert!(said.contains("in use"), "{said}");
+    world.ready("arrives");
+    assert_eq!(look(), before);
+    assert!(UnixStream::connect(dir.join("socket")).is_ok());
+    // Each is still what it was, under its new number.
+    fs::write(dir.join("pidfile.go"), "x\n").unwrap();
+    world.ready("forks");
+    fs::write(dir.join("gate"), "").unwrap();
+    world.ready("dormant");
+    world.ok(&["wait", "not-dormant", "down", "-t", world::LIMIT]);
+    world.ok(&["release", "held"]);
+    world.ok(&["wait", "held", "down", "-t", world::LIMIT]);
+    world.ok(&["stop", "first", "-t", world::LIMIT]);
+    world.ready("either");
+    assert_eq!(world.status("either")["selected"], "second");
+    assert_eq!(world.end().code(), Some(0));
+}
+
 #[test]
 fn what_is_not_confirmed_is_not_there_after_the_next_start() {
     let (world, path) = start();
@@ -211,6 +314,11 @@ fn it_goes_back_by_command_and_by_itself() {
     world.until_logged("jamb", "nobody has confirmed the database in use: it goes back");
     world.ok(&["wait", "leaves", "ready", "-t", world::LIMIT]);
     is_old("by itself");
+    // Too late.
+    let late = world.svc(&["confirm"]);
+    let told = world::lossy(&late.stderr);
+    assert!(told.contains("services.db.next is not in use: it went back"), "{told}");
+    assert_eq!(late.status.code(), Some(1));
     assert_contiguous(&world.log("steady"), "back");
     assert_eq!(world.end().code(), Some(0));
 }
@@ -318,6 +426,31 @@ fn crash_at(point: &str, way: &str) {
     assert_eq!(stored(&world), new(&world.dir), "{point}");
     assert_contiguous(&world.log("steady"), point);
     assert_eq!(world.end().code(), Some(0), "{point}");
+}
+
+/// A crash at a moment that only chance knows.
+#[test]
+fn a_crash_at_any_moment_meanwhile_does_not_change_what_comes_of_it_either() {
+    let seeds = std::env::var("HANDOVER_SEEDS").map_or(20, |text| text.parse().unwrap());
+    for (seed, signal) in (0..seeds).zip(["SEGV", "ABRT", "ILL", "BUS"].iter().cycle()) {
+        let (world, path) = start();
+        let (path, before) = (path.to_str().unwrap(), pids(&world));
+        let mut switch = world.command(&["switch", path, "-t", world::LIMIT]).spawn().unwrap();
+        // No event to wait for: this is the chance.
+        std::thread::sleep(Duration::from_micros(500 * (seed % 40) + 37 * seed));
+        world::kill(i64::from(world.child.id()), signal);
+        if !switch.wait().unwrap().success() {
+            // Nobody knows how far it came.
+            world.svc(&["switch", path, "-t", world::LIMIT]);
+            let confirmed = (0..1000).any(|_| world.svc(&["confirm"]).status.success());
+            assert!(confirmed, "seed {seed}");
+        }
+        let when = format!("seed {seed}");
+        assert_is_new(&world, before, &when);
+        assert_eq!(stored(&world), new(&world.dir), "{when}");
+        assert_contiguous(&world.log("steady"), &when);
+        assert_eq!(world.end().code(), Some(0), "{when}");
+    }
 }
 
 /// Where it surely comes by: before the other database is in use, and after.

@@ -93,7 +93,7 @@ pub struct Shell {
     /// Who asked for the end and why, and the directory of its last act.
     pub why: String,
     pub last_act: String,
-    /// Other databases. Since format 6.
+    /// Other databases.
     pub switch: Switch,
 }
 
@@ -106,9 +106,6 @@ pub struct Switch {
     /// How many there have been.
     pub count: u16,
 }
-
-/// How many zero bytes are a [`Switch`] in which there is nothing.
-const SWITCH: usize = 3;
 
 /// The database that is to come.
 #[derive(Coded, Clone, Copy)]
@@ -141,7 +138,7 @@ pub struct Service {
     /// Descriptors that are held for it: name, whether it stored it, number.
     pub held: Vec<(String, bool, i32)>,
     pub milestones: Milestones,
-    /// The number in the path of its socket, if that is not its own. Since format 6.
+    /// The number in the path of its socket, if that is not its own.
     pub socket: Option<u32>,
 }
 
@@ -200,17 +197,12 @@ impl From<Sequel> for Event {
 }
 
 /// The oldest format that is read.
-pub const OLDEST: u32 = 5;
+pub const OLDEST: u32 = SAVED as u32;
 
 /// How many fields a record of an older format lacks. Whoever appends a field raises the format, and adds it
 /// here.
 fn lacking(format: u32, key: Key) -> usize {
-    if key != SHELL {
-        let is_service = key >= SERVICES && (key - SERVICES) % 2 == 1;
-        return usize::from(is_service && format < 6);
-    }
-    let switch = if format < 6 { SWITCH } else { 0 };
-    switch + usize::from(super::next::is_next() && format <= u32::from(SAVED))
+    usize::from(super::next::is_next() && format == OLDEST && key == SHELL)
 }
 
 /// Appends the latest record of a kind, as this program would have written it.

@@ -80,7 +80,7 @@ impl Switch {
         }
     }
 
-    /// The same from such a record; `former` is the database that was in use before this one, if that is other.
+    /// The same from such a record.
     fn take_over(&mut self, record: state::Switch, vault: &Vault) {
         self.count = record.count;
         if let Some(next) = record.next
@@ -125,13 +125,10 @@ impl Manager {
     /// Goes back to the database before; an error is for people.
     pub(super) fn roll_back(&mut self) -> Result<(), Problem> {
         self.may_switch()?;
-        let (fd, _) = self.switch.former.take().ok_or("there is no database to go back to")?;
-        match handover::database(&fd) {
-            Ok((new, _)) => self.begin_switch(&new, fd, false, None),
-            Err(problem) => {
-                self.switch.former = Some((fd, None));
-                return Err(problem);
-            }
+        let (fd, _) = self.switch.former.as_ref().ok_or("there is no database to go back to")?;
+        let (new, _) = handover::database(fd)?;
+        if let Some((fd, _)) = self.switch.former.take() {
+            self.begin_switch(&new, fd, false, None);
         }
         Ok(())
     }
@@ -218,9 +215,11 @@ impl Manager {
     /// Goes back if it is time, and over if what changes is down.
     pub(super) fn switch_turn(&mut self) {
         let now = self.clock.now();
-        if let Some((_, until)) = &mut self.switch.former
-            && until.take_if(|at| *at <= now).is_some()
+        if let Some((_, Some(until))) = &mut self.switch.former
+            && *until <= now
         {
+            // Until it can, if it cannot at once.
+            *until = now.after(AGAIN);
             self.report.say("switch", "nobody has confirmed the database in use: it goes back");
             if let Err(problem) = self.roll_back() {
                 self.report.say("switch", &problem);

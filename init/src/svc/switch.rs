@@ -30,7 +30,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use supervisor::file::{open, rename, split, unlink_if_there};
+use supervisor::file::{open, rename, split, stat, unlink_if_there};
 
 /// How often it is asked whether the database is in use, where nobody can wait to be told.
 const STEP: Duration = Duration::from_millis(100);
@@ -160,15 +160,21 @@ fn keep(info: &Info, is_temporary: bool) -> Result<i32, Failure> {
     }
     let (path, staged) = (&info.database_path, staged(info));
     let is_it = |path: &str| database(path).is_ok_and(|it| it.content_id() == info.database);
+    let (is_there, is_staged) = (is_it(path), is_it(&staged));
     if is_temporary {
         exit::say("in use until the next boot\n");
-    } else if is_it(path) {
+    } else if is_there {
+        if !is_staged && stat(Path::new(&staged)).is_ok() {
+            return Err(failed(format_args!("{staged} is not in use: it went back")));
+        }
+        unlink_if_there(Path::new(&staged)).ok();
         exit::tell(format_args!("in use, and in {path}\n"));
-    } else if is_it(&staged) {
+    } else if is_staged {
         if let Err(errno) = put_in_place(&staged, path) {
             let errno = reason(errno.raw_os_error());
             return Err(failed(format_args!(
-                "in use, but not in {path}: {errno}. The next boot has the one before; svc confirm tries again"
+                "in use, but not in {path}: {errno}. The next boot has the one before; svc confirm \
+                 tries again"
             )));
         }
         exit::tell(format_args!("in use, and from now on in {path}\n"));
@@ -196,7 +202,9 @@ fn go_over(
         let now = info(&mut Connection::open()?)?;
         if now.switching != Some(Switching::Coming) {
             return match now.database == before.database {
-                true => Err(failed(format_args!("it came otherwise; svc log jamb says why"))),
+                true => Err(failed(format_args!(
+                    "the same database is in use as before; svc log jamb says why"
+                ))),
                 false => Ok(now),
             };
         }

@@ -158,6 +158,12 @@ impl Def {
         if self.edges.iter().any(|(to, ..)| *to == service) { self } else { self.needs(service) }
     }
 
+    /// It refers to no outputs after all.
+    pub fn without_reads(mut self) -> Self {
+        self.reads.clear();
+        self
+    }
+
     pub fn ready(mut self, ready: Ready) -> Self {
         if let Kind::Longrun(longrun) = &mut self.service.kind {
             longrun.ready = ready;
