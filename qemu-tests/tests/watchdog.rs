@@ -4,16 +4,22 @@
 
 use qemu_tests::{
     board::Board,
-    image::{Image, Recipe},
+    image::{DATABASE, Image, Recipe},
     lab::{Alone, Bench},
     machine::Machine,
     places::Places,
+    tree::Node,
 };
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// Many times what it takes on an idle host.
 const LIMIT: Duration = Duration::from_secs(60);
+
+const OTHERS: &str = "/etc/jamb/others.db";
 
 /// Of the definitions of the machine; the health check that fails for good costs two rounds of 5 s.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -35,7 +41,20 @@ impl Starter {
         let services = places.root.join("qemu-tests/machines/watchdog");
         let mut recipe = Recipe::new(&places, board.clone(), Some(services));
         recipe.name = "test-watchdog".to_owned();
-        let image = recipe.build(&places).unwrap();
+        let mut builder = recipe.start(&places).unwrap();
+        // The same services without a word about a watchdog.
+        let others = places.images.join("test-watchdog/others");
+        fs::create_dir_all(&others).unwrap();
+        let text = fs::read_to_string(recipe.services.join("services.toml")).unwrap();
+        let (system, rest) = text.split_once("[system.watchdog]").unwrap();
+        let (_, services) = rest.split_once("[service.default]").unwrap();
+        let text = format!("{system}[service.default]{services}");
+        fs::write(others.join("services.toml"), text).unwrap();
+        for (path, services) in [(OTHERS, others), (DATABASE, recipe.services.clone())] {
+            let database = builder.compile(&Recipe { services, ..recipe.clone() }).unwrap();
+            builder.tree.add(path, Node::Bytes(database), 0o644, "services.db").unwrap();
+        }
+        let image = builder.finish(&recipe.name).unwrap();
         Self { places, board, image }
     }
 
@@ -87,6 +106,20 @@ fn it_resets_what_hangs_and_nothing_else() {
     alone.ssh.must("svc reexec").unwrap();
     alone.ssh.must("kill -SEGV 1").unwrap();
     alone.machine.console.wait_for("handover: jamb crashed", LIMIT).unwrap();
+
+    // Who goes over to services that know nothing of it does not let go of it.
+    let switch = |path: &str| {
+        alone
+            .ssh
+            .must(&format!("svc switch --temporary {path} && svc wait default ready -t 60"))
+            .unwrap();
+    };
+    switch(OTHERS);
+    assert_eq!(status(&alone)["timeout_ms"], 30_000);
+    assert!(alone.machine.qmp.wait_event("WATCHDOG", TIMEOUT + TIMEOUT).is_err(), "it bit");
+    switch(DATABASE);
+    let told = status(&alone);
+    assert_eq!((&told["state"], &told["timeout_ms"]), (&"armed".into(), &6000.into()), "{told}");
 
     // A WAN that flaps for longer than any bound of the watchdog, and a service that sleeps, do not matter.
     let bites = alone.machine.qmp.wait_event("WATCHDOG", GRACE + TIMEOUT + TIMEOUT);
