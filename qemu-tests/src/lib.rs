@@ -18,6 +18,7 @@ pub mod lab;
 pub mod machine;
 pub mod memory;
 pub mod modules;
+pub mod others;
 pub mod peers;
 pub mod places;
 pub mod qmp;

@@ -13,6 +13,7 @@ use qemu_tests::{
     kernel::Kernel,
     lab::{Alone, Bench},
     machine::Plan,
+    others,
     places::Places,
     tree::{Node, Tree},
 };
@@ -103,15 +104,9 @@ impl Flash {
 
 /// The database of the system with one service more.
 fn others(builder: &Builder<'_>, recipe: &Recipe, directory: &Path) -> Vec<u8> {
-    let services = directory.join("others");
-    fs::create_dir_all(&services).unwrap();
-    for entry in fs::read_dir(&recipe.services).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, services.join(path.file_name().unwrap())).unwrap();
-    }
-    fs::remove_file(services.join("image.toml")).unwrap();
     let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
-    fs::write(services.join("more.toml"), more).unwrap();
+    let services =
+        others::definitions(recipe, directory.join("others"), |text| text, more).unwrap();
     builder.compile(&Recipe { services, ..recipe.clone() }).unwrap()
 }
 

@@ -11,11 +11,11 @@ use qemu_tests::{
     image::Recipe,
     lab::{Bench, Lab},
     machine::Plan,
-    memory, peers,
+    memory, others, peers,
     places::Places,
     status::Status,
 };
-use std::{fs, process::Command, time::Duration};
+use std::time::Duration;
 use wan::LIMIT;
 
 const BOOT: Duration = Duration::from_secs(60);
@@ -86,37 +86,22 @@ fn the_house_is_served_whatever_becomes_of_the_line() {
     assert_eq!(lab.router.wait_shutdown(LIMIT).unwrap(), "guest-shutdown");
 }
 
-/// Brings a database of the router's own definitions into it, with one text in them replaced and these appended.
-fn bring_others(lab: &Lab, name: &str, text: [&str; 2], more: &str) -> Result<()> {
-    let places = Places::find()?;
-    let board = Board::load(&places.root, "qemu-x86_64")?;
-    let recipe = Recipe::new(&places, board.clone(), None);
-    let services = places.images.join("test-router").join(name);
-    fs::create_dir_all(&services)?;
-    for entry in fs::read_dir(&recipe.services)? {
-        let path = entry?.path();
-        if path.is_file() {
-            let others = fs::read_to_string(&path)?.replace(text[0], text[1]);
-            fs::write(services.join(path.file_name().unwrap()), others)?;
-        }
-    }
-    fs::remove_file(services.join("image.toml"))?;
-    fs::write(services.join("more.toml"), more)?;
-    let file = services.with_extension("db");
-    let mut jambc = Command::new(places.jambc()?);
-    jambc.arg("compile").arg(places.templates()).arg(&services).arg("-o").arg(&file);
-    assert!(jambc.arg("--board").arg(&board.file).status()?.success());
-    let mut copy = lab.ssh.command();
-    copy.arg(format!("cat >/run/{name}.db")).stdin(fs::File::open(file)?);
-    assert!(copy.status()?.success());
-    Ok(())
+/// Brings a database of the router's own definitions to `/run/NAME.db`, with one text in them replaced and these
+/// beside them.
+fn bring_others(lab: &Lab, name: &str, [old, new]: [&str; 2], more: &str) {
+    let places = Places::find().unwrap();
+    let board = Board::load(&places.root, "qemu-x86_64").unwrap();
+    let folder = places.images.join("test-router").join(name);
+    let recipe = Recipe::new(&places, board, None);
+    let folder = others::definitions(&recipe, folder, |text| text.replace(old, new), more).unwrap();
+    others::bring(&places, &recipe, &folder, &lab.ssh, &format!("/run/{name}.db")).unwrap();
 }
 
 /// Other services while the house is served: who is not concerned does not notice, and the way back is short.
 fn other_services(lab: &mut Lab) {
     let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
     let range = ["{{board.lan.last-lease}}", "192.168.77.150"];
-    bring_others(lab, "others", range, more).unwrap();
+    bring_others(lab, "others", range, more);
     let plan = lab.ssh.must("svc plan /run/others.db").unwrap();
     let want = "\
 changed   default
@@ -148,7 +133,7 @@ new       more
 /// Who locks himself out is let in again, without another way in.
 fn locked_out(lab: &mut Lab) {
     let port = ["options = [\"-B\"]", "options = [\"-B\"], port = 2200"];
-    bring_others(lab, "locked", port, "").unwrap();
+    bring_others(lab, "locked", port, "");
     let refused = lab.ssh.run("svc switch /run/locked.db").unwrap();
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1));

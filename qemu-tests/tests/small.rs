@@ -9,7 +9,7 @@ use qemu_tests::{
     idle,
     image::Recipe,
     lab::{Bench, Lab},
-    memory,
+    memory, others,
     places::Places,
     status::Status,
 };
@@ -39,6 +39,20 @@ fn aarch64_boots_and_follows_its_line() {
     boots_and_follows_its_line("qemu-aarch64", "aarch64");
 }
 
+/// Nobody notices.
+fn one_service_more(places: &Places, recipe: &Recipe, lab: &Lab) {
+    let more = "[service.more]\nkind = \"oneshot\"\nup = [\"true\"]\npart-of = [\"default\"]\n";
+    let folder = places.images.join(&recipe.name).join("others");
+    let folder = others::definitions(recipe, folder, |text| text, more).unwrap();
+    others::bring(places, recipe, &folder, &lab.ssh, "/run/others.db").unwrap();
+    let before = Status::of(&lab.ssh).unwrap();
+    let said = lab.ssh.must("svc switch /run/others.db -t 60").unwrap();
+    assert!(said.contains("in use, and from now on in /etc/jamb/services.db"), "{said}");
+    lab.ssh.must("svc wait default ready -t 60").unwrap();
+    let after = Status::of(&lab.ssh).unwrap();
+    assert_eq!(after.restarted_since(&before), ["default", "more"]);
+}
+
 /// `machine` is what uname(1) calls it.
 fn boots_and_follows_its_line(board: &str, machine: &str) {
     let places = Places::find().unwrap();
@@ -61,6 +75,7 @@ fn boots_and_follows_its_line(board: &str, machine: &str) {
     wan::kill_client(&mut lab, NEUTRAL);
     wan::another_address(&mut lab, NEUTRAL);
     lab.ssh.must(&format!("ping -c 1 -W 5 {}", qemu_tests::peers::FAR_HOST)).unwrap();
+    one_service_more(&places, &recipe, &lab);
 
     let [idle] = idle::watch(&lab.ssh, [1], 10).unwrap();
     assert_eq!(idle, idle::Idle { wakeups: 0, ran_ns: 0, state: "S".to_owned() });

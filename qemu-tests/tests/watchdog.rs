@@ -7,14 +7,12 @@ use qemu_tests::{
     image::{DATABASE, Image, Recipe},
     lab::{Alone, Bench},
     machine::Machine,
+    others,
     places::Places,
     tree::Node,
 };
 use serde_json::Value;
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Many times what it takes on an idle host.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -43,13 +41,13 @@ impl Starter {
         recipe.name = "test-watchdog".to_owned();
         let mut builder = recipe.start(&places).unwrap();
         // The same services without a word about a watchdog.
-        let others = places.images.join("test-watchdog/others");
-        fs::create_dir_all(&others).unwrap();
-        let text = fs::read_to_string(recipe.services.join("services.toml")).unwrap();
-        let (system, rest) = text.split_once("[system.watchdog]").unwrap();
-        let (_, services) = rest.split_once("[service.default]").unwrap();
-        let text = format!("{system}[service.default]{services}");
-        fs::write(others.join("services.toml"), text).unwrap();
+        let change = |text: String| {
+            let (system, rest) = text.split_once("[system.watchdog]").unwrap();
+            let (_, services) = rest.split_once("[service.default]").unwrap();
+            format!("{system}[service.default]{services}")
+        };
+        let folder = places.images.join("test-watchdog/others");
+        let others = others::definitions(&recipe, folder, change, "").unwrap();
         for (path, services) in [(OTHERS, others), (DATABASE, recipe.services.clone())] {
             let database = builder.compile(&Recipe { services, ..recipe.clone() }).unwrap();
             builder.tree.add(path, Node::Bytes(database), 0o644, "services.db").unwrap();
