@@ -173,20 +173,17 @@ impl Manager {
                 Ok(()) => return None,
                 Err(problem) => Reply::Refused(problem.into()),
             },
-            Request::Upgrade { path } => match self.consider(&path) {
-                Ok(()) => {
-                    self.control.client(place)?.mode = Mode::Upgrading;
-                    return None;
-                }
-                Err(problem) => Reply::Refused(problem.into()),
-            },
+            Request::Upgrade { path } => {
+                let begun = self.consider(&path);
+                return self.goes_over(place, begun);
+            }
             Request::Switch { path, confirm_ms } => {
-                let done = self.switch_to(&path, confirm_ms.map(Millis));
-                return self.goes_over(place, done);
+                let begun = self.switch_to(&path, confirm_ms.map(Millis));
+                return self.goes_over(place, begun);
             }
             Request::Rollback => {
-                let done = self.roll_back();
-                return self.goes_over(place, done);
+                let begun = self.roll_back();
+                return self.goes_over(place, begun);
             }
             Request::Confirm => match self.confirm() {
                 Ok(()) => Reply::Done,
@@ -214,7 +211,7 @@ impl Manager {
         Some(reply)
     }
 
-    /// The connection ends when another database is in use, if it comes to that.
+    /// The connection ends when another program takes over, if it comes to that.
     fn goes_over(&mut self, place: usize, begun: Result<(), Problem>) -> Option<Reply> {
         match begun {
             Ok(()) => self.control.client(place)?.mode = Mode::Upgrading,

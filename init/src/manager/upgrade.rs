@@ -138,7 +138,7 @@ impl Manager {
     }
 
     /// Tells whoever asked for another version, or another database, that there is none.
-    pub(super) fn refuse(&mut self, text: &str) {
+    fn refuse(&mut self, text: &str) {
         self.report.say("handover", text);
         for place in self.control.places() {
             if let Some(client) = self.control.client(place)

@@ -55,16 +55,18 @@ pub fn plan(args: &Args) -> Result<i32, Failure> {
     if args.json {
         let list = |json: &mut Json| changes.iter().for_each(|change| change_json(json, change));
         text = Json::text(|json| json.object(|json| json.key("changes").array(list))) + "\n";
-    } else if changes.is_empty() {
-        text.push_str("no service changes\n");
-    }
-    for Change { name, what, up, is_way } in changes.iter().filter(|_| !args.json) {
-        let note = match (is_way, up) {
-            (true, _) => "  (this session comes through it)",
-            (_, false) if *what != NEW => "  (it is down)",
-            _ => "",
-        };
-        writeln!(text, "{what:<9} {name}{note}").ok();
+    } else {
+        for Change { name, what, up, is_way } in &changes {
+            let note = match (is_way, up) {
+                (true, _) => "  (this session comes through it)",
+                (_, false) if *what != NEW => "  (it is down)",
+                _ => "",
+            };
+            writeln!(text, "{what:<9} {name}{note}").ok();
+        }
+        if changes.is_empty() {
+            text.push_str("no service changes\n");
+        }
     }
     exit::say(&text);
     Ok(exit::OK)
@@ -79,7 +81,7 @@ pub fn switch(args: &Args) -> Result<i32, Failure> {
     if new.content_id() == before.database {
         exit::say("it is in use already\n");
         return match args.confirm {
-            None => keep(&before, args.temporary),
+            None => keep(args.temporary),
             Some(_) => Ok(exit::OK),
         };
     }
@@ -110,7 +112,7 @@ pub fn switch(args: &Args) -> Result<i32, Failure> {
     let path = if args.temporary { path } else { staged };
     let now = go_over(connection, &before, Request::Switch { path, confirm_ms }, args.timeout)?;
     match state(&now).filter(|_| args.confirm.is_some()) {
-        None => keep(&now, args.temporary),
+        None => keep(args.temporary),
         Some(state) => {
             exit::tell(format_args!("{state}\n"));
             Ok(exit::OK)
@@ -120,7 +122,7 @@ pub fn switch(args: &Args) -> Result<i32, Failure> {
 
 /// `svc confirm`
 pub fn confirm(_: &Args) -> Result<i32, Failure> {
-    keep(&info(&mut Connection::open()?)?, false)
+    keep(false)
 }
 
 /// `svc rollback`
@@ -153,12 +155,15 @@ pub fn state(info: &Info) -> Option<String> {
 }
 
 /// What the database in use is to become for good: it is told to stay, and then the next boot's.
-fn keep(info: &Info, is_temporary: bool) -> Result<i32, Failure> {
-    match Connection::open()?.ask(Request::Confirm)? {
+fn keep(is_temporary: bool) -> Result<i32, Failure> {
+    let mut connection = Connection::open()?;
+    match connection.ask(Request::Confirm)? {
         Reply::Done => {}
         other => return Err(unexpected(other)),
     }
-    let (path, staged) = (&info.database_path, staged(info));
+    // Which one that is, is certain only now: until it was told, it could have gone back.
+    let info = info(&mut connection)?;
+    let (path, staged) = (&info.database_path, staged(&info));
     let is_it = |path: &str| database(path).is_ok_and(|it| it.content_id() == info.database);
     let (is_there, is_staged) = (is_it(path), is_it(&staged));
     if is_temporary {
