@@ -241,7 +241,7 @@ impl Manager {
             heirs: self.heirs.clone(),
             why: self.ending.as_ref().map_or(String::new(), |end| end.why.clone()),
             last_act: self.ending.as_ref().map_or(String::new(), |end| end.last_act.clone()),
-            switch: self.switch.record(),
+            switch: self.switch.record(self.paths.switches),
         };
         let mut bytes = encode(&mut shell, bytes);
         next::append(&mut bytes, self.next_count);

@@ -38,8 +38,6 @@ pub struct Switch {
     next: Option<Next>,
     /// The one before, and when it comes back by itself.
     former: Option<(OwnedFd, Option<Instant>)>,
-    /// How many there have been.
-    count: u16,
 }
 
 /// The database that is to come.
@@ -66,8 +64,8 @@ impl Switch {
         usize::from(self.next.is_some()) + usize::from(self.former.is_some())
     }
 
-    /// What the next program has to know.
-    pub fn record(&self) -> state::Switch {
+    /// What the next program has to know; `count` is how many there have been.
+    pub fn record(&self, count: u16) -> state::Switch {
         state::Switch {
             next: self.next.as_ref().map(|next| state::Next {
                 database: number(&next.database),
@@ -76,13 +74,12 @@ impl Switch {
                 is_ready: next.is_ready,
             }),
             former: self.former.as_ref().map(|(fd, until)| (number(fd), *until)),
-            count: self.count,
+            count,
         }
     }
 
     /// The same from such a record.
     fn take_over(&mut self, record: state::Switch, vault: &Vault) {
-        self.count = record.count;
         if let Some(next) = record.next
             && let Some(database) = inherit::adopt(next.database)
         {
@@ -257,15 +254,13 @@ impl Manager {
     }
 
     /// Takes over what the program before had of other databases.
-    pub(super) fn take_switch(&mut self, mut record: state::Switch, handover: &mut Handover) {
+    pub(super) fn take_switch(&mut self, record: state::Switch, handover: &mut Handover) {
+        self.paths.switches = record.count;
         let Some(switched) = &mut handover.switched else {
-            self.paths.switches = record.count;
             return self.switch.take_over(record, &self.vault);
         };
-        record.next = None;
-        record.count = record.count.wrapping_add(1);
-        self.paths.switches = record.count;
-        self.switch.take_over(record, &self.vault);
+        // It has come, and there was none before that could come back.
+        self.paths.switches = record.count.wrapping_add(1);
         self.logs.renew();
         if let Some(fd) = switched.memfd.take() {
             let until = switched.confirm.map(|span| self.clock.now().after(span));
